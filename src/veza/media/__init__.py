@@ -1,0 +1,81 @@
+"""From an untrusted file to known audio. Knows files, not users, databases or storage.
+
+The whole journey of an upload::
+
+    from veza.media import process
+    done = await process(source, workdir, on_progress=tell)      # Processed
+
+``source`` is a local file (only its content counts, never its name), ``workdir`` an empty folder of the
+caller's. ``Processed`` has
+
+- format (name, mime …), codec, duration (s), sample_rate, channels, bit_depth, bitrate (bit/s), damaged;
+- loudness: integrated (LUFS), range (LU), true_peak (dBTP), each or None;
+- tags: title, artist, album, album_artist, genre, year, track_number, each or None;
+- covers: {96 | 320 | 1000: Path of a JPEG}; peaks: Path of a ``.dat``;
+- renditions: name, path, mime, codec, bitrate, size of ``aac_160``, ``aac_96`` and ``opus_128``.
+
+By itself:
+
+- ``sniff(path) -> Sniffed``: a few ms of file reading (in a thread), for an early answer to an upload; raises
+  EmptyFile, UnsupportedAudio;
+- ``await make_square_images(path_or_bytes, sizes) -> {size: JPEG bytes}`` for avatars; raises
+  UnsupportedImage, ImageTooLarge; ``make_images`` the same, uncut;
+- ``clean_text(str) -> str | None``: what tags go through;
+- ``Peaks.from_dat(bytes).to_json(pixels)``: audiowaveform's JSON;
+- ``await sandbox_level()``: which layers hold here; ``find_ffmpeg()``: path and version (in a thread);
+- ``MediaLimits``: what a file may cost; ``limits=`` of all the above.
+
+All errors are VezaErrors: 422 EMPTY_FILE, UNSUPPORTED_AUDIO, AUDIO_TOO_LARGE, UNSUPPORTED_IMAGE,
+IMAGE_TOO_LARGE and 503 MEDIA_UNAVAILABLE. Children die with the thread that runs the event loop, so that
+must be one that stays.
+"""
+
+from veza.media.cover import COVER_SIZES, make_images, make_square_images
+from veza.media.errors import (
+    AudioTooLarge,
+    EmptyFile,
+    ImageTooLarge,
+    MediaUnavailable,
+    UndecodableAudio,
+    UnsupportedAudio,
+    UnsupportedImage,
+)
+from veza.media.ffmpeg import Ffmpeg, find_ffmpeg
+from veza.media.limits import MediaLimits
+from veza.media.loudness import Loudness
+from veza.media.peaks import Peaks
+from veza.media.pipeline import Processed, process
+from veza.media.renditions import FRAGMENT_SECONDS, Rendition
+from veza.media.sandbox import SandboxLevel, sandbox_level
+from veza.media.sniff import FORMATS, AudioFormat, Sniffed, sniff
+from veza.media.tags import Tags, clean_text
+
+__all__ = [
+    "COVER_SIZES",
+    "FORMATS",
+    "FRAGMENT_SECONDS",
+    "AudioFormat",
+    "AudioTooLarge",
+    "EmptyFile",
+    "Ffmpeg",
+    "ImageTooLarge",
+    "Loudness",
+    "MediaLimits",
+    "MediaUnavailable",
+    "Peaks",
+    "Processed",
+    "Rendition",
+    "SandboxLevel",
+    "Sniffed",
+    "Tags",
+    "UndecodableAudio",
+    "UnsupportedAudio",
+    "UnsupportedImage",
+    "clean_text",
+    "find_ffmpeg",
+    "make_images",
+    "make_square_images",
+    "process",
+    "sandbox_level",
+    "sniff",
+]

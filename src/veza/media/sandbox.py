@@ -1,0 +1,234 @@
+"""Run a program that reads what strangers sent, so that it can do nothing else.
+
+The child gets the upload as an open descriptor on stdin, an empty environment, and through
+:mod:`veza.media.launcher` limits, no network, no other files and no way to make processes. It dies with us,
+after its time, and when the caller is cancelled. See threats M4, M5, M16 and M17.
+"""
+
+import asyncio
+import contextlib
+import functools
+import os
+import signal
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from veza.media.errors import MediaUnavailable
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+# The interpreter itself and not the venv's link to it: the child has no use for site-packages.
+PYTHON = str(Path(sys.executable).resolve())
+# Threads that read a child's output; they end when the child does.
+_readers = ThreadPoolExecutor(max_workers=64, thread_name_prefix="media")
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}
+_LIBRARIES = (
+    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store",
+    "/etc/ld.so.cache", "/dev/null", "/dev/urandom",
+)  # fmt: skip
+_STDERR_KEPT = 64 << 10  # bytes kept of its beginning, and again of its end
+_PIPE_BYTES = 1 << 20
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one child may use: bytes of memory and of a file it writes; seconds of the clock and of CPU."""
+
+    memory: int
+    seconds: float
+    file_bytes: int = 0
+
+
+class Result(msgspec.Struct, Generic[T]):
+    """How a child ended; ``value`` is what the reader of its output returned."""
+
+    returncode: int
+    stderr: str
+    value: T
+
+
+class SandboxLevel(msgspec.Struct, frozen=True):
+    """Which layers hold on this machine; ``landlock`` is its version, 0 where the kernel has none."""
+
+    limits: bool = False
+    network: bool = False
+    landlock: int = 0
+    seccomp: bool = False
+
+    @property
+    def full(self) -> bool:
+        """Whether no layer is missing."""
+        return self.limits and self.network and self.landlock > 0 and self.seccomp
+
+
+def read_all(at_most: int) -> Callable[[BinaryIO], bytes]:
+    """A reader that keeps the child's whole output; more than this raises ValueError (and ends the child)."""
+
+    def read(stream: BinaryIO) -> bytes:
+        data = stream.read(at_most + 1)
+        if len(data) > at_most:
+            raise ValueError("the child wrote more than it may")
+        return data
+
+    return read
+
+
+async def run(
+    argv: Sequence[str],
+    *,
+    stdin: int | None,
+    limits: Limits,
+    reader: Callable[[BinaryIO], T],
+    workdir: Path | None = None,
+    readable: Sequence[Path] = (),
+) -> Result[T]:
+    """Run ``argv`` (an absolute path first) in the sandbox and wait for it.
+
+    ``reader`` runs in a thread over the child's stdout; what it raises ends the child and is raised here.
+    Raises TimeoutError after ``limits.seconds``.
+    ``workdir`` is the only folder that the child may write in, and its current one. Must be called on the
+    thread that lives as long as the process (the event loop's): the child dies with the thread that made it.
+    """
+    spec = _spec(limits, [*_LIBRARIES, argv[0], *map(str, readable)], [str(workdir)] if workdir else [])
+    read_end, write_end = os.pipe()
+    try:
+        child = await _start([spec, *argv], stdin, write_end, workdir)
+    except BaseException:
+        os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)
+    reading = asyncio.get_running_loop().run_in_executor(_readers, _read, read_end, reader)
+    errors = asyncio.ensure_future(_ends(child.stderr))
+    try:
+        async with asyncio.timeout(limits.seconds):
+            # The reader's own error comes first; a child that ended leaves its output to be read.
+            await asyncio.gather(reading, child.wait())
+    finally:
+        # Also when cancelled: nothing of the child is left, and its descriptors are closed, when we return.
+        if child.returncode is None:
+            _kill(child.pid)
+        await _finish(child, reading, errors)
+    return Result(child.returncode or 0, errors.result(), reading.result())
+
+
+async def run_python(
+    script: Path,
+    *arguments: str,
+    stdin: int,
+    limits: Limits,
+    at_most: int,
+    packages: Sequence[Path] = (),
+) -> Result[bytes]:
+    """Run a script of ours with the interpreter; of installed packages it sees only these folders."""
+    argv = [PYTHON, "-I", "-S", "-B", str(script), *arguments]
+    return await run(
+        argv,
+        stdin=stdin,
+        limits=limits,
+        reader=read_all(at_most),
+        readable=[script, *_standard_library(), *packages],
+    )
+
+
+@functools.cache
+def _standard_library() -> tuple[Path, ...]:
+    paths = sysconfig.get_paths()
+    named = {paths["stdlib"], paths["platstdlib"], sysconfig.get_config_var("LIBDIR") or paths["stdlib"]}
+    return tuple(Path(name) for name in sorted(named))
+
+
+_level: SandboxLevel | None = None
+
+
+async def sandbox_level() -> SandboxLevel:
+    """Which layers hold on this machine, asked once; what is missing is logged as a warning."""
+    global _level  # noqa: PLW0603 - a fact of the machine
+    if _level is None:
+        spec = msgspec.json.encode({"report": True, "parent": os.getpid()}).decode()
+        child = await asyncio.create_subprocess_exec(
+            PYTHON, "-I", "-S", _LAUNCHER, spec, stdout=asyncio.subprocess.PIPE, env=_ENVIRONMENT, cwd="/"
+        )
+        output, _ = await child.communicate()
+        _level = msgspec.json.decode(output, type=SandboxLevel) if child.returncode == 0 else SandboxLevel()
+        if not _level.full:
+            _log.warning("media.sandbox_incomplete", **msgspec.structs.asdict(_level))
+    return _level
+
+
+def _spec(limits: Limits, read: list[str], write: list[str]) -> str:
+    cpu = int(limits.seconds) + 1
+    return msgspec.json.encode(
+        {
+            "parent": os.getpid(),
+            "limits": {
+                "RLIMIT_AS": limits.memory,
+                "RLIMIT_CPU": cpu,
+                "RLIMIT_FSIZE": limits.file_bytes,
+                "RLIMIT_NOFILE": 64,
+                "RLIMIT_CORE": 0,
+                "RLIMIT_STACK": 4 << 20,
+            },
+            "read": read,
+            "write": write,
+        }
+    ).decode()
+
+
+async def _start(
+    arguments: list[str], stdin: int | None, stdout: int, workdir: Path | None
+) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            PYTHON,
+            "-I",
+            "-S",
+            _LAUNCHER,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
+            stdout=stdout,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=workdir or "/",
+            env=_ENVIRONMENT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise MediaUnavailable from error
+
+
+def _read(read_end: int, reader: Callable[[BinaryIO], T]) -> T:
+    with os.fdopen(read_end, "rb", buffering=_PIPE_BYTES) as stream:
+        return reader(stream)
+
+
+async def _ends(stream: asyncio.StreamReader | None) -> str:
+    """The first and the last of what a child says; a decoder can be made to complain for hours."""
+    head = tail = b""
+    while stream is not None and (chunk := await stream.read(1 << 16)):
+        room = _STDERR_KEPT - len(head)
+        head += chunk[:room]
+        tail = (tail + chunk[max(room, 0) :])[-_STDERR_KEPT:]
+    return (head + tail).decode("utf-8", "replace")
+
+
+def _kill(leader: int) -> None:
+    """End the whole process group; it is the child's own, by ``start_new_session``."""
+    # Gone already; the latter is how macOS says it of a zombie.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+async def _finish(
+    child: asyncio.subprocess.Process, reading: asyncio.Future[T], errors: asyncio.Future[str]
+) -> None:
+    """Reap a killed child: quick, and not to be left half done by a second cancellation."""
+    everything = asyncio.gather(child.wait(), reading, errors, return_exceptions=True)
+    await asyncio.shield(everything)

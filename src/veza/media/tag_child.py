@@ -1,0 +1,40 @@
+"""Read the tags of the file on stdin with tinytag; a program for the sandbox, see :mod:`veza.media.tags`.
+
+Run as ``python -I -S tag_child.py SITE_PACKAGES MAX_COVER``. Writes a part of JSON and, if there is
+one, a part with the cover's bytes.
+"""
+
+import json
+import struct
+import sys
+
+sys.path.insert(0, sys.argv[1])
+
+from tinytag import TinyTag  # behind the line that says where it is
+
+_FIELDS = ("title", "artist", "album", "albumartist", "genre", "year", "track")
+_LONGEST = 4096  # characters; cleaned and cut in the parent
+
+
+def main() -> None:
+    """Tags first: they are safe in the pipe even if the cover is too much for this process."""
+    stream = sys.stdin.buffer
+    tag = TinyTag.get(file_obj=stream, duration=False, image=True)
+    found = {}
+    for name in _FIELDS:
+        value = getattr(tag, name)
+        if value is not None:
+            found[name] = str(value)[:_LONGEST]
+    _write(json.dumps(found).encode("utf-8", "surrogatepass"))
+    image = tag.images.front_cover or tag.images.any
+    if image is not None and len(image.data) <= int(sys.argv[2]):
+        _write(image.data)
+
+
+def _write(part: bytes) -> None:
+    sys.stdout.buffer.write(struct.pack(">I", len(part)) + part)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
