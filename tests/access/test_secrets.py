@@ -111,7 +111,7 @@ def test_sealed_bytes_open_for_their_purpose_only(keyring):
 
 
 def test_the_successor_of_a_refresh_token_is_always_the_same(keyring):
-    """A17: a repeat inside the grace gets the same successor, though it is stored nowhere."""
+    """A17, A19: a repeat inside the grace gets the same successor, though it is stored nowhere."""
     token, nonce = new_secret(), keyring.new_nonce()
     successor = keyring.successor_of(token, nonce)
     assert keyring.successor_of(token, nonce) == successor

@@ -138,7 +138,7 @@ def test_headers_cannot_be_injected(to, subject):
 
 
 async def test_a_folder_keeps_whole_mails(tmp_path):
-    """A19: a mail written twice under one key is one file, private, with the same Message-ID."""
+    """A mail written twice under one key is one file, private, with the same Message-ID."""
     folder = tmp_path / "data" / "mail"
     mailer = FolderMailer(folder, SENDER)
     keys = [new_id() for _ in range(3)]
