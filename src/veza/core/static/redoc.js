@@ -1,0 +1,2 @@
+"use strict";
+Redoc.init("swagger/doc.json", { nativeScrollbars: true }, document.getElementById("redoc"));
