@@ -1,0 +1,198 @@
+"""What every storage can do, and what is the same for all of them: the reading, by obstore."""
+
+import asyncio
+import re
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from errno import EDQUOT, EFBIG, ENOSPC
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import obstore
+from obstore.exceptions import BaseError
+
+from veza.core import clock
+from veza.core.errors import InsufficientStorage, NotFound, Unavailable
+from veza.core.ids import new_id
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+# No part of a key begins with a full stop: so there is no `..`, and a folder like `.scratch` is nobody's key.
+_PART = r"[a-z0-9_-][a-z0-9_.-]*"
+_KEY = re.compile(rf"{_PART}(?:/{_PART})*")
+_MAX_KEY = 512
+_READ = 256 * 1024
+_CHECK_SECONDS = 5.0
+_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
+
+
+class NoSuchFile(NotFound):
+    """The storage holds no such file."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A file that is in the storage to stay; ``size`` in bytes."""
+
+    key: str
+    size: int
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A file in a listing; ``size`` in bytes."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+def check_key(key: str) -> str:
+    """The key itself. Keys are made by us, of ids and fixed words: a bad one is a mistake, a ValueError."""
+    if len(key) > _MAX_KEY or not _KEY.fullmatch(key):
+        raise ValueError(f"not a storage key: {key[:100]!r}")
+    return key
+
+
+def translate(error: Exception, *, reading: bool = False) -> Exception:
+    """The error as callers know it: no room is 507, a file that is not there 404, anything else 503."""
+    if reading and isinstance(error, FileNotFoundError):
+        return NoSuchFile()
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return InsufficientStorage()
+    return Unavailable("The storage cannot do this right now; try again soon.", headers={"Retry-After": "5"})
+
+
+@contextmanager
+def translated(*, reading: bool = False) -> Iterator[None]:
+    """Within this block, failures of disk and network are errors of :mod:`veza.core.errors`."""
+    try:
+        yield
+    except (OSError, BaseError) as error:
+        raise translate(error, reading=reading) from error
+
+
+class Storage(ABC):
+    """Files under keys like ``tracks/<id>/original``: whole and durable, or not there.
+
+    ``scratch`` is a local folder for files on their way in. Every method may raise :class:`Unavailable`.
+    """
+
+    def __init__(self, store: "ObjectStore", scratch: Path) -> None:
+        self._store = store
+        self.scratch = scratch
+        scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @abstractmethod
+    async def put_file(self, key: str, path: Path) -> Stored:
+        """Move a finished local file in; it is durable when this returns. The local file is gone either way.
+
+        Raises :class:`InsufficientStorage`.
+        """
+
+    @abstractmethod
+    async def put_bytes(self, key: str, data: bytes) -> Stored:
+        """Store a small file; it is durable when this returns. Raises :class:`InsufficientStorage`."""
+
+    @abstractmethod
+    async def delete_many(self, keys: Sequence[str]) -> None:
+        """Remove these files; those that are not there are no error."""
+
+    @abstractmethod
+    def local_path(self, key: str) -> Path | None:
+        """Where the file lies, or would, on this machine, for the kernel to send; None if elsewhere."""
+
+    @abstractmethod
+    async def fetch_to(self, key: str, path: Path) -> Path:
+        """The file on this machine: the stored one itself, only to be read, or else a copy at ``path``.
+
+        Raises :class:`NoSuchFile`.
+        """
+
+    @abstractmethod
+    async def presigned_url(self, key: str, expires: timedelta, headers: Mapping[str, str]) -> str | None:
+        """An address from which anybody may GET the file for so long; None where the server must send it.
+
+        ``headers`` are those of the answer: Content-Type, Content-Disposition, Cache-Control.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of what is held open."""
+
+    async def size(self, key: str) -> int:
+        """The file's size in bytes. Raises :class:`NoSuchFile`."""
+        with translated(reading=True):
+            return (await obstore.head_async(self._store, check_key(key)))["size"]
+
+    async def get_bytes(self, key: str, limit: int) -> bytes:
+        """The whole of a small file. Raises :class:`NoSuchFile`; ValueError above ``limit`` bytes."""
+        with translated(reading=True):
+            found = await obstore.get_async(self._store, check_key(key))
+            if found.meta["size"] > limit:
+                raise ValueError(f"{key} has more than {limit} bytes")
+            return bytes(await found.bytes_async())
+
+    async def open_range(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """The bytes from ``start``, ``length`` of them, in pieces. Raises :class:`NoSuchFile`."""
+        check_key(key)
+        if length <= 0:
+            return
+        with translated(reading=True):
+            found = await obstore.get_async(self._store, key, options={"range": (start, start + length)})
+            async for piece in found.stream(min_chunk_size=_READ):
+                yield piece
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Entry]:
+        """Every file whose key begins with these whole parts; all files without a prefix. In no order."""
+        with translated():
+            pages = obstore.list(self._store, check_key(prefix) if prefix else None, chunk_size=500)
+            async for page in pages:
+                for found in page:
+                    if _KEY.fullmatch(found["path"]):
+                        yield Entry(found["path"], found["size"], found["last_modified"])
+
+    async def delete(self, key: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        await self.delete_many([key])
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove every file whose key begins with these whole parts; return how many there were."""
+        keys = [entry.key async for entry in self.list(check_key(prefix))]
+        if keys:
+            await self.delete_many(keys)
+        return len(keys)
+
+    async def check(self) -> None:
+        """Write, read and remove a small file, within 5 seconds. Raises :class:`InsufficientStorage`."""
+        key, data = f"canary/{new_id()}", new_id().bytes
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await self.put_bytes(key, data)
+                same = await self.get_bytes(key, len(data)) == data
+                await self.delete(key)
+        except TimeoutError as error:
+            raise translate(error) from error
+        if not same:
+            raise Unavailable("The storage does not give back what was stored.")
+
+    async def sweep_scratch(self, older_than: timedelta) -> int:
+        """Remove what was left in ``scratch`` and not written to for so long; return how many files."""
+        return await asyncio.to_thread(_sweep, self.scratch, clock.now() - older_than)
+
+
+def _sweep(folder: Path, before: datetime) -> int:
+    swept = 0
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # its owner was quicker
+            if datetime.fromtimestamp(path.lstat().st_mtime, UTC) >= before:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            swept += 1
+    return swept

@@ -1,0 +1,78 @@
+"""The storage in a folder of this machine."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from obstore.store import LocalStore
+
+from veza.core.storage_base import NoSuchFile, Storage, Stored, check_key, translated
+from veza.core.storage_files import move_durably, remove, write_durably
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_THREADS = 4
+
+
+class LocalStorage(Storage):
+    """Files below ``folder``, each at the path that its key spells; ``folder/.scratch`` is the way in."""
+
+    def __init__(self, folder: Path) -> None:
+        # Resolved once: from here on a path's parents tell where it lies.
+        self.folder = folder.resolve()
+        super().__init__(LocalStore(self.folder, mkdir=True), self.folder / ".scratch")
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="veza-files")
+
+    def local_path(self, key: str) -> Path:
+        """Where the file lies, or would."""
+        return self.folder / check_key(key)
+
+    async def put_file(self, key: str, path: Path) -> Stored:
+        """Sync the file, move it, and sync the folders."""
+        return Stored(
+            key, await self._run(move_durably, path, self.local_path(key), self.folder, self.scratch)
+        )
+
+    async def put_bytes(self, key: str, data: bytes) -> Stored:
+        """Write a file beside, then move it in."""
+        return Stored(
+            key, await self._run(write_durably, data, self.local_path(key), self.folder, self.scratch)
+        )
+
+    async def delete_many(self, keys: Sequence[str]) -> None:
+        """Remove the files and the folders that they leave empty."""
+        paths = [self.local_path(key) for key in keys]
+        await self._run(_remove_all, paths, self.folder)
+
+    async def fetch_to(self, key: str, path: Path) -> Path:  # noqa: ARG002 - nothing needs a copy here
+        """The stored file itself."""
+        stored = self.local_path(key)
+        if not await self._run(stored.is_file):
+            raise NoSuchFile
+        return stored
+
+    async def presigned_url(
+        self,
+        key: str,  # noqa: ARG002 - of the interface
+        expires: timedelta,  # noqa: ARG002 - of the interface
+        headers: Mapping[str, str],  # noqa: ARG002 - of the interface
+    ) -> None:
+        """None: only this server can send a file of this machine."""
+        return
+
+    async def close(self) -> None:
+        """End the threads; what they have begun is finished."""
+        self._pool.shutdown(wait=False)
+
+    async def _run(self, work: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
+        with translated():
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+
+def _remove_all(paths: Sequence[Path], top: Path) -> None:
+    for path in paths:
+        remove(path, top)

@@ -1,0 +1,345 @@
+import asyncio
+import errno
+import os
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from obstore.store import MemoryStore
+
+from veza.core import clock
+from veza.core.errors import InsufficientStorage, Unavailable
+from veza.core.storage import LocalStorage, NoSuchFile, ObjectStorage, Storage, open_storage
+from veza.core.storage_presign import Credentials, presign
+
+
+@pytest.fixture(params=["folder", "objects"])
+async def storage(request, tmp_path: Path):
+    made: Storage = (
+        LocalStorage(tmp_path / "data")
+        if request.param == "folder"
+        else ObjectStorage(MemoryStore(), tmp_path / "scratch")
+    )
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def local(tmp_path: Path):
+    made = LocalStorage(tmp_path / "data")
+    yield made
+    await made.close()
+
+
+def upload(storage: Storage, data: bytes) -> Path:
+    path = storage.scratch / f"upload-{os.urandom(4).hex()}"
+    path.write_bytes(data)
+    return path
+
+
+async def keys(storage: Storage, prefix: str = "") -> list[str]:
+    return sorted([entry.key async for entry in storage.list(prefix)])
+
+
+async def read(storage: Storage, key: str, start: int, length: int) -> bytes:
+    return b"".join([piece async for piece in storage.open_range(key, start, length)])
+
+
+async def test_a_file_goes_in_and_comes_out(storage, tmp_path):
+    data = os.urandom(300_000)
+    path = upload(storage, data)
+    stored = await storage.put_file("tracks/1/original", path)
+    assert (stored.key, stored.size) == ("tracks/1/original", 300_000)
+    assert not path.exists()
+    assert await storage.size("tracks/1/original") == 300_000
+    assert await storage.get_bytes("tracks/1/original", 300_000) == data
+    assert (await storage.fetch_to("tracks/1/original", tmp_path / "copy")).read_bytes() == data
+    for start, length in [(0, 300_000), (0, 1), (299_999, 1), (100_000, 150_000), (299_990, 100), (5, 0)]:
+        assert await read(storage, "tracks/1/original", start, length) == data[start : start + length]
+
+
+async def test_a_file_is_replaced_whole(storage):
+    await storage.put_bytes("a/b", b"first")
+    await storage.put_bytes("a/b", b"second, longer")
+    assert await storage.get_bytes("a/b", 100) == b"second, longer"
+
+
+async def test_what_is_not_there(storage, tmp_path):
+    with pytest.raises(NoSuchFile):
+        await storage.size("a/b")
+    with pytest.raises(NoSuchFile):
+        await storage.get_bytes("a/b", 10)
+    with pytest.raises(NoSuchFile):
+        await read(storage, "a/b", 0, 10)
+    with pytest.raises(NoSuchFile):
+        await storage.fetch_to("a/b", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+    await storage.delete("a/b")
+    assert await storage.delete_prefix("a") == 0
+
+
+async def test_no_more_is_read_than_was_asked_for(storage):
+    await storage.put_bytes("a/b", b"12345")
+    with pytest.raises(ValueError, match="4 bytes"):
+        await storage.get_bytes("a/b", 4)
+
+
+async def test_listing_and_removing_by_prefix(storage):
+    upload(storage, b"on its way in, not in the storage")
+    for key in ("tracks/1/original", "tracks/1/peaks.bin", "tracks/12/original", "avatars/1"):
+        await storage.put_bytes(key, b"x")
+    assert await keys(storage, "tracks/1") == ["tracks/1/original", "tracks/1/peaks.bin"]
+    assert await storage.delete_prefix("tracks/1") == 2
+    assert await keys(storage) == ["avatars/1", "tracks/12/original"]
+    await storage.delete_many(["avatars/1", "tracks/12/original", "avatars/2"])
+    assert await keys(storage) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/a",
+        "a/",
+        "a//b",
+        "..",
+        "a/../b",
+        "a/./b",
+        ".scratch/x",
+        "a/.b",
+        "A",
+        "a b",
+        "a\0",
+        "a\n",
+        "é",
+        "a" * 513,
+    ],
+)
+async def test_a_key_is_never_what_a_stranger_wrote(storage, key):
+    """C17: nothing but our own ids and words is a path."""
+    with pytest.raises(ValueError, match="not a storage key"):
+        await storage.put_bytes(key, b"x")
+    with pytest.raises(ValueError, match="not a storage key"):
+        storage.local_path(key)
+
+
+async def test_a_check_leaves_nothing(storage):
+    await storage.check()
+    assert await keys(storage) == []
+
+
+async def test_a_check_tells_of_a_storage_that_lies(storage, monkeypatch):
+    async def other(key: str, limit: int) -> bytes:
+        return b"other"
+
+    monkeypatch.setattr(storage, "get_bytes", other)
+    with pytest.raises(Unavailable):
+        await storage.check()
+
+
+async def test_the_scratch_folder_is_swept_of_what_is_old(storage):
+    """G28, C19: what a killed process left on its way in goes; what is being written stays."""
+    upload(storage, b"old")
+    folder = storage.scratch / "work"
+    folder.mkdir()
+    (folder / "part").write_bytes(b"old")
+    with clock.shifted(timedelta(hours=2)):
+        assert await storage.sweep_scratch(timedelta(hours=3)) == 0
+        young = upload(storage, b"young")
+        later = clock.now().timestamp()
+        os.utime(young, (later, later))
+        assert await storage.sweep_scratch(timedelta(hours=1)) == 2
+    assert list(storage.scratch.iterdir()) == [young]
+
+
+async def test_a_local_file_is_synced_before_and_its_folders_after_it_has_its_name(local, monkeypatch):
+    """C20: a power cut after the answer loses nothing."""
+    seen: list[tuple[str, bool]] = []
+    sync, target = os.fsync, local.local_path("tracks/1/original")
+
+    def watch(file: int) -> None:
+        seen.append((str(Path(f"/proc/self/fd/{file}").readlink()), target.exists()))
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    path = upload(local, b"x")
+    await local.put_file("tracks/1/original", path)
+    top = local.folder
+    assert seen == [
+        (str(path), False),
+        (str(top / "tracks" / "1"), True),
+        (str(top / "tracks"), True),
+        (str(top), True),
+    ]
+
+
+def failing(number: int) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [
+        (errno.EIO, Unavailable),
+        (errno.EROFS, Unavailable),
+        (errno.ENOSPC, InsufficientStorage),
+        (errno.EDQUOT, InsufficientStorage),
+    ],
+)
+@pytest.mark.parametrize("how", ["file", "bytes"])
+async def test_a_failed_fsync_is_a_failure_for_good(local, monkeypatch, number, error, how):
+    """C21, C22: no success is told, nothing is left to be tried again, and later uploads work."""
+    path = upload(local, b"x")
+    storing = local.put_file("a/b", path) if how == "file" else local.put_bytes("a/b", b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing(number))
+        with pytest.raises(error):
+            await storing
+    assert await keys(local) == []
+    assert path.exists() is (how == "bytes")
+    assert len(list(local.scratch.iterdir())) == (how == "bytes")
+    await local.put_bytes("a/b", b"y")
+    assert await local.get_bytes("a/b", 9) == b"y"
+
+
+async def test_a_file_whose_folder_cannot_be_synced_is_not_reported_stored(local, monkeypatch):
+    """C22: the name is part of what must be durable."""
+    sync, target = os.fsync, local.local_path("a/b")
+
+    def fail_late(file: int) -> None:
+        if target.exists():
+            raise OSError(errno.EIO, "EIO")
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", fail_late)
+    with pytest.raises(Unavailable):
+        await local.put_bytes("a/b", b"x")
+
+
+async def test_a_rename_that_fails_leaves_nothing(local, monkeypatch):
+    """C21: nothing half."""
+    monkeypatch.setattr(Path, "rename", failing(errno.ENOSPC))
+    with pytest.raises(InsufficientStorage):
+        await local.put_file("a/b", upload(local, b"x"))
+    assert list(local.scratch.iterdir()) == []
+
+
+async def test_a_link_is_never_moved_in(local, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("key")
+    link = local.scratch / "link"
+    link.symlink_to(secret)
+    with pytest.raises(Unavailable):
+        await local.put_file("a/b", link)
+    assert await keys(local) == []
+
+
+async def test_a_file_of_another_file_system_is_brought_over(local, monkeypatch, tmp_path):
+    here = Path.stat
+
+    def stat(path: Path, **options: bool) -> os.stat_result:
+        found = here(path, **options)
+        return os.stat_result([*found[:2], found.st_dev + (path == elsewhere), *found[3:]])
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"far")
+    monkeypatch.setattr(Path, "stat", stat)
+    await local.put_file("a/b", elsewhere)
+    assert await local.get_bytes("a/b", 9) == b"far"
+    assert not elsewhere.exists()
+    assert list(local.scratch.iterdir()) == []
+
+
+async def test_storing_and_emptying_one_folder_at_once(local):
+    """X: the folder that goes with its last file never takes a new one along."""
+
+    async def come_and_go(name: str) -> None:
+        for _ in range(10):
+            await local.put_bytes(f"tracks/1/{name}", b"x")
+            assert await local.get_bytes(f"tracks/1/{name}", 1) == b"x"
+            await local.delete(f"tracks/1/{name}")
+
+    await asyncio.gather(*(come_and_go(f"n{n}") for n in range(6)))
+    assert sorted(path.name for path in local.folder.iterdir()) == [".scratch"]
+
+
+async def test_writing_never_holds_up_the_event_loop(local, monkeypatch):
+    """A slow disk keeps its own threads waiting, not the server."""
+    released = threading.Event()
+    monkeypatch.setattr(os, "fsync", lambda _: released.wait(5))
+    task = asyncio.create_task(local.put_bytes("a/b", b"x"))
+    await asyncio.sleep(0.02)
+    assert not task.done()
+    released.set()
+    await task
+
+
+async def test_an_object_storage_keeps_no_local_file_when_it_fails(tmp_path, monkeypatch):
+    """X15: a bucket out of reach is 503, and nothing is left behind here."""
+    options = {
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    }
+    storage = open_storage("s3://bucket/veza/", scratch=tmp_path, s3=options)
+    path = upload(storage, b"x")
+    with pytest.raises(Unavailable):
+        await storage.put_file("a/b", path)
+    assert not path.exists()
+    with pytest.raises(Unavailable):
+        await storage.size("a/b")
+    assert storage.local_path("a/b") is None
+
+
+async def test_an_address_with_its_own_permission(tmp_path):
+    options = {
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "session",
+        "AWS_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    }
+    storage = open_storage("s3://bucket/veza/", scratch=tmp_path, s3=options)
+    disposition = 'attachment; filename="a b.ogg"'
+    url = await storage.presigned_url("a/b", timedelta(minutes=15), {"Content-Disposition": disposition})
+    assert url is not None
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    assert (parts.netloc, parts.path) == ("127.0.0.1:9", "/bucket/veza/a/b")
+    assert query["response-content-disposition"] == [disposition]
+    assert query["X-Amz-Expires"] == ["900"]
+    assert query["X-Amz-Security-Token"] == ["session"]
+    assert query["X-Amz-Credential"][0].endswith("/eu-central-1/s3/aws4_request")
+
+
+async def test_without_keys_or_at_home_no_address_is_signed(storage):
+    assert await storage.presigned_url("a/b", timedelta(minutes=1), {}) is None
+
+
+def test_signing_as_amazon_does():
+    """The example of the documentation of signature version 4."""
+    keys = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1")
+    at = datetime(2013, 5, 24, tzinfo=UTC)
+    url = presign("https://examplebucket.s3.amazonaws.com/test.txt", keys, at, timedelta(days=1), {})
+    assert url.endswith("&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")
+    assert keys.secret not in repr(keys)
+
+
+async def test_opening_by_address(tmp_path):
+    made = open_storage(f"file://{tmp_path}/my%20data", scratch=tmp_path / "unused", s3={})
+    assert isinstance(made, LocalStorage)
+    assert made.folder == tmp_path / "my data"
+    await made.close()
+    assert isinstance(open_storage("s3://bucket", scratch=tmp_path, s3={}), ObjectStorage)
+
+
+@pytest.mark.parametrize("url", ["", "data", "/data", "file:///", "file://host/data", "s3://", "http://x/y"])
+def test_an_address_that_is_none(url, tmp_path):
+    with pytest.raises(ValueError, match="a storage is"):
+        open_storage(url, scratch=tmp_path, s3={})
