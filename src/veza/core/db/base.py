@@ -1,0 +1,152 @@
+"""What both databases offer: transactions that commit whole or not at all."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from veza.core.db.statement import Statement
+from veza.core.errors import Conflict
+
+if TYPE_CHECKING:
+    from veza.core.events import Context, Event
+
+RowT = TypeVar("RowT")
+
+
+class UniqueViolation(Conflict):
+    """Such a thing exists already."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__()
+        self.constraint = constraint
+
+
+class Tx(ABC):
+    """A transaction, or, from :meth:`Database.read`, a view that only reads.
+
+    It begins with its first statement and holds nothing before. In a view each statement sees what was
+    committed when it began; a write transaction also sees its own changes. Nothing slow (hashing, files,
+    the network) belongs between the first statement of a write transaction and its commit.
+    """
+
+    def __init__(self, database: "Database") -> None:
+        self.database = database
+        self.context: Callable[[], Context] | None = None
+        self._emitted: list[Event] = []
+        self._callbacks: list[Callable[[], None]] = []
+        self._notified: set[str] = set()
+
+    @abstractmethod
+    async def first(self, statement: Statement[RowT], /, **params: Any) -> RowT | None:
+        """The first row, or None."""
+
+    @abstractmethod
+    async def all(self, statement: Statement[RowT], /, **params: Any) -> list[RowT]:
+        """Every row."""
+
+    @abstractmethod
+    async def run(self, statement: Statement[Any], /, **params: Any) -> int:
+        """Run a statement that returns nothing; how many rows it changed."""
+
+    @abstractmethod
+    async def run_many(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]], /) -> None:
+        """Run a statement once for each of ``rows``."""
+
+    def emit(self, event: "Event") -> None:
+        """Say what happened: recorded, with the jobs that follow from it, in this very transaction."""
+        self._emitted.append(event)
+
+    def notify(self, channel: str) -> None:
+        """Wake whoever listens on ``channel``, in any process, once this is committed."""
+        self._notified.add(channel)
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call this once the change is durable, before anybody is told of it. It must not fail or wait."""
+        self._callbacks.append(callback)
+
+    async def commit(self) -> None:
+        """Make the changes durable; returns only when they are."""
+        if self._emitted:
+            emitted, self._emitted = self._emitted, []
+            await self.database.record_events(self, emitted)
+        await self._commit()
+
+    @abstractmethod
+    async def _commit(self) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give everything back; what was not committed is undone."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                await self.commit()
+        finally:
+            await self.close()
+
+    def committed(self) -> None:
+        """Run the callbacks; called by the database alone, once the change is durable."""
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+        for channel in self._notified:
+            self.database.wake(channel)
+
+
+async def _ignore(tx: Tx, events: "list[Event]") -> None:
+    """A database nobody listens to."""
+
+
+class Database(ABC):
+    """A place to read and write."""
+
+    dialect: str
+    shared: bool
+    """Whether other processes may write to it as well; caches of rows are safe only where this is false."""
+
+    def __init__(self) -> None:
+        self.record_events: Callable[[Tx, list[Event]], Awaitable[None]] = _ignore
+        self._listeners: dict[str, list[Callable[[], None]]] = {}
+
+    def listen(self, channel: str, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever a transaction that notified ``channel`` was committed."""
+        self._listeners.setdefault(channel, []).append(callback)
+
+    def wake(self, channel: str) -> None:
+        """Call the listeners of ``channel`` in this process."""
+        for callback in self._listeners.get(channel, ()):
+            callback()
+
+    async def start(self) -> None:  # noqa: B027 - a database of one process has nobody to listen to
+        """Begin to listen to other processes, where there can be any."""
+
+    @abstractmethod
+    def read(self) -> Tx:
+        """A view; use it with ``async with``, or close it."""
+
+    @abstractmethod
+    def write(self) -> Tx:
+        """A transaction; ``async with`` commits it when the block ends well."""
+
+    @abstractmethod
+    async def script(self, sql: str) -> None:
+        """Run many statements in one transaction, alone (migrations)."""
+
+    @abstractmethod
+    async def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a plain text query (start-up checks and tests)."""
+
+    @abstractmethod
+    async def check(self) -> None:
+        """Answer, or raise."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish what is under way and let go."""

@@ -1,0 +1,21 @@
+"""Which database a URL means."""
+
+from pathlib import Path
+
+from veza.core.db.base import Database
+from veza.core.db.postgres import PostgresDatabase
+from veza.core.db.sqlite import SqliteDatabase
+
+
+def open_database(url: str, *, pool: int = 10) -> Database:
+    """The database at ``sqlite:///path`` or ``postgresql://…``.
+
+    Raises :class:`ValueError` for any other scheme.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresDatabase(url, size=pool)
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return SqliteDatabase(path)
+    raise ValueError("a database URL begins with sqlite:/// or postgresql://")

@@ -1,0 +1,85 @@
+"""What happened, written down in the transaction that made it happen (a transactional outbox).
+
+A service says ``tx.emit(TrackUploaded(...))``. At the commit the event becomes a row of ``events``, and each
+reaction to it a row of ``jobs``: if the change is kept, so are its consequences, and if not, neither.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from veza.core import clock
+from veza.core.db import Id, Json, Statement, Time, Tx, metadata
+from veza.core.ids import new_id
+from veza.core.jobs import JobKind, enqueue
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened; its fields say to what, and hold nothing secret."""
+
+    kind: ClassVar[str]
+
+
+class Context(msgspec.Struct, frozen=True):
+    """Who caused an event, and from where."""
+
+    actor_id: UUID | None = None
+    ip: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+
+
+class EventJob(msgspec.Struct, frozen=True):
+    """What a reaction is told: the event's id and kind, and its fields."""
+
+    event_id: UUID
+    kind: str
+    data: dict[str, Any]
+
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("data", Json, nullable=False),
+    sa.Column("actor_id", Id),
+    sa.Column("ip", sa.Text, nullable=False),
+    sa.Column("user_agent", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Index("ix_events_kind_created_at", "kind", "created_at"),
+)
+
+_INSERT: Statement[None] = Statement(sa.insert(events))
+
+Reactions = Mapping[type[Event], Sequence[JobKind[EventJob]]]
+
+
+class Outbox:
+    """Records events and queues what follows from them; one instance is a database's ``record_events``."""
+
+    def __init__(self, reactions: Reactions) -> None:
+        self._reactions = reactions
+
+    async def __call__(self, tx: Tx, emitted: Sequence[Event]) -> None:
+        """Write ``emitted`` and their jobs in ``tx``."""
+        for event in emitted:
+            event_id, data = new_id(), msgspec.to_builtins(event)
+            who = tx.context() if tx.context else Context()
+            await tx.run(
+                _INSERT,
+                id=event_id,
+                kind=event.kind,
+                data=data,
+                actor_id=who.actor_id,
+                ip=who.ip,
+                user_agent=who.user_agent,
+                request_id=who.request_id,
+                created_at=clock.now(),
+            )
+            for job in self._reactions.get(type(event), ()):
+                await enqueue(tx, job, EventJob(event_id, event.kind, data))

@@ -1,0 +1,171 @@
+"""Work that outlives the request: one table of jobs with leases.
+
+A job is queued in the transaction of the change that causes it. To claim one is to move its ``run_at`` into
+the future, by the length of a lease, and to count an attempt: a worker that dies needs no clean-up, its jobs
+come due again. The pair of id and attempt fences a worker that was thought dead. A job that keeps failing is
+kept as dead, and its kind is told.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from veza.core import clock
+from veza.core.db import Id, Statement, Time, Tx, metadata
+from veza.core.ids import new_id
+
+P = TypeVar("P", bound=msgspec.Struct)
+
+CHANNEL = "veza_jobs"
+
+
+class JobKind(Generic[P]):
+    """A kind of work: its name, what it is told, and how patiently it is tried.
+
+    ``lane`` groups kinds that share workers; ``lease`` is how long a worker may be silent; ``every`` makes
+    it recurring: one row, due again so long after each success.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        payload: type[P],
+        *,
+        lane: str = "default",
+        lease: timedelta = timedelta(seconds=60),
+        attempts: int = 10,
+        every: timedelta | None = None,
+    ) -> None:
+        self.name = name
+        self.payload = payload
+        self.lane = lane
+        self.lease = lease
+        self.attempts = attempts
+        self.every = every
+
+
+class NoPayload(msgspec.Struct, frozen=True):
+    """For a kind of job that needs to be told nothing."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One claimed job; ``attempt`` counts from 1."""
+
+    id: UUID
+    kind: str
+    payload: str
+    attempt: int
+    created_at: datetime
+
+
+Handler = Callable[[Job, Any], Awaitable[None]]
+DeadHandler = Callable[[Tx, Any], Awaitable[None]]
+
+
+class LeaseLost(Exception):  # noqa: N818 - not an error of the work: somebody else has it now
+    """The job was given to another worker, or is no more."""
+
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("lane", sa.Text, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("run_at", Time, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("unique_key", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("dead_at", Time),
+    sa.UniqueConstraint("unique_key"),
+    sa.Index("ix_jobs_lane_run_at", "lane", "run_at", sqlite_where=sa.text("dead_at IS NULL"),
+             postgresql_where=sa.text("dead_at IS NULL")),
+)  # fmt: skip
+
+_insert: Statement[None] = Statement(sa.insert(jobs))
+
+
+def _insert_once() -> sa.Executable:
+    # The same words in both dialects' INSERT … ON CONFLICT; sa has no common form of it.
+    columns = ", ".join(column.name for column in jobs.columns)
+    values = ", ".join(f":{column.name}" for column in jobs.columns)
+    return sa.text(
+        f"INSERT INTO jobs ({columns}) VALUES ({values}) ON CONFLICT (unique_key) DO NOTHING"  # noqa: S608 - our own names
+    ).bindparams(*(sa.bindparam(column.name, type_=column.type) for column in jobs.columns))
+
+
+_insert_unique: Statement[None] = Statement(_insert_once())
+
+_due = (
+    sa.select(jobs.c.id)
+    .where(
+        jobs.c.dead_at.is_(None), jobs.c.lane == sa.bindparam("lane"), jobs.c.run_at <= sa.bindparam("now")
+    )
+    .order_by(jobs.c.run_at)
+    .limit(sa.bindparam("count"))
+    .with_for_update(skip_locked=True)
+)
+CLAIM = Statement(
+    sa.update(jobs)
+    .where(jobs.c.id.in_(_due))
+    .values(run_at=sa.bindparam("until"), attempt=jobs.c.attempt + 1)
+    .returning(jobs.c.id, jobs.c.kind, jobs.c.payload, jobs.c.attempt, jobs.c.created_at),
+    Job,
+)
+_mine = sa.and_(jobs.c.id == sa.bindparam("job_id"), jobs.c.attempt == sa.bindparam("lease"))
+_FINISH: Statement[None] = Statement(sa.delete(jobs).where(_mine))
+MOVE: Statement[None] = Statement(
+    sa.update(jobs).where(_mine).values(run_at=sa.bindparam("until"), error=sa.bindparam("problem"))
+)
+RESTART: Statement[None] = Statement(
+    sa.update(jobs).where(_mine).values(run_at=sa.bindparam("until"), error=None, attempt=0)
+)
+BURY: Statement[None] = Statement(
+    sa.update(jobs).where(_mine).values(dead_at=sa.bindparam("now"), error=sa.bindparam("problem"))
+)
+NEXT = Statement(
+    sa.select(sa.func.min(jobs.c.run_at, type_=Time)).where(
+        jobs.c.dead_at.is_(None), jobs.c.lane == sa.bindparam("lane")
+    ),
+    datetime,
+)
+RELEASE_ALL: Statement[None] = Statement(
+    sa.update(jobs).where(jobs.c.dead_at.is_(None), jobs.c.attempt > 0).values(run_at=sa.bindparam("now"))
+)
+DEPTH = Statement(sa.select(sa.func.count()).select_from(jobs).where(jobs.c.dead_at.is_(None)), int)
+
+
+async def enqueue(
+    tx: Tx, kind: JobKind[P], payload: P, *, delay: timedelta = timedelta(), unique_key: str | None = None
+) -> None:
+    """Queue a job in ``tx``; with a ``unique_key`` only where none with that key is waiting."""
+    at = clock.now()
+    await tx.run(
+        _insert if unique_key is None else _insert_unique,
+        id=new_id(),
+        kind=kind.name,
+        lane=kind.lane,
+        payload=msgspec.json.encode(payload).decode(),
+        run_at=at + delay,
+        attempt=0,
+        unique_key=unique_key,
+        error=None,
+        created_at=at,
+        dead_at=None,
+    )
+    tx.notify(CHANNEL)
+
+
+async def finish(tx: Tx, job: Job) -> None:
+    """Strike the job off in the transaction of its effect, so that both happen once.
+
+    Raises :class:`LeaseLost` when another worker has taken it over.
+    """
+    if not await tx.run(_FINISH, job_id=job.id, lease=job.attempt):
+        raise LeaseLost

@@ -1,0 +1,195 @@
+"""Runs the jobs of one lane: claims what is due, keeps leases, retries with patience, buries the hopeless."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import structlog
+
+from veza.core import clock
+from veza.core.db import Database, Tx
+from veza.core.jobs import (
+    BURY,
+    CHANNEL,
+    CLAIM,
+    MOVE,
+    NEXT,
+    RELEASE_ALL,
+    RESTART,
+    DeadHandler,
+    Handler,
+    Job,
+    JobKind,
+    LeaseLost,
+    enqueue,
+    finish,
+)
+
+log = structlog.get_logger()
+
+LONGEST_SLEEP = 30.0
+SHARED_POLL = 2.0
+FIRST_RETRY = timedelta(seconds=2)
+LONGEST_RETRY = timedelta(minutes=10)
+
+
+class Task:
+    """A kind of job and what does it.
+
+    ``run(job, payload)`` may strike the job off itself, by :func:`veza.core.jobs.finish` in the
+    transaction of its effect; else that is done after it. ``dead(tx, payload)`` is told, in the same
+    transaction, when the job is given up.
+    """
+
+    def __init__(self, kind: JobKind[Any], run: Handler, dead: DeadHandler | None = None) -> None:
+        self.kind = kind
+        self.run = run
+        self.dead = dead
+
+
+def retry_after(attempt: int) -> timedelta:
+    """How long to wait after the given failed attempt: doubling, with jitter of a fifth."""
+    wait = FIRST_RETRY * (1 << min(attempt - 1, 20))
+    return min(wait, LONGEST_RETRY) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
+
+
+class Worker:
+    """Works on one lane of jobs, ``concurrency`` at a time, until cancelled."""
+
+    def __init__(self, database: Database, lane: str, tasks: Sequence[Task], *, concurrency: int) -> None:
+        self._database = database
+        self._lane = lane
+        self._tasks = {task.kind.name: task for task in tasks if task.kind.lane == lane}
+        self._concurrency = concurrency
+        self._woken = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        database.listen(CHANNEL, self._woken.set)
+
+    async def run(self) -> None:
+        """Work until cancelled; jobs in hand are then cancelled too, and come due again."""
+        try:
+            await self._begin()
+            while True:
+                self._woken.clear()
+                try:
+                    wait = await self._claim()
+                except Exception:
+                    log.exception("jobs.claim_failed", lane=self._lane)
+                    wait = 1.0
+                if wait > 0:
+                    try:
+                        async with asyncio.timeout(wait):
+                            await self._woken.wait()
+                    except TimeoutError:
+                        continue
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _begin(self) -> None:
+        async with self._database.write() as tx:
+            for task in self._tasks.values():
+                if task.kind.every is not None:
+                    await enqueue(tx, task.kind, task.kind.payload(), unique_key=f"every:{task.kind.name}")
+
+    async def _claim(self) -> float:
+        """Start what is due; how many seconds until there may be more."""
+        free = self._concurrency - len(self._running)
+        if free <= 0:
+            return LONGEST_SLEEP
+        async with self._database.read() as view:
+            due = await view.first(NEXT, lane=self._lane)
+        poll = SHARED_POLL if self._database.shared else LONGEST_SLEEP
+        if due is None:
+            return poll
+        now = clock.now()
+        if due > now:
+            return min((due - now).total_seconds() + 0.001, poll)
+        lease = max(task.kind.lease for task in self._tasks.values())
+        async with self._database.write() as tx:
+            claimed = await tx.all(CLAIM, lane=self._lane, now=now, until=now + lease, count=free)
+        for job in claimed:
+            running = asyncio.create_task(self._work(job), name=f"job:{job.kind}")
+            self._running.add(running)
+            running.add_done_callback(self._done)
+        return 0.0 if claimed else 0.2
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._woken.set()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("jobs.outcome_lost", exc_info=error)
+
+    async def _work(self, job: Job) -> None:
+        task = self._tasks.get(job.kind)
+        if task is None:
+            await self._fail(job, None, "no worker knows this kind of job")
+            return
+        if job.attempt > task.kind.attempts:
+            await self._bury(job, task, "its workers died")
+            return
+        beat = asyncio.create_task(self._keep_lease(job, task.kind.lease, asyncio.current_task()))
+        try:
+            await task.run(job, msgspec.json.decode(job.payload, type=task.kind.payload))
+        except LeaseLost:
+            log.warning("jobs.lease_lost", kind=job.kind, job_id=str(job.id))
+        except Exception as error:
+            log.exception("jobs.failed", kind=job.kind, job_id=str(job.id), attempt=job.attempt)
+            await self._fail(job, task, f"{type(error).__name__}: {error}")
+        else:
+            await self._succeed(job, task.kind)
+        finally:
+            beat.cancel()
+
+    async def _keep_lease(self, job: Job, lease: timedelta, worker: "asyncio.Task[None] | None") -> None:
+        while True:
+            await asyncio.sleep(lease.total_seconds() / 3)
+            try:
+                async with self._database.write() as tx:
+                    kept = await tx.run(
+                        MOVE, job_id=job.id, lease=job.attempt, until=clock.now() + lease, problem=None
+                    )
+            except Exception:
+                log.exception("jobs.heartbeat_failed", kind=job.kind)
+                continue
+            if not kept:
+                if worker is not None:
+                    worker.cancel()
+                return
+
+    async def _succeed(self, job: Job, kind: JobKind[Any]) -> None:
+        async with self._database.write() as tx:
+            if kind.every is not None:
+                await tx.run(RESTART, job_id=job.id, lease=job.attempt, until=clock.now() + kind.every)
+                return
+            try:
+                await finish(tx, job)
+            except LeaseLost:
+                return  # struck off already, in the transaction of its effect
+
+    async def _fail(self, job: Job, task: Task | None, problem: str) -> None:
+        if task is not None and task.kind.every is None and job.attempt >= task.kind.attempts:
+            await self._bury(job, task, problem)
+            return
+        until = clock.now() + retry_after(job.attempt)
+        async with self._database.write() as tx:
+            await tx.run(MOVE, job_id=job.id, lease=job.attempt, until=until, problem=problem[:2000])
+
+    async def _bury(self, job: Job, task: Task, problem: str) -> None:
+        async with self._database.write() as tx:
+            if await tx.run(BURY, job_id=job.id, lease=job.attempt, now=clock.now(), problem=problem[:2000]):
+                await self._tell(tx, job, task)
+
+    async def _tell(self, tx: Tx, job: Job, task: Task) -> None:
+        if task.dead is not None:
+            await task.dead(tx, msgspec.json.decode(job.payload, type=task.kind.payload))
+
+
+async def release_leases(database: Database, now: datetime) -> None:
+    """At the start of the only process there is: nobody holds a lease any more."""
+    async with database.write() as tx:
+        await tx.run(RELEASE_ALL, now=now)
