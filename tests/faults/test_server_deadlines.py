@@ -1,0 +1,239 @@
+"""Slow, idle and greedy clients cost the others nothing."""
+
+import json
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.faults.server_harness import Wire, running, until
+
+HOST = b"Host: veza.test\r\n"
+GET = b"GET /hello HTTP/1.1\r\n" + HOST + b"\r\n"
+HALF = b"GET /hello HTTP/1.1\r\nHost"
+HELLO = Path(__file__).parents[2] / "bench" / "hello.py"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running() as server:
+        yield server
+
+
+def post(path: bytes, length: int, more: bytes = b"") -> bytes:
+    return b"POST %b HTTP/1.1\r\n%bContent-Length: %d\r\n%b\r\n" % (path, HOST, length, more)
+
+
+def test_half_a_head_gets_408(server):
+    """G25: and then the end."""
+    with server.open(HALF) as wire:
+        began = time.monotonic()
+        (answer,) = wire.answers()
+    assert (answer.status, answer.code, answer.headers["connection"]) == (408, "REQUEST_TIMEOUT", "close")
+    assert 0.25 < time.monotonic() - began < 1.5
+
+
+def test_a_drip_does_not_extend_the_time_for_a_head(server):
+    """G25: a byte now and then is no progress; neither are empty lines."""
+    for drip in (b"x", b"\r\n"):
+        with server.open(b"GET /hello HTTP/1.1\r\nX: " if drip == b"x" else b"") as wire:
+            began = time.monotonic()
+            with pytest.raises(OSError, match=r".*"):  # noqa: PT012 - until the server has closed
+                while time.monotonic() - began < 2:
+                    wire.send(drip)
+                    time.sleep(0.05)
+            assert time.monotonic() - began < 1.5
+
+
+def test_silence_after_connecting_ends(server):
+    """G25: closed without a word, for a browser that connects ahead of need asked nothing."""
+    with server.open() as wire:
+        assert wire.closed_within(1.5) == b""
+
+
+def test_half_a_head_behind_a_slow_answer(server):
+    """G25: the answer comes whole, then the 408."""
+    with server.open(b"GET /nap?0.8 HTTP/1.1\r\n" + HOST + b"\r\n" + HALF) as wire:
+        assert [answer.status for answer in wire.answers()] == [200, 408]
+
+
+def test_idle_connections_end_and_busy_ones_do_not(server):
+    """G25: keep-alive has its own, longer time, which starts anew with each answer."""
+    with server.open() as wire:
+        for _ in range(4):
+            wire.send(GET)
+            assert wire.answer().status == 200
+            time.sleep(0.2)
+        wire.send(b"GET /nap?0.9 HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert json.loads(wire.answer().body) == "slept"
+        assert wire.closed_within(1.5) == b""
+
+
+@pytest.mark.parametrize("drip", [b"", b"x"])
+def test_a_slow_body_gets_408(server, drip):
+    """G25, C30: below 1 KB/s the application sees the client leave, and counts nothing."""
+    server.app.seen.clear()
+    with server.open(post(b"/count", 100_000, b"") + b"x" * 200) as wire:
+        began = time.monotonic()
+        wire.socket.settimeout(0.05)
+        got = b""
+        while not got and time.monotonic() - began < 2:
+            try:
+                got = wire.socket.recv(1000)
+            except TimeoutError:
+                wire.send(drip)
+    assert got.startswith(b"HTTP/1.1 408 ")
+    assert server.app.seen == ["/count", "disconnect"]
+
+
+def test_a_steady_body_may_take_long(server):
+    """G25: only the rate counts, not the length."""
+    with server.open(post(b"/count", 3000)) as wire:
+        for _ in range(15):
+            wire.send(b"x" * 200)
+            time.sleep(0.1)  # 2 KB/s, for five times the window
+        assert json.loads(wire.answer().body) == 3000
+
+
+def test_a_burst_buys_no_silence(server):
+    """G25: a fast beginning is no credit for later."""
+    with server.open(post(b"/count", 1_000_000) + b"x" * 500_000) as wire:
+        began = time.monotonic()
+        assert wire.answer().status == 408
+        assert time.monotonic() - began < 1.2
+
+
+def test_waiting_for_us_does_not_count(server):
+    """G25: neither for an application that is behind with its body, nor for our `100 Continue`."""
+    with server.open(post(b"/lazy", 300_000) + b"x" * 300_000) as wire:
+        assert json.loads(wire.answer().body) == 300_000
+    with server.open(post(b"/lazy", 4, b"Expect: 100-continue\r\n")) as wire:
+        assert wire.answer().status == 100
+        wire.send(b"abcd")
+        assert json.loads(wire.answer().body) == 4
+
+
+def test_an_early_answer_reaches_who_is_still_sending(server):
+    """C8: a reset would lose the 413; what follows is dropped, but not for ever."""
+    with server.open(post(b"/early", 50_000_000)) as wire:
+        assert wire.answer().status == 413
+        began = time.monotonic()
+        with pytest.raises(OSError, match=r".*"):  # noqa: PT012 - until the server has closed
+            while time.monotonic() - began < 2:
+                wire.send(b"x" * 100_000)
+        assert time.monotonic() - began < 1.5
+    with server.open(post(b"/early", 100_000) + b"x" * 100_000 + GET) as wire:
+        assert [wire.answer().status, wire.answer().status] == [413, 200]
+
+
+def test_an_early_answer_instead_of_continue_is_the_last(server):
+    """G26: whether the body follows cannot be known, so nothing that follows is read."""
+    server.app.seen.clear()
+    with server.open(post(b"/early", len(GET), b"Expect: 100-continue\r\n")) as wire:
+        answer = wire.answer()
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
+        wire.send(GET)
+        assert wire.answer() is None
+    assert server.app.seen == ["/early"]
+
+
+def test_a_client_that_reads_nothing_is_cut(server):
+    """G25: the application is freed, and the connection with it, also when the answer was all written."""
+    server.app.seen.clear()
+    with server.open(b"GET /stream?400 HTTP/1.1\r\n" + HOST + b"\r\n", receive_buffer=4096) as wire:
+        server.wait_for("streamed")  # what is sent to nobody is dropped
+        assert not wire.closed_within(1).endswith(b"0\r\n\r\n")
+
+
+def test_what_waits_for_a_client_that_left_is_not_kept(server):
+    """G25: an answer that fits the buffers, with `Connection: close`, and nobody who reads it."""
+    request = b"GET /stream?90 HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    with server.open(request, receive_buffer=4096) as wire:
+        time.sleep(1)
+        assert not wire.closed_within(1).endswith(b"0\r\n\r\n")
+
+
+def test_a_client_that_reads_slowly_is_not_cut(server):
+    """G25: as long as it does read."""
+    with server.open(b"GET /stream?40 HTTP/1.1\r\n" + HOST + b"\r\n", receive_buffer=65536) as wire:
+        for _ in range(15):
+            time.sleep(0.1)
+            wire.socket.recv(200_000)
+        while not wire.buffer.endswith(b"0\r\n\r\n"):
+            assert wire.more()
+            wire.buffer = wire.buffer[-5:]
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_the_application_learns_that_the_client_left(server, how):
+    """G28: in the middle of a body, also with another request queued behind."""
+    server.app.seen.clear()
+    with server.open(post(b"/count", 1000) + b"x" * 10) as wire:
+        server.wait_for("/count")
+        if how == "reset":
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.wait_for("disconnect")
+
+
+def test_the_request_at_work_learns_it_with_another_queued(server):
+    """G28: an answer that is being streamed ends, though a request was pipelined behind it."""
+    server.app.seen.clear()
+    with server.open(b"GET /stream?4000 HTTP/1.1\r\n" + HOST + b"\r\n" + GET, receive_buffer=4096):
+        server.wait_for("/stream")
+    server.wait_for("streamed")
+    time.sleep(0.05)
+    assert "/hello" not in server.app.seen
+
+
+def test_too_many_connections_get_503():
+    """X7: an answer instead of a hang, and all is well when the others have gone."""
+    with running(max_connections=3, head_seconds=2) as server:
+        with ExitStack() as stack:
+            wires = [stack.enter_context(server.open(GET)) for _ in range(3)]
+            assert [wire.answer().status for wire in wires] == [200] * 3
+            (answer,) = server.ask(b"")
+            assert (answer.status, answer.code) == (503, "SERVICE_UNAVAILABLE")
+            assert answer.headers["retry-after"]
+        last = GET.replace(HOST, HOST + b"Connection: close\r\n")
+        until(lambda: server.ask(last)[0].status == 200)
+
+
+def latencies(wire: Wire, count: int) -> list[float]:
+    found = []
+    for _ in range(count):
+        began = time.perf_counter()
+        wire.send(GET)
+        assert wire.answer().status == 200
+        found.append(time.perf_counter() - began)
+    return sorted(found)
+
+
+def resident_megabytes(pid: int) -> float:
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+
+
+def test_five_thousand_slow_sockets():
+    """G25: others hardly notice, and the memory is bounded."""
+    with (
+        subprocess.Popen([sys.executable, HELLO], stdout=subprocess.PIPE, text=True) as process,
+        ExitStack() as stack,
+    ):
+        stack.callback(process.terminate)
+        address = ("127.0.0.1", int(process.stdout.readline().rpartition(":")[2]))
+        wire = stack.enter_context(Wire(address))
+        latencies(wire, 200)
+        before, memory = latencies(wire, 1500), resident_megabytes(process.pid)
+        for _ in range(5000):
+            stack.enter_context(Wire(address, HALF))
+        after = latencies(wire, 1500)
+        grown = resident_megabytes(process.pid) - memory
+    at = int(1500 * 0.99)
+    # The floor is the noise of a shared machine, far below what a thread for each socket costs.
+    assert after[at] < max(2 * before[at], 0.005), (before[at], after[at])
+    assert grown < 100, grown
