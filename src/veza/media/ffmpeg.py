@@ -83,6 +83,7 @@ def input_arguments(sniffed: Sniffed) -> list[str]:
     return [
         "-nostdin", "-hide_banner", "-nostats", "-loglevel", "info",
         "-max_alloc", str(_MAX_BLOCK),
+        "-max_error_rate", "1",  # what decodes, counts: see decode.py
         "-filter_threads", "1", "-filter_complex_threads", "1",
         "-protocol_whitelist", "fd",
         "-format_whitelist", kind.demuxer,

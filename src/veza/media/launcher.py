@@ -1,8 +1,10 @@
 """Give up every right that a decoder has no need of, then become the decoder.
 
-Run as ``python -I -S launcher.py SPEC COMMAND…`` by :mod:`veza.media.sandbox`. It is a program of its own,
-with the standard library only, because rights must be given up between fork and exec, and Python code there
-(``preexec_fn``) is not safe in a process with threads. SPEC is JSON: see ``Spec`` below.
+Run as ``python -I -S launcher.py OPTION… -- COMMAND…`` by :mod:`veza.media.sandbox`. It is a program of its
+own because rights must be given up between fork and exec, and Python code there (``preexec_fn``) is not safe
+in a process with threads. Each start costs its imports, so it has few: no json, typing, signal or pathlib.
+
+Options: ``parent=PID``, ``read=PATH`` and ``write=PATH`` (as often as needed), ``RLIMIT_…=NUMBER``.
 
 Four layers, each worth having without the others, each left out where the kernel does not offer it:
 
@@ -11,31 +13,18 @@ Four layers, each worth having without the others, each left out where the kerne
 3. Landlock: only the named folders can be read, only the work folder written, no TCP, no signals outside.
 4. seccomp: no sockets, no new processes, no other process touched, none of the kernel's darker corners.
 
-With SPEC ``{"report": true}`` it prints which layers hold and ends.
+Without a command it prints which layers hold, as JSON, and ends.
 """
 
 import ctypes
-import json
 import os
-import platform
 import resource
-import signal
 import struct
 import sys
-from typing import TypedDict
 
+SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x08000000, 0x10000000, 0x40000000
-
-
-class Spec(TypedDict, total=False):
-    """``limits`` maps names of the resource module to numbers; ``read`` and ``write`` are paths."""
-
-    parent: int
-    limits: dict[str, int]
-    read: list[str]
-    write: list[str]
-    report: bool
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -47,7 +36,7 @@ def _prctl(option: int, first: int = 0, second: object = 0) -> int:
 
 def die_with(parent: int) -> None:
     """Be killed when the server dies, however it dies."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_PDEATHSIG, SIGKILL)
     if parent and os.getppid() != parent:  # it died before the line above
         sys.exit(1)
 
@@ -185,7 +174,7 @@ class _Filter(ctypes.Structure):
 
 def refuse_calls() -> bool:
     """Install the filter; False where the machine or the kernel is not known to us."""
-    machine = platform.machine() if hasattr(os, "uname") else ""
+    machine = os.uname().machine
     if machine not in _MACHINES:
         return False
     program = _program(machine)
@@ -195,22 +184,25 @@ def refuse_calls() -> bool:
 
 def main() -> None:
     """Apply the layers in the order in which each still can be, then exec."""
-    spec: Spec = json.loads(sys.argv[1])
+    end = sys.argv.index("--")
+    options = [option.partition("=")[::2] for option in sys.argv[1:end]]
+    command = sys.argv[end + 1 :]
     linux = sys.platform == "linux"
     isolated = linux and isolate()
     if linux:
-        die_with(spec.get("parent", 0))  # not sooner: a change of credentials takes it back
+        die_with(int(dict(options).get("parent", 0)))  # not sooner: a change of credentials takes it back
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    limit(spec.get("limits", {}))
-    landlock = confine(spec.get("read", []), spec.get("write", [])) if linux else 0
+    limit({name: int(value) for name, value in options if name.startswith("RLIMIT_")})
+    reads = [value for name, value in options if name == "read"]
+    writes = [value for name, value in options if name == "write"]
+    landlock = confine(reads, writes) if linux else 0
     filtered = linux and refuse_calls()
-    if spec.get("report"):
-        layers = {"limits": True, "network": isolated, "landlock": landlock, "seccomp": filtered}
-        sys.stdout.write(json.dumps(layers))
+    if not command:
+        sys.stdout.write(f'{{"network": {isolated:d}, "landlock": {landlock}, "seccomp": {filtered:d}}}')
         return
-    for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores these; what we become should not
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is the point
+    for ignored in (SIGPIPE, SIGXFSZ):  # by Python; what we become should not
+        _libc.signal(ignored, None)
+    os.execv(command[0], command)  # noqa: S606 - no shell is the point
 
 
 if __name__ == "__main__":

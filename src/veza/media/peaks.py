@@ -91,6 +91,6 @@ class PeaksBuilder:
     def _draw(self, rows: _Samples) -> bool:
         pairs = np.stack((rows.min(axis=1), rows.max(axis=1)), axis=1)  # both hand NaN and infinity on
         finite = bool(np.isfinite(pairs).all())
-        scaled = np.nan_to_num(pairs, nan=0.0, posinf=1.0, neginf=-1.0) * 127
-        self._parts.append(np.clip(np.rint(scaled), -128, 127).astype(np.int8).tobytes())
+        scaled = np.nan_to_num(np.clip(pairs, -1.0, 1.0)) * 127
+        self._parts.append(np.rint(scaled).astype(np.int8).tobytes())
         return finite

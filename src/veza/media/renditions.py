@@ -78,13 +78,14 @@ async def encode(
     long, MediaUnavailable when an encoder fails on what decoded well.
     """
     outputs = [arguments for index, profile in enumerate(profiles) for arguments in _output(index, profile)]
-    graph = ",".join(
-        (
-            f"[0:a:0]{loudness.FILTER}",
-            f"aresample={SAMPLE_RATE}",
-            "aformat=channel_layouts=mono" if decoded.channels == 1 else "aformat=channel_layouts=stereo",
-            f"asplit={len(profiles)}" + "".join(f"[o{index}]" for index in range(len(profiles))),
-        )
+    ends = "".join(f"[o{index}]" for index in range(len(profiles)))
+    layout = "mono" if decoded.channels == 1 else "stereo"
+    # Whole numbers between the two, so that no encoder meets an infinite one (floats of 1e38 are legal).
+    # The meter stands aside: it works in steps of 100 ms and would drop the last part of one when the
+    # decoder changes its mind about rate or layout.
+    graph = (
+        f"[0:a:0]asplit[m][s];[m]{loudness.FILTER},anullsink;"
+        f"[s]aresample={SAMPLE_RATE}:osf=s32,aformat=channel_layouts={layout},asplit={len(profiles)}{ends}"
     )
     log = await _ffmpeg(
         source,

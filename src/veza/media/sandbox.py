@@ -56,9 +56,8 @@ class Result(msgspec.Struct, Generic[T]):
 
 
 class SandboxLevel(msgspec.Struct, frozen=True):
-    """Which layers hold on this machine; ``landlock`` is its version, 0 where the kernel has none."""
+    """Which layers hold on this machine, beside limits (always): ``landlock`` is a version, 0 if none."""
 
-    limits: bool = False
     network: bool = False
     landlock: int = 0
     seccomp: bool = False
@@ -66,7 +65,7 @@ class SandboxLevel(msgspec.Struct, frozen=True):
     @property
     def full(self) -> bool:
         """Whether no layer is missing."""
-        return self.limits and self.network and self.landlock > 0 and self.seccomp
+        return self.network and self.landlock > 0 and self.seccomp
 
 
 def read_all(at_most: int) -> Callable[[BinaryIO], bytes]:
@@ -97,10 +96,10 @@ async def run(
     ``workdir`` is the only folder that the child may write in, and its current one. Must be called on the
     thread that lives as long as the process (the event loop's): the child dies with the thread that made it.
     """
-    spec = _spec(limits, [*_LIBRARIES, argv[0], *map(str, readable)], [str(workdir)] if workdir else [])
+    options = _options(limits, [*_LIBRARIES, argv[0], *map(str, readable)], workdir)
     read_end, write_end = os.pipe()
     try:
-        child = await _start([spec, *argv], stdin, write_end, workdir)
+        child = await _start([*options, "--", *argv], stdin, write_end, workdir)
     except BaseException:
         os.close(read_end)
         raise
@@ -123,7 +122,7 @@ async def run(
 async def run_python(
     script: Path,
     *arguments: str,
-    stdin: int,
+    stdin: int | None,
     limits: Limits,
     at_most: int,
     packages: Sequence[Path] = (),
@@ -153,34 +152,32 @@ async def sandbox_level() -> SandboxLevel:
     """Which layers hold on this machine, asked once; what is missing is logged as a warning."""
     global _level  # noqa: PLW0603 - a fact of the machine
     if _level is None:
-        spec = msgspec.json.encode({"report": True, "parent": os.getpid()}).decode()
         child = await asyncio.create_subprocess_exec(
-            PYTHON, "-I", "-S", _LAUNCHER, spec, stdout=asyncio.subprocess.PIPE, env=_ENVIRONMENT, cwd="/"
+            *(PYTHON, "-I", "-S", _LAUNCHER, f"parent={os.getpid()}", "--"),
+            stdout=asyncio.subprocess.PIPE,
+            env=_ENVIRONMENT,
+            cwd="/",
         )
         output, _ = await child.communicate()
-        _level = msgspec.json.decode(output, type=SandboxLevel) if child.returncode == 0 else SandboxLevel()
+        _level = msgspec.json.decode(output, type=SandboxLevel, strict=False) if output else SandboxLevel()
         if not _level.full:
             _log.warning("media.sandbox_incomplete", **msgspec.structs.asdict(_level))
     return _level
 
 
-def _spec(limits: Limits, read: list[str], write: list[str]) -> str:
-    cpu = int(limits.seconds) + 1
-    return msgspec.json.encode(
-        {
-            "parent": os.getpid(),
-            "limits": {
-                "RLIMIT_AS": limits.memory,
-                "RLIMIT_CPU": cpu,
-                "RLIMIT_FSIZE": limits.file_bytes,
-                "RLIMIT_NOFILE": 64,
-                "RLIMIT_CORE": 0,
-                "RLIMIT_STACK": 4 << 20,
-            },
-            "read": read,
-            "write": write,
-        }
-    ).decode()
+def _options(limits: Limits, readable: list[str], workdir: Path | None) -> list[str]:
+    """What the launcher is told."""
+    return [
+        f"parent={os.getpid()}",
+        *(f"read={path}" for path in readable),
+        *([f"write={workdir}"] if workdir else []),
+        f"RLIMIT_AS={limits.memory}",
+        f"RLIMIT_CPU={int(limits.seconds) + 1}",
+        f"RLIMIT_FSIZE={limits.file_bytes}",
+        "RLIMIT_NOFILE=64",
+        "RLIMIT_CORE=0",
+        f"RLIMIT_STACK={4 << 20}",
+    ]
 
 
 async def _start(

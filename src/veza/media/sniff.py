@@ -46,7 +46,7 @@ class Sniffed(msgspec.Struct, frozen=True):
 
 
 _HEAD = 4096
-_GARBAGE = 1 << 20  # bytes before the first frame that we look through
+_GARBAGE = 2 << 20  # bytes before the first frame that we look through
 _MAX_TAGS = 16
 # What is surely something else, though MPEG frames may follow (a ZIP can store an MP3 as it is).
 _FOREIGN = re.compile(
@@ -160,7 +160,8 @@ def _frames(window: bytes, start: int, step: _Step, wanted: int, *, at_end: bool
     """Whether so many frames of one kind follow each other from here (fewer when the file ends there)."""
     position, first = start, None
     for count in range(wanted):
-        if at_end and count and not start and position >= len(window) - 128:  # an ID3v1 tag may follow
+        # The file may end after one whole frame, with an ID3v1 tag (128 bytes) behind it.
+        if at_end and count and not start and len(window) - 128 <= position <= len(window):
             return True
         found = step(window, position)
         if found is None or (first is not None and found[1] != first):

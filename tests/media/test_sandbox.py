@@ -1,0 +1,221 @@
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from veza.media.ffmpeg import find_ffmpeg
+from veza.media.sandbox import Limits, SandboxLevel, read_all, run, run_python, sandbox_level
+
+LIMITS = Limits(memory=256 << 20, seconds=10.0)
+
+
+async def _attempt(tmp_path: Path, code: str, limits: Limits = LIMITS) -> str:
+    """What a line of Python gets for trying something in the sandbox: its value or its error's name."""
+    script = tmp_path / "attempt.py"
+    script.write_text(
+        "import os, socket, sys, time\n"
+        f"try:\n    value = {code}\n"
+        "except BaseException as error:\n    value = type(error).__name__\n"
+        "print(value)\n"
+    )
+    result = await run_python(script, stdin=None, limits=limits, at_most=10_000)
+    return result.value.decode().strip() or f"ended with {result.returncode}"
+
+
+@pytest.fixture
+async def level() -> SandboxLevel:
+    return await sandbox_level()
+
+
+async def test_the_layers_of_this_machine_can_be_asked(level: SandboxLevel) -> None:
+    """M17: what isolates decoders here is known, not hoped for."""
+    assert level == await sandbox_level()
+    assert level.full == (level.network and level.landlock > 0 and level.seccomp)
+
+
+async def test_no_secret_is_in_the_environment(
+    tmp_path: Path, level: SandboxLevel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M17: what the server was given in its environment stays there."""
+    monkeypatch.setenv("VEZA_SECRET", "the-secret")
+    assert "the-secret" not in await _attempt(tmp_path, "dict(os.environ)")
+
+
+async def test_no_socket_and_no_process(tmp_path: Path, level: SandboxLevel) -> None:
+    """M17: no network, no other program, no look at or signal to another process."""
+    if not level.seccomp:
+        pytest.skip("no seccomp here")
+    for code in (
+        "socket.socket()",
+        "socket.socketpair()",
+        "os.fork()",
+        "os.kill(os.getppid(), 0)",
+        "os.posix_spawn('/bin/true', ['true'], {})",
+    ):
+        assert await _attempt(tmp_path, code) in {"PermissionError", "BlockingIOError"}, code
+
+
+async def test_no_other_file_can_be_read_or_written(tmp_path: Path, level: SandboxLevel) -> None:
+    """M17: the disk is its libraries and its own script."""
+    if not level.landlock:
+        pytest.skip("no Landlock here")
+    canary = tmp_path / "canary"
+    canary.write_text("canary")
+    for code in (
+        "open('/etc/passwd').read()",
+        f"open({str(canary)!r}).read()",
+        "os.listdir('/')",
+        "open('/proc/self/environ').read()",
+        f"open({str(tmp_path / 'new')!r}, 'w')",
+        f"os.unlink({str(canary)!r})",
+        f"os.rename({str(canary)!r}, '/tmp/elsewhere')",
+    ):
+        assert await _attempt(tmp_path, code) == "PermissionError", code
+    assert canary.read_text() == "canary"
+
+
+async def test_a_work_folder_can_be_written_up_to_a_size(tmp_path: Path, level: SandboxLevel) -> None:
+    """M17: outputs land in the work folder only, and no file grows without end."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    pcm = ("-f", "lavfi", "-i", "anullsrc=r=48000", "-t", "60")
+    for target, size, ended_well in (("a.wav", 100 << 20, True), ("b.wav", 1 << 20, False)):
+        result = await run(
+            [find_ffmpeg().path, "-v", "error", *pcm, target],
+            stdin=None,
+            limits=Limits(memory=1 << 30, seconds=20.0, file_bytes=size),
+            reader=read_all(1000),
+            workdir=folder,
+        )
+        assert (result.returncode == 0) is ended_well
+        assert (folder / target).stat().st_size <= size
+
+
+async def test_memory_is_limited(tmp_path: Path) -> None:
+    """M6, M17: 256 MB are 256 MB."""
+    assert await _attempt(tmp_path, "len(bytearray(300 << 20))") == "MemoryError"
+    assert await _attempt(tmp_path, "len(bytearray(100 << 20))") == str(100 << 20)
+
+
+async def test_time_is_limited(tmp_path: Path) -> None:
+    """M14, M17: what runs for ever is ended, whether it works or sleeps."""
+    started = time.monotonic()
+    for code in ("time.sleep(60)", "sum(iter(int, 1))"):
+        with pytest.raises(TimeoutError):
+            await _attempt(tmp_path, code, Limits(memory=256 << 20, seconds=0.5))
+    assert time.monotonic() - started < 5
+
+
+async def test_output_is_limited(tmp_path: Path) -> None:
+    """M17: a child that talks without end is cut off."""
+    with pytest.raises(ValueError, match="more than it may"):
+        await _attempt(tmp_path, "[sys.stdout.write('x' * 65536) for _ in range(1000)] and ''")
+
+
+async def test_errors_are_kept_at_both_ends(tmp_path: Path) -> None:
+    """M14: a decoder can be made to complain for hours; we keep 128 KiB of it."""
+    script = tmp_path / "loud.py"
+    script.write_text(
+        "import sys\nsys.stderr.write('first')\nsys.stderr.write('x' * 3000000)\nsys.stderr.write('last')\n"
+    )
+    result = await run_python(script, stdin=None, limits=LIMITS, at_most=10)
+    assert result.stderr.startswith("first")
+    assert result.stderr.endswith("last")
+    assert len(result.stderr) <= 128 << 10
+
+
+async def test_a_decoder_that_is_taken_over_reaches_nothing(tmp_path: Path, level: SandboxLevel) -> None:
+    """M17: even told to, ffmpeg neither fetches nor reads: the sandbox holds, not its options."""
+    if not level.full:
+        pytest.skip("the sandbox is not complete here")
+    canary = tmp_path / "canary.wav"
+    canary.write_bytes(b"RIFF")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        port = server.getsockname()[1]
+        for target in (f"http://127.0.0.1:{port}/a.mp3", f"tcp://127.0.0.1:{port}", str(canary)):
+            result = await run(
+                [find_ffmpeg().path, "-v", "error", "-i", target, "-f", "null", "-"],
+                stdin=None,
+                limits=Limits(memory=1 << 30, seconds=20.0),
+                reader=read_all(1000),
+            )
+            assert result.returncode != 0
+            assert "ermi" in result.stderr  # "Permission denied", "Operation not permitted"
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+async def test_cancelling_leaves_no_process_and_no_descriptor(tmp_path: Path) -> None:
+    """M14: the caller may give up at any moment."""
+    sleeper = tmp_path / "sleeper.py"
+    sleeper.write_text("import time; time.sleep(60)")
+
+    async def start_and_cancel(after: float) -> None:
+        task = asyncio.create_task(run_python(sleeper, stdin=None, limits=LIMITS, at_most=10))
+        await asyncio.sleep(after)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    await start_and_cancel(0.1)
+    before = _open_descriptors()
+    for after in (0.0, 0.001, 0.01, 0.1):
+        await start_and_cancel(after)
+    await asyncio.sleep(0.05)
+    assert _open_descriptors() <= before
+
+
+def test_children_die_with_the_server(tmp_path: Path) -> None:
+    """M17: kill -9 of the server leaves no decoder behind."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells children that their parent died")
+    sleeper = tmp_path / "sleeper.py"
+    sleeper.write_text("import time; time.sleep(60)")
+    server_code = tmp_path / "server.py"
+    server_code.write_text(
+        "import asyncio\n"
+        "from pathlib import Path\n"
+        "from veza.media.sandbox import Limits, run_python\n"
+        "limits = Limits(memory=1 << 28, seconds=60)\n"
+        f"asyncio.run(run_python(Path({str(sleeper)!r}), stdin=0, limits=limits, at_most=10))\n"
+    )
+    with subprocess.Popen([sys.executable, server_code], stdin=subprocess.DEVNULL) as server:
+        try:
+            assert _until(lambda: bool(_children(server.pid)))
+            time.sleep(0.3)  # past the launcher, into the program itself
+            children = _children(server.pid)
+        finally:
+            server.kill()
+    assert children
+    assert _until(lambda: not any(map(_lives, children)))
+
+
+def _open_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def _until(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
