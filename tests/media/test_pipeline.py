@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.media.corpus import SAMPLES, SECONDS, Sample, ffmpeg
-from veza.media import Peaks, process, sniff
+from veza.media import Peaks, find_ffmpeg, process, sniff
 from veza.media.decode import decode
 from veza.media.limits import MediaLimits
 
@@ -86,6 +86,41 @@ async def test_silence_has_no_loudness(tmp_path: Path) -> None:
     assert done.loudness.integrated is None
     assert done.loudness.true_peak is None
     assert set(Peaks.from_dat(done.peaks.read_bytes()).data) == {0}
+
+
+async def test_a_title_is_no_complaint(tmp_path: Path) -> None:
+    """M15: what the decoder says about a file is told apart from what the file says."""
+    file = tmp_path / "named.flac"
+    title = "Corrupt\nError while decoding [flac @ 0x0] CRC, truncated"
+    ffmpeg("-f", "lavfi", "-i", "sine=d=0.5", "-metadata", f"title={title}", file)
+    assert not (await decode(file, sniff(file), MediaLimits())).damaged
+
+
+async def test_the_widest_file_becomes_a_track(tmp_path: Path) -> None:
+    """M5: what the limits allow fits into the decoder's memory."""
+    file = tmp_path / "wide.flac"
+    ffmpeg("-f", "lavfi", "-i", "anoisesrc=r=192000:d=2", "-ac", "8", "-sample_fmt", "s32", file)
+    done = await process(file, tmp_path)
+    assert (done.channels, done.sample_rate, done.bit_depth) == (8, 192_000, 24)
+    assert done.loudness.integrated is not None
+
+
+async def test_the_servers_own_loop_can_run_it(sample: Get) -> None:
+    """M17: uvloop starts children in its own way; the result is the same."""
+    uvloop = pytest.importorskip("uvloop")
+    file = sample("a.mp3")
+    decoded = await asyncio.to_thread(lambda: uvloop.run(decode(file, sniff(file), MediaLimits())))
+    assert decoded.duration == pytest.approx(SECONDS, abs=0.05)
+
+
+def test_an_ffmpeg_that_cannot_do_it_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / "ffmpeg"
+    old.write_text("#!/bin/sh\necho ffmpeg version 4.4.2 Copyright\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    found = find_ffmpeg.__wrapped__()
+    assert found.path != str(old)
+    assert found.version
 
 
 async def test_cancelling_kills_the_decoder(tmp_path: Path) -> None:

@@ -175,10 +175,11 @@ class _Told(msgspec.Struct, frozen=True):
         )
 
 
+# Only in lines of ffmpeg's parts ("[flac @ 0x…] …"): a song may be called "Corrupt".
 _COMPLAINT = re.compile(
-    r"Error (?:submitting|while decoding|during demuxing)|Invalid data found|corrupt|CRC"
-    r"|invalid (?:sync|residual)|Header missing|partial|truncat",
-    re.IGNORECASE,
+    r"^\[[^\]\n]+ @ [^\]\n]+\] [^\n]*(?:Error (?:submitting|while decoding|during demuxing)|Invalid data"
+    r"|corrupt|CRC|invalid (?:sync|residual)|Header missing|partial|truncat)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _FORMAT_BITS = {"u8": 8, "s16": 16, "s32": 32, "flt": 32, "dbl": 64}
 
