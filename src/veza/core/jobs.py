@@ -15,7 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core import clock
-from veza.core.db import Id, Statement, Time, Tx, metadata
+from veza.core.db import Id, Statement, Time, Tx, any_of, metadata
 from veza.core.ids import new_id
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -66,7 +66,7 @@ Handler = Callable[[Job, Any], Awaitable[None]]
 DeadHandler = Callable[[Tx, Any], Awaitable[None]]
 
 
-class LeaseLost(Exception):  # noqa: N818 - not an error of the work: somebody else has it now
+class LeaseLost(Exception):
     """The job was given to another worker, or is no more."""
 
 
@@ -102,18 +102,20 @@ def _insert_once() -> sa.Executable:
 
 _insert_unique: Statement[None] = Statement(_insert_once())
 
+# Kinds that this program does not know are left to one that does.
+_alive = sa.and_(jobs.c.dead_at.is_(None), jobs.c.lane == sa.bindparam("lane"), any_of(jobs.c.kind, "kinds"))
+# A common table expression is evaluated once; a subquery with LIMIT might be more often, and claim too many.
 _due = (
     sa.select(jobs.c.id)
-    .where(
-        jobs.c.dead_at.is_(None), jobs.c.lane == sa.bindparam("lane"), jobs.c.run_at <= sa.bindparam("now")
-    )
+    .where(_alive, jobs.c.run_at <= sa.bindparam("now"))
     .order_by(jobs.c.run_at)
     .limit(sa.bindparam("count"))
     .with_for_update(skip_locked=True)
+    .cte("due")
 )
 CLAIM = Statement(
     sa.update(jobs)
-    .where(jobs.c.id.in_(_due))
+    .where(jobs.c.id.in_(sa.select(_due.c.id)))
     .values(run_at=sa.bindparam("until"), attempt=jobs.c.attempt + 1)
     .returning(jobs.c.id, jobs.c.kind, jobs.c.payload, jobs.c.attempt, jobs.c.created_at),
     Job,
@@ -127,12 +129,15 @@ RESTART: Statement[None] = Statement(
     sa.update(jobs).where(_mine).values(run_at=sa.bindparam("until"), error=None, attempt=0)
 )
 BURY: Statement[None] = Statement(
-    sa.update(jobs).where(_mine).values(dead_at=sa.bindparam("now"), error=sa.bindparam("problem"))
+    sa.update(jobs)
+    .where(_mine)
+    .values(dead_at=sa.bindparam("now"), error=sa.bindparam("problem"), unique_key=None)
+)
+GIVE_BACK: Statement[None] = Statement(
+    sa.update(jobs).where(_mine).values(run_at=sa.bindparam("now"), attempt=jobs.c.attempt - 1)
 )
 NEXT = Statement(
-    sa.select(sa.func.min(jobs.c.run_at, type_=Time)).where(
-        jobs.c.dead_at.is_(None), jobs.c.lane == sa.bindparam("lane")
-    ),
+    sa.select(jobs.c.run_at).where(_alive).order_by(jobs.c.run_at).limit(1),
     datetime,
 )
 RELEASE_ALL: Statement[None] = Statement(
@@ -144,7 +149,7 @@ DEPTH = Statement(sa.select(sa.func.count()).select_from(jobs).where(jobs.c.dead
 async def enqueue(
     tx: Tx, kind: JobKind[P], payload: P, *, delay: timedelta = timedelta(), unique_key: str | None = None
 ) -> None:
-    """Queue a job in ``tx``; with a ``unique_key`` only where none with that key is waiting."""
+    """Queue a job in ``tx``; with a ``unique_key`` only where none with that key is waiting or running."""
     at = clock.now()
     await tx.run(
         _insert if unique_key is None else _insert_unique,

@@ -15,6 +15,7 @@ from veza.core.jobs import (
     BURY,
     CHANNEL,
     CLAIM,
+    GIVE_BACK,
     MOVE,
     NEXT,
     RELEASE_ALL,
@@ -31,6 +32,7 @@ from veza.core.jobs import (
 log = structlog.get_logger()
 
 LONGEST_SLEEP = 30.0
+STOP_LIMIT = 10.0
 SHARED_POLL = 2.0
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=10)
@@ -65,16 +67,20 @@ class Worker:
         self._tasks = {task.kind.name: task for task in tasks if task.kind.lane == lane}
         self._concurrency = concurrency
         self._woken = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Job] = {}
+        self._claimed: list[Job] = []
         database.listen(CHANNEL, self._woken.set)
 
     async def run(self) -> None:
-        """Work until cancelled; jobs in hand are then cancelled too, and come due again."""
+        """Work until cancelled; jobs in hand are then cancelled too, and are due again at once."""
+        begun = False
         try:
-            await self._begin()
             while True:
                 self._woken.clear()
                 try:
+                    if not begun:
+                        await self._begin()
+                        begun = True
                     wait = await self._claim()
                 except Exception:
                     log.exception("jobs.claim_failed", lane=self._lane)
@@ -86,9 +92,26 @@ class Worker:
                     except TimeoutError:
                         continue
         finally:
-            for task in self._running:
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            await asyncio.shield(self._stop())
+
+    async def _stop(self) -> None:
+        """Cancel what runs and give it back; the attempt does not count, since the job was not at fault."""
+        running = dict(self._running)
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=STOP_LIMIT)
+        # Among what was claimed in the last moment, only what was committed will be found.
+        cut = [job for task, job in running.items() if task.cancelled()] + self._claimed
+        if not cut:
+            return
+        try:
+            async with asyncio.timeout(STOP_LIMIT), self._database.write() as tx:
+                for job in cut:
+                    await tx.run(GIVE_BACK, job_id=job.id, lease=job.attempt, now=clock.now())
+                tx.notify(CHANNEL)
+        except Exception:
+            log.exception("jobs.give_back_failed", lane=self._lane)  # their leases will end
 
     async def _begin(self) -> None:
         async with self._database.write() as tx:
@@ -102,7 +125,7 @@ class Worker:
         if free <= 0:
             return LONGEST_SLEEP
         async with self._database.read() as view:
-            due = await view.first(NEXT, lane=self._lane)
+            due = await view.first(NEXT, lane=self._lane, kinds=self._tasks)
         poll = SHARED_POLL if self._database.shared else LONGEST_SLEEP
         if due is None:
             return poll
@@ -111,25 +134,32 @@ class Worker:
             return min((due - now).total_seconds() + 0.001, poll)
         lease = max(task.kind.lease for task in self._tasks.values())
         async with self._database.write() as tx:
-            claimed = await tx.all(CLAIM, lane=self._lane, now=now, until=now + lease, count=free)
+            self._claimed = claimed = await tx.all(
+                CLAIM, lane=self._lane, kinds=self._tasks, now=now, until=now + lease, count=free
+            )
+            await tx.run_many(MOVE, [self._shorter(job, now) for job in claimed if self._lease(job) < lease])
+        self._claimed = []
         for job in claimed:
             running = asyncio.create_task(self._work(job), name=f"job:{job.kind}")
-            self._running.add(running)
+            self._running[running] = job
             running.add_done_callback(self._done)
         return 0.0 if claimed else 0.2
 
+    def _lease(self, job: Job) -> timedelta:
+        return self._tasks[job.kind].kind.lease
+
+    def _shorter(self, job: Job, now: datetime) -> dict[str, Any]:
+        return {"job_id": job.id, "lease": job.attempt, "until": now + self._lease(job), "problem": None}
+
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        self._running.pop(task, None)
         self._woken.set()
         if not task.cancelled() and (error := task.exception()):
             log.error("jobs.outcome_lost", exc_info=error)
 
     async def _work(self, job: Job) -> None:
-        task = self._tasks.get(job.kind)
-        if task is None:
-            await self._fail(job, None, "no worker knows this kind of job")
-            return
-        if job.attempt > task.kind.attempts:
+        task = self._tasks[job.kind]
+        if job.attempt > task.kind.attempts and task.kind.every is None:
             await self._bury(job, task, "its workers died")
             return
         beat = asyncio.create_task(self._keep_lease(job, task.kind.lease, asyncio.current_task()))
@@ -157,6 +187,7 @@ class Worker:
                 log.exception("jobs.heartbeat_failed", kind=job.kind)
                 continue
             if not kept:
+                log.warning("jobs.lease_lost", kind=job.kind, job_id=str(job.id))
                 if worker is not None:
                     worker.cancel()
                 return
@@ -171,8 +202,8 @@ class Worker:
             except LeaseLost:
                 return  # struck off already, in the transaction of its effect
 
-    async def _fail(self, job: Job, task: Task | None, problem: str) -> None:
-        if task is not None and task.kind.every is None and job.attempt >= task.kind.attempts:
+    async def _fail(self, job: Job, task: Task, problem: str) -> None:
+        if task.kind.every is None and job.attempt >= task.kind.attempts:
             await self._bury(job, task, problem)
             return
         until = clock.now() + retry_after(job.attempt)

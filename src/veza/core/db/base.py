@@ -1,9 +1,12 @@
 """What both databases offer: transactions that commit whole or not at all."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import structlog
 
 from veza.core.db.statement import Statement
 from veza.core.errors import Conflict
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from veza.core.events import Context, Event
 
 RowT = TypeVar("RowT")
+log = structlog.get_logger()
 
 
 class UniqueViolation(Conflict):
@@ -23,11 +27,12 @@ class UniqueViolation(Conflict):
 
 
 class Tx(ABC):
-    """A transaction, or, from :meth:`Database.read`, a view that only reads.
+    """A transaction, or, from :meth:`Database.read`, a view that only reads; for one task.
 
     It begins with its first statement and holds nothing before. In a view each statement sees what was
-    committed when it began; a write transaction also sees its own changes. Nothing slow (hashing, files,
-    the network) belongs between the first statement of a write transaction and its commit.
+    committed when it began; a write transaction also sees its own changes. After a statement that failed, a
+    write transaction can only be undone. Nothing slow (hashing, files, the network) belongs between the
+    first statement of a write transaction and its commit.
     """
 
     def __init__(self, database: "Database") -> None:
@@ -36,6 +41,10 @@ class Tx(ABC):
         self._emitted: list[Event] = []
         self._callbacks: list[Callable[[], None]] = []
         self._notified: set[str] = set()
+        self._over = False
+        self._kept = False
+        self._failure: BaseException | None = None
+        self._task: asyncio.Task[Any] | None = None
 
     @abstractmethod
     async def first(self, statement: Statement[RowT], /, **params: Any) -> RowT | None:
@@ -66,11 +75,16 @@ class Tx(ABC):
         self._callbacks.append(callback)
 
     async def commit(self) -> None:
-        """Make the changes durable; returns only when they are."""
+        """Make the changes durable; returns only when they are. A second time there is nothing to do."""
         if self._emitted:
             emitted, self._emitted = self._emitted, []
             await self.database.record_events(self, emitted)
+        if self._kept:
+            return
+        if self._failure is not None or self._over:
+            raise self._unusable()
         await self._commit()
+        self._over = self._kept = True
 
     @abstractmethod
     async def _commit(self) -> None: ...
@@ -95,9 +109,35 @@ class Tx(ABC):
         """Run the callbacks; called by the database alone, once the change is durable."""
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:
+                # The change is durable whatever a callback thinks: its author must not be told otherwise.
+                log.exception("database.callback_failed")
         for channel in self._notified:
             self.database.wake(channel)
+
+    def _unusable(self) -> RuntimeError:
+        """Why no statement can run any more."""
+        if self._failure is not None:
+            problem = RuntimeError("a statement of this transaction failed: it can only be undone")
+            problem.__cause__ = self._failure
+            return problem
+        return RuntimeError("this transaction is over")
+
+    def _take_task(self) -> None:
+        # A task that waits for its own first transaction to end would wait for ever.
+        task = asyncio.current_task()
+        if task is not None:
+            if task in self.database.writing:
+                raise RuntimeError("this task is in the middle of another transaction")
+            self.database.writing.add(task)
+            self._task = task
+
+    def _leave_task(self) -> None:
+        if self._task is not None:
+            self.database.writing.discard(self._task)
+            self._task = None
 
 
 async def _ignore(tx: Tx, events: "list[Event]") -> None:
@@ -113,6 +153,7 @@ class Database(ABC):
 
     def __init__(self) -> None:
         self.record_events: Callable[[Tx, list[Event]], Awaitable[None]] = _ignore
+        self.writing: set[asyncio.Task[Any]] = set()
         self._listeners: dict[str, list[Callable[[], None]]] = {}
 
     def listen(self, channel: str, callback: Callable[[], None]) -> None:
@@ -136,8 +177,12 @@ class Database(ABC):
         """A transaction; ``async with`` commits it when the block ends well."""
 
     @abstractmethod
-    async def script(self, sql: str) -> None:
-        """Run many statements in one transaction, alone (migrations)."""
+    async def script(self, sql: str, *, unless: str | None = None) -> bool:
+        """Run many statements in one transaction, alone (migrations).
+
+        Where the query ``unless``, asked within that transaction, has a row, nothing is run and the answer
+        is False.
+        """
 
     @abstractmethod
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:

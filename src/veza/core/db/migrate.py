@@ -14,13 +14,16 @@ from alembic.runtime.migration import StampStep
 from alembic.script import ScriptDirectory
 
 from veza.core.db.base import Database
+from veza.core.db.types import metadata
 
 SCRIPTS = Path(__file__).parents[2] / "migrations"
-# Any number, the same in every process: "veza" in ASCII.
-_LOCK = 0x76657A61
+_VERSIONED = {
+    "sqlite": "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'",
+    "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
+}
 
 
-class UnknownRevision(Exception):  # noqa: N818 - reads better where it is raised
+class UnknownRevision(Exception):
     """The database was migrated by a newer Veza; this one must not touch it."""
 
 
@@ -33,11 +36,7 @@ def _scripts() -> ScriptDirectory:
 
 async def current_revision(database: Database) -> str | None:
     """The revision the database is at; None when it is empty."""
-    if database.dialect == "sqlite":
-        found = await database.rows("SELECT name FROM sqlite_master WHERE name = 'alembic_version'")
-    else:
-        found = await database.rows("SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL")
-    if not found:
+    if not await database.rows(_VERSIONED[database.dialect]):
         return None
     rows = await database.rows("SELECT version_num FROM alembic_version")
     return str(rows[0][0]) if rows else None
@@ -57,7 +56,11 @@ def upgrade_sql(dialect: str, start: str | None) -> str:
 
     with EnvironmentContext(Config(), scripts, fn=steps, as_sql=True, starting_rev=start) as environment:
         environment.configure(
-            dialect_name=dialect, output_buffer=out, transactional_ddl=False, literal_binds=True
+            dialect_name=dialect,
+            output_buffer=out,
+            transactional_ddl=False,
+            literal_binds=True,
+            target_metadata=metadata,  # for its rules of naming
         )
         environment.run_migrations()
     return out.getvalue()
@@ -74,22 +77,13 @@ async def upgrade(database: Database) -> bool:
         return False
     if start is not None and start not in {script.revision for script in _scripts().walk_revisions()}:
         raise UnknownRevision(start)
-    sql = upgrade_sql(database.dialect, start)
-    if database.dialect == "postgresql":
-        # Whoever waited for the lock and finds the work done stops here, by an error we look for.
-        guard = f"SELECT pg_advisory_xact_lock({_LOCK});\n" + _still_at(start)
-        sql = guard + sql
-    try:
-        await database.script(sql)
-    except Exception:
-        if await current_revision(database) == head_revision():
-            return False
-        raise
-    return True
+    return await database.script(
+        upgrade_sql(database.dialect, start), unless=_moved_on(database.dialect, start)
+    )
 
 
-def _still_at(start: str | None) -> str:
-    there = "to_regclass('alembic_version') IS NOT NULL"
+def _moved_on(dialect: str, start: str | None) -> str:
+    """A query that has a row when somebody else has migrated meanwhile."""
     if start is not None:
-        there = f"NOT EXISTS (SELECT 1 FROM alembic_version WHERE version_num = '{start}')"  # noqa: S608 - a revision of ours
-    return f"DO $$ BEGIN IF {there} THEN RAISE EXCEPTION 'migrated meanwhile'; END IF; END $$;\n"
+        return f"SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM alembic_version WHERE version_num = '{start}')"  # noqa: S608 - a revision of ours
+    return _VERSIONED[dialect]

@@ -1,8 +1,8 @@
 """PostgreSQL by asyncpg: the same transactions, for several processes on several hosts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -14,6 +14,16 @@ from veza.core.errors import Conflict, DatabaseBusy, InsufficientStorage, Unavai
 
 RowT = TypeVar("RowT")
 log = structlog.get_logger()
+
+SESSION = {
+    "application_name": "veza",
+    "timezone": "UTC",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+    "jit": "off",  # compiling costs more than our statements do
+}
+# The same number in every process: "veza" in ASCII.
+_SCRIPT_LOCK = 0x76657A61
 
 
 def translate(error: Exception) -> Exception:  # noqa: PLR0911 - a table
@@ -30,11 +40,14 @@ def translate(error: Exception) -> Exception:  # noqa: PLR0911 - a table
         case (
             asyncpg.PostgresConnectionError()
             | asyncpg.OperatorInterventionError()
+            | asyncpg.TooManyConnectionsError()
+            | asyncpg.InvalidCachedStatementError()
+            | asyncpg.ReadOnlySQLTransactionError()
             | OSError()
             | TimeoutError()
         ):
             return Unavailable(headers={"Retry-After": "1"})
-        case asyncpg.InterfaceError() if "closed" in str(error):
+        case asyncpg.InterfaceError() if "clos" in str(error):  # is closed, is closing
             return Unavailable(headers={"Retry-After": "1"})
     return error
 
@@ -63,6 +76,7 @@ class PostgresDatabase(Database):
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._listening: asyncio.Task[None] | None = None
+        self._stirred = asyncio.Event()
 
     async def pool(self) -> asyncpg.Pool:
         """The pool, opened at first use."""
@@ -75,7 +89,9 @@ class PostgresDatabase(Database):
                         max_size=self._size,
                         connection_class=_Connection,
                         command_timeout=30,
-                        server_settings={"application_name": "veza", "timezone": "UTC"},
+                        statement_cache_size=500,
+                        max_cached_statement_lifetime=0,
+                        server_settings=SESSION,
                     )
         return self._pool
 
@@ -86,22 +102,39 @@ class PostgresDatabase(Database):
         except _ERRORS as error:
             raise translate(error) from error
 
+    def listen(self, channel: str, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever a transaction of any process that notified ``channel`` was committed."""
+        super().listen(channel, callback)
+        self._stirred.set()
+
+    async def release(self, connection: asyncpg.Connection) -> None:
+        """Give a connection back to the pool."""
+        if self._pool is not None:
+            await self._pool.release(connection)
+
     async def start(self) -> None:
         """Listen on a connection of its own, again and again when it is lost."""
-        self._listening = asyncio.create_task(self._listen(), name="postgres-listen")
+        self._listening = asyncio.create_task(self._listen_on(), name="postgres-listen")
 
-    async def _listen(self) -> None:
+    async def _listen_on(self) -> None:
         while True:
-            lost = asyncio.Event()
             try:
-                async with self.alone() as connection:
-                    connection.add_termination_listener(lambda _: lost.set())  # noqa: B023 - one loop, one event
-                    for channel in self._listeners:
-                        await connection.add_listener(channel, lambda *said: self.wake(said[2]))
-                    await lost.wait()
+                await self._listen_once()
             except _ERRORS:
                 log.warning("postgres.listen_lost")
             await asyncio.sleep(1)
+
+    async def _listen_once(self) -> None:
+        async with self.alone() as connection:
+            heard: set[str] = set()
+            connection.add_termination_listener(lambda _: self._stirred.set())
+            while not connection.is_closed():
+                self._stirred.clear()
+                for channel in self._listeners.keys() - heard:
+                    await connection.add_listener(channel, lambda *said: self.wake(said[2]))
+                    heard.add(channel)
+                    self.wake(channel)  # for what was said before we listened
+                await self._stirred.wait()
 
     def read(self) -> Tx:
         """A connection of the pool, from the first statement to the end."""
@@ -120,10 +153,14 @@ class PostgresDatabase(Database):
         finally:
             await connection.close()
 
-    async def script(self, sql: str) -> None:
-        """Run it on a connection of its own, with no limit of time."""
+    async def script(self, sql: str, *, unless: str | None = None) -> bool:
+        """Run it on a connection of its own, one script at a time in all processes, with no limit of time."""
         async with self.alone() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCRIPT_LOCK)
+            if unless is not None and await connection.fetch(unless):
+                return False
             await connection.execute(sql)
+        return True
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask on a connection of its own."""
@@ -137,7 +174,7 @@ class PostgresDatabase(Database):
             try:
                 await connection.execute("SELECT 1")
             finally:
-                await (await self.pool()).release(connection)
+                await self.release(connection)
 
     async def close(self) -> None:
         """Wait up to 10 seconds for what is under way, then drop it."""
@@ -158,78 +195,93 @@ class _PostgresTx(Tx):
         super().__init__(database)
         self._writes = writes
         self._connection: asyncpg.Connection | None = None
-        self._over = False
 
     async def _begin(self) -> asyncpg.Connection:
+        if self._over or self._failure is not None:
+            raise self._unusable()
         if self._connection is None:
-            if self._over:
-                raise RuntimeError("this transaction is over")
-            self._connection = await self.database.acquire()
             if self._writes:
-                try:
+                self._take_task()
+            try:
+                self._connection = await self.database.acquire()
+            finally:
+                if self._connection is None:
+                    self._leave_task()
+            if self._writes:
+                with self._failing():
                     await self._connection.execute("BEGIN")
-                except _ERRORS as error:
-                    raise translate(error) from error
         return self._connection
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Note that the transaction cannot go on; a cancelled statement ends it, too."""
+        try:
+            yield
+        except BaseException as error:
+            if self._writes:
+                self._failure = error
+            if isinstance(error, _ERRORS) and (meaning := translate(error)) is not error:
+                raise meaning from error
+            raise
 
     async def first(self, statement: Statement[RowT], /, **params: Any) -> RowT | None:
         connection, compiled = await self._begin(), statement.postgres
-        try:
+        with self._failing():
             row = await connection.fetchrow(compiled.text, *compiled.bind(params))
-        except _ERRORS as error:
-            raise translate(error) from error
         return None if row is None else compiled.read(row)
 
     async def all(self, statement: Statement[RowT], /, **params: Any) -> list[RowT]:
         connection, compiled = await self._begin(), statement.postgres
-        try:
+        with self._failing():
             rows = await connection.fetch(compiled.text, *compiled.bind(params))
-        except _ERRORS as error:
-            raise translate(error) from error
         return [compiled.read(row) for row in rows]
 
     async def run(self, statement: Statement[Any], /, **params: Any) -> int:
         self._refuse_in_view()
         connection, compiled = await self._begin(), statement.postgres
-        try:
+        with self._failing():
             status = await connection.execute(compiled.text, *compiled.bind(params))
-        except _ERRORS as error:
-            raise translate(error) from error
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
     async def run_many(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]], /) -> None:
         self._refuse_in_view()
         connection, compiled = await self._begin(), statement.postgres
-        try:
+        with self._failing():
             await connection.executemany(compiled.text, [compiled.bind(row) for row in rows])
-        except _ERRORS as error:
-            raise translate(error) from error
 
     def _refuse_in_view(self) -> None:
         if not self._writes:
             raise TypeError("a view only reads")
 
     async def _commit(self) -> None:
-        if self._connection is not None and self._writes:
-            for channel in self._notified:
-                await self._connection.execute("SELECT pg_notify($1, '')", channel)
+        if self._writes and self._notified:
+            await self._begin()
+        if self._writes and self._connection is not None:
             # A caller who goes away in the middle of a COMMIT leaves it to finish.
-            await asyncio.shield(self._finish("COMMIT"))
-        self._over = True
+            await asyncio.shield(self._finish_well())
+        else:
+            self.committed()
+
+    async def _finish_well(self) -> None:
+        notify = "".join(f'NOTIFY "{channel}";' for channel in sorted(self._notified))
+        status = await self._finish(notify + "COMMIT")
+        if status != "COMMIT":  # the server had given it up
+            raise Unavailable(headers={"Retry-After": "1"})
         self.committed()
 
-    async def _finish(self, how: str) -> None:
+    async def _finish(self, how: str) -> str:
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
+        assert connection is not None
+        self._leave_task()
+        self._over = True
         try:
-            await connection.execute(how)
+            return str(await connection.execute(how))
         except _ERRORS as error:
             connection.terminate()
             raise translate(error) from error
         finally:
-            await (await self.database.pool()).release(connection)
+            await self.database.release(connection)
 
     async def close(self) -> None:
         self._over = True
@@ -239,11 +291,9 @@ class _PostgresTx(Tx):
             await asyncio.shield(self._undo())
         else:
             connection, self._connection = self._connection, None
-            await (await self.database.pool()).release(connection)
+            await self.database.release(connection)
 
     async def _undo(self) -> None:
-        # The connection may be in the middle of a cancelled statement or gone: either way nothing is kept.
-        try:
+        # The connection may be in the middle of a cancelled statement, or gone: either way nothing is kept.
+        with suppress(Unavailable, *_ERRORS):
             await self._finish("ROLLBACK")
-        except Unavailable:
-            return

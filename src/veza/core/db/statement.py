@@ -132,7 +132,7 @@ def _binder(compiled: SQLCompiler, dialect: Dialect) -> Callable[[Mapping[str, A
     for index, name in enumerate(names):
         param = params[name]
         convert = param.type.dialect_impl(dialect).bind_processor(dialect)
-        if param.required or (param.value is None and param.callable is None):
+        if param.required:
             scope[f"c{index}"] = convert
             parts.append(f"c{index}(p[{name!r}])" if convert else f"p[{name!r}]")
         else:
@@ -159,8 +159,10 @@ def _reader(element: sa.Executable, row: type[RowT] | None, dialect: Dialect) ->
         if wanted != given:
             raise TypeError(f"{row.__name__} has {wanted}, its statement {given}")
         code = f"lambda r: Row({', '.join(parts)})"
-    elif row is None or not columns:
+    elif row is None:
         code = "lambda r: None"
+    elif len(columns) != 1:
+        raise TypeError(f"a statement of rows of {row} has one column, not {len(columns)}")
     else:
         code = f"lambda r: {parts[0]}"
     return cast("Callable[[Any], RowT]", eval(code, scope))  # noqa: S307 - made of our own names

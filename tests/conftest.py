@@ -1,0 +1,120 @@
+"""Databases to test on: each test that asks for `database` runs on SQLite and on PostgreSQL.
+
+Both are at the newest schema and empty. SQLite is a copy of one migrated file; PostgreSQL is one server for a
+process of tests, with one migrated database whose tables are emptied before each test.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import uvloop
+
+from tests.postgres import start_postgres
+from veza.core.db import Database, open_database
+from veza.core.db.migrate import upgrade
+from veza.core.ids import new_id
+
+DIALECTS = ("sqlite", "postgresql")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that serves people is the loop that is tested."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of the server's own database; others are made beside it."""
+    url, stop = start_postgres()
+    yield url
+    stop()
+
+
+@pytest.fixture(scope="session")
+async def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file at the newest schema. Never open it: copy it."""
+    path = tmp_path_factory.mktemp("migrated") / "veza.db"
+    await _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+async def migrated_url(postgres_url: str) -> str:
+    """A PostgreSQL database at the newest schema."""
+    url = await create_database(postgres_url)
+    await _migrate(url)
+    return url
+
+
+async def _migrate(url: str) -> None:
+    database = open_database(url)
+    await upgrade(database)
+    await database.close()
+
+
+async def create_database(postgres_url: str) -> str:
+    """Make an empty database on the server; return its address."""
+    name = f"test_{new_id().hex}"
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    return postgres_url.replace("/postgres?", f"/{name}?")
+
+
+async def _empty(url: str) -> None:
+    """Empty every table that has rows. To ask first is much quicker than to truncate what is empty."""
+    connection = await asyncpg.connect(url)
+    try:
+        tables = await connection.fetch(
+            "SELECT quote_ident(tablename) AS name FROM pg_tables"
+            " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        )
+        ask = " UNION ALL ".join(
+            f"SELECT '{row['name']}' AS name WHERE EXISTS (SELECT 1 FROM {row['name']})" for row in tables
+        )
+        full = await connection.fetch(ask) if ask else []
+        if full:
+            await connection.execute(f"TRUNCATE {', '.join(row['name'] for row in full)} CASCADE")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(params=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Each in turn; a test for one of them alone parametrises `dialect` itself."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database at the newest schema; empty, once `database` was asked for too."""
+    if dialect == "postgresql":
+        return str(request.getfixturevalue("migrated_url"))
+    path = tmp_path / "veza.db"
+    shutil.copyfile(request.getfixturevalue("migrated_file"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+async def database(database_url: str, dialect: str) -> AsyncIterator[Database]:
+    """An empty database at the newest schema, open."""
+    if dialect == "postgresql":
+        await _empty(database_url)
+    opened = open_database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def bare_url(dialect: str, postgres_url: str, tmp_path: Path) -> str:
+    """The address of a database without a single table."""
+    if dialect == "sqlite":
+        return f"sqlite:///{tmp_path / 'bare.db'}"
+    return await create_database(postgres_url)
