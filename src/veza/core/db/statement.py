@@ -148,10 +148,8 @@ def _reader(element: sa.Executable, row: type[RowT] | None, dialect: Dialect) ->
     scope: dict[str, Any] = {"Row": row}
     parts: list[str] = []
     for index, column in enumerate(columns):
-        convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
+        convert = _converter(column.type, dialect)
         scope[f"c{index}"] = convert
-        if isinstance(column.type, sa.types.TypeDecorator) and not _converts(column.type, dialect):
-            convert = None
         parts.append(f"c{index}(r[{index}])" if convert else f"r[{index}]")
     if isinstance(row, type) and issubclass(row, msgspec.Struct):
         wanted = [field.name for field in msgspec.structs.fields(row)]
@@ -168,8 +166,11 @@ def _reader(element: sa.Executable, row: type[RowT] | None, dialect: Dialect) ->
     return cast("Callable[[Any], RowT]", eval(code, scope))  # noqa: S307 - made of our own names
 
 
-def _converts(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> bool:
-    """PostgreSQL's driver gives UUIDs as they are: spare the call."""
+def _converter(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What makes a column's value Python's; None where the driver's is that already."""
     from veza.core.db.types import Id  # noqa: PLC0415 - types and statements are one layer
 
-    return not (isinstance(kind, Id) and dialect.name == "postgresql")
+    if isinstance(kind, sa.Float) or (isinstance(kind, Id) and dialect.name == "postgresql"):
+        return None
+    found: Callable[[Any], Any] | None = kind.dialect_impl(dialect).result_processor(dialect, None)
+    return found

@@ -1,0 +1,133 @@
+"""The API's own description: Litestar's OpenAPI document of the routes, in our words and as version 3.0.3."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import License, Server
+
+from veza.core.errors import Detail, VezaError
+from veza.core.openapi import to_3_0_3
+
+_STATUSES = {
+    400: "Malformed",
+    401: "Not signed in, or no longer",
+    403: "Not allowed",
+    404: "Not there, or not visible to you",
+    409: "In conflict with the present state",
+    412: "Changed since it was read",
+    413: "Too large",
+    415: "Not this Content-Type",
+    416: "Not this range",
+    422: "Not valid",
+    429: "Too many requests",
+    500: "Our fault",
+    503: "Not right now",
+    507: "No room left",
+}
+_EVERYWHERE = (400, 404, 429, 500, 503)
+_WITH_TOKEN = (401, 403)
+_WITH_BODY = (409, 413, 415, 422, 507)
+
+
+def openapi_config(version: str, server: str) -> OpenAPIConfig:
+    """What the document says of the API as a whole."""
+    return OpenAPIConfig(
+        title="Veza API",
+        version=version,
+        description="Upload, stream, share, sell and talk about music.",
+        license=License(name="Apache-2.0", url="https://www.apache.org/licenses/LICENSE-2.0"),
+        servers=[Server(url=server)],
+    )
+
+
+def api_document(described: Litestar, errors: Iterable[type[VezaError]]) -> dict[str, Any]:
+    """The OpenAPI 3.0.3 document of an application's routes; ``errors`` are all there are.
+
+    The application is one made only to be described: the one that serves mounts no pages of Litestar's.
+    """
+    # Through JSON: what Litestar gives holds tuples and enums.
+    generated = msgspec.json.decode(msgspec.json.encode(described.openapi_schema.to_schema()))
+    document: dict[str, Any] = to_3_0_3(generated)
+    handlers = {
+        (route.path_format, method.lower()): handler
+        for route in described.routes
+        for method, (handler, _) in getattr(route, "route_handler_map", {}).items()
+    }
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            _finish(path, operation, handlers[path, method])
+    document["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    }
+    document["components"]["schemas"] |= _error_schemas(errors)
+    return _with_plain_names(document)
+
+
+def _finish(path: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    wanted = handler.parsed_fn_signature.parameters.keys()
+    statuses = list(_EVERYWHERE)
+    operation["tags"] = [path.removeprefix("/api/v1/").partition("/")[0]]
+    operation["operationId"] = handler.handler_name
+    operation["summary"] = (handler.fn.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    if "actor" in wanted:
+        operation["security"] = [{"bearer": []}]
+        statuses += _WITH_TOKEN
+    elif "viewer" in wanted:
+        operation["security"] = [{}, {"bearer": []}]
+        statuses += _WITH_TOKEN
+    if "requestBody" in operation:
+        statuses += _WITH_BODY
+    good = {code: said for code, said in operation["responses"].items() if code.startswith("2")}
+    operation["responses"] = good | {str(status): _error_response(status) for status in sorted(statuses)}
+
+
+def _error_response(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/ErrorEnvelope"}
+    return {"description": _STATUSES[status], "content": {"application/json": {"schema": schema}}}
+
+
+def _error_schemas(errors: Iterable[type[VezaError]]) -> dict[str, Any]:
+    codes = sorted({error.code for error in errors})
+    detail = msgspec.json.schema(Detail)["$defs"]["Detail"]
+    body = {
+        "type": "object",
+        "required": ["code", "message", "details"],
+        "properties": {
+            "code": {"type": "string", "enum": codes},
+            "message": {"type": "string"},
+            "details": {
+                "type": "array",
+                "items": {"type": "object", "properties": detail["properties"], "additionalProperties": True},
+            },
+        },
+    }
+    envelope = {
+        "type": "object",
+        "required": ["success", "error"],
+        "properties": {"success": {"type": "boolean", "enum": [False]}, "error": body},
+    }
+    return {"ErrorEnvelope": envelope}
+
+
+def _with_plain_names(document: dict[str, Any]) -> dict[str, Any]:
+    """Schemas by short names: ``Reply_TrackBody`` for what Litestar calls by module and brackets."""
+    schemas: Mapping[str, Any] = document["components"]["schemas"]
+    names: dict[str, str] = {}
+    for name, schema in schemas.items():
+        plain = re.sub(r"\W+", "_", str(schema.get("title", name))).strip("_")
+        names[name] = plain if plain not in names.values() else re.sub(r"\W+", "_", name).strip("_")
+    text = msgspec.json.encode({**document, "components": {**document["components"], "schemas": {}}}).decode()
+    inner = msgspec.json.encode({names[name]: schema for name, schema in schemas.items()}).decode()
+
+    def point(match: re.Match[str]) -> str:
+        return f'"#/components/schemas/{names.get(match[1], match[1])}"'
+
+    reference = re.compile(r'"#/components/schemas/([^"]+)"')
+    renamed: dict[str, Any] = msgspec.json.decode(reference.sub(point, text))
+    renamed["components"]["schemas"] = msgspec.json.decode(reference.sub(point, inner))
+    return renamed

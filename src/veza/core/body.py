@@ -1,0 +1,134 @@
+"""Reading a JSON body strictly: malformed is 400, not valid is 422 with a detail for each field."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+import msgspec
+
+from veza.core.errors import Detail, InvalidJSON, ValidationFailed
+from veza.core.text import BadValue
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Check = Callable[[str], str]
+
+
+def checked(check: Check, **limits: Any) -> msgspec.Meta:
+    """Metadata for a text field that ``check`` cleans, or refuses with a :class:`BadValue`.
+
+    ``Annotated[str, checked(normalise_username, min_length=3)]``; the limits go into the API document.
+    """
+    return msgspec.Meta(extra={"check": check}, extra_json_schema=limits or None)
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("a number is too large")
+    return number
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_no_twins, parse_constant=_no_constant, parse_float=_finite)
+
+
+def parse_json(raw: bytes) -> Any:
+    """The value of a JSON text (RFC 8259, and I-JSON's rule that names be unique, RFC 7493).
+
+    Raises :class:`InvalidJSON`.
+    """
+    try:
+        return _decoder.decode(raw.decode("utf-8"))
+    except RecursionError:
+        raise InvalidJSON("The body is nested too deeply.") from None
+    except ValueError as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        if isinstance(error, UnicodeError):
+            reason = "not UTF-8"
+        raise InvalidJSON(f"The body is not valid JSON: {reason}.") from None
+
+
+def read_body(raw: bytes, kind: type[T]) -> T:
+    """The body as a ``kind``.
+
+    Raises :class:`InvalidJSON` for what is not JSON and :class:`ValidationFailed` with a detail for each
+    field that is missing, unknown, of the wrong type or refused by its check.
+    """
+    return validate(parse_json(raw), kind)
+
+
+def validate(given: Any, kind: type[T], *, strict: bool = True) -> T:
+    """``given`` as a ``kind``, or :class:`ValidationFailed` with a detail for each bad field.
+
+    Not ``strict``, texts stand for numbers and truths as well, as they come in forms.
+    """
+    if not isinstance(given, dict):
+        raise ValidationFailed("The body must be a JSON object.")
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    details = [
+        Detail(name[:100], "There is no such field here.", "UNKNOWN_FIELD")
+        for name in given
+        if name not in fields
+    ]
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in given:
+            if field.required:
+                details.append(Detail(name, "This field is required.", "REQUIRED"))
+            continue
+        try:
+            values[field.name] = _field(given[name], field.type, strict=strict)
+        except msgspec.ValidationError as error:
+            details.append(Detail(name, _plain(error), "INVALID"))
+        except BadValue as error:
+            details.append(Detail(name, error.message, error.code))
+    if details:
+        raise ValidationFailed(details=details)
+    return kind(**values)
+
+
+def _field(value: Any, kind: Any, *, strict: bool) -> Any:
+    if isinstance(value, str):
+        _storable(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise BadValue("INVALID", "This number is too large.")
+    converted = msgspec.convert(value, kind, strict=strict)
+    check = _check_of(kind)
+    return check(converted) if check and isinstance(converted, str) else converted
+
+
+def _storable(text: str) -> None:
+    if "\0" in text:
+        raise BadValue("INVALID", "Texts cannot hold the character NUL.")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BadValue("INVALID", "This text holds half a character (a lone surrogate).") from None
+
+
+def _check_of(kind: Any) -> Check | None:
+    if get_origin(kind) is Annotated:
+        for meta in kind.__metadata__:
+            if isinstance(meta, msgspec.Meta) and meta.extra and "check" in meta.extra:
+                found: Check = meta.extra["check"]
+                return found
+    for part in get_args(kind):
+        if part is not kind and (inner := _check_of(part)):
+            return inner
+    return None
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    return str(error).partition(" - at ")[0].replace("`", "") + "."

@@ -1,0 +1,110 @@
+"""Answers that are files: whole or in part, from the disk by the kernel or from the bucket in pieces."""
+
+import asyncio
+import os
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Response
+from litestar.types import ASGIApp
+
+from veza.core.errors import RangeNotSatisfiable
+from veza.core.exchange import Exchange
+from veza.core.filebytes import Part, Unsatisfiable, parse_range, send_file
+from veza.core.storage import NoSuchFile, Storage
+
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|;%]')
+
+
+def disposition(kind: str, filename: str) -> str:
+    """A Content-Disposition that saves under ``filename`` and holds no traps (RFC 6266, RFC 8187)."""
+    clean = _UNSAFE.sub("_", filename).strip(". ") or "file"
+    plain = unicodedata.normalize("NFKD", clean).encode("ascii", "ignore").decode() or "file"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(clean, safe='')}"
+
+
+class FileAnswer(Response[bytes]):
+    """A stored file as an answer: Range, If-Range, ETag and If-None-Match (RFC 9110).
+
+    ``public`` lets shared caches keep it, if they ask each time whether they still may.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        key: str,
+        *,
+        size: int,
+        mime: str,
+        etag: str,
+        public: bool,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(b"", media_type=mime)
+        self.storage = storage
+        self.key = key
+        self.size = size
+        self.mime = mime
+        self.tag = f'"{etag}"'
+        self.public = public
+        self.extra = dict(headers or {})
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # not the bytes that the base would render
+        """The answer itself."""
+        return self._answer
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        del receive
+        exchange: Exchange = scope["veza"]
+        head = self.extra | {
+            "etag": self.tag,
+            "accept-ranges": "bytes",
+            "cache-control": "public, no-cache" if self.public else "private, no-store",
+            "vary": "Authorization",
+        }
+        known = exchange.headers.get(b"if-none-match")
+        if known is not None and (known == b"*" or self.tag.encode() in _tags(known)):
+            await _start(send, 304, head)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        part = parse_range(
+            _text(exchange, b"range"), self.size, etag=self.tag, if_range=_text(exchange, b"if-range")
+        )
+        if isinstance(part, Unsatisfiable):
+            raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{self.size}"})
+        status, start, length = 200, 0, self.size
+        if isinstance(part, Part):
+            status, start, length = 206, part.start, part.length
+            head["content-range"] = part.content_range(self.size)
+        head |= {"content-type": self.mime, "content-length": str(length)}
+        path = self.storage.local_path(self.key)
+        if path is not None:
+            # Opened before the first byte: it can then be read to its end, even if it is removed meanwhile.
+            try:
+                opened = await asyncio.to_thread(os.open, path, os.O_RDONLY)
+            except FileNotFoundError:
+                raise NoSuchFile from None
+            await _start(send, status, head)
+            await send_file(scope, send, opened, start, length)
+            return
+        await _start(send, status, head)
+        async for piece in self.storage.open_range(self.key, start, length):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _start(send: Any, status: int, headers: Mapping[str, str]) -> None:
+    raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+def _text(exchange: Exchange, name: bytes) -> str | None:
+    value = exchange.headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _tags(known: bytes) -> list[bytes]:
+    return [part.strip().removeprefix(b"W/") for part in known.split(b",")]

@@ -1,0 +1,192 @@
+"""The outermost layer: what holds for every request and every answer, whatever the route.
+
+Pure ASGI and on every path, so each line is paid by every request.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+import msgspec
+import structlog
+
+from veza.core.errors import Forbidden, InternalError, MethodNotAllowed, NotFound, RateLimited, VezaError
+from veza.core.exchange import Exchange
+from veza.core.limits import Limit, Limiter, address_key
+from veza.core.log import access_line
+from veza.core.metrics import observe_request
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+# Litestar types its own call so narrowly that no other description of ASGI fits it.
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+Header = tuple[bytes, bytes]
+# Answers a path straight from the edge, or says that it is not one of its own.
+Hot = Callable[[Exchange, Scope, Send], Awaitable[bool]]
+
+log = structlog.get_logger()
+
+_CSP = b"content-security-policy"
+_CACHE = b"cache-control"
+_JSON: Header = (b"content-type", b"application/json")
+# What no path of the API holds: an encoded slash, dot, backslash or NUL.
+_DISGUISES = (b"%2f", b"%2e", b"%5c", b"%00")
+
+
+class EdgeConfig(msgspec.Struct, frozen=True):
+    """What the edge needs to know."""
+
+    limiter: Limiter | None
+    global_limit: Limit
+    uncounted: Callable[[str], bool]
+    trusted: Sequence[IPv4Network | IPv6Network] = ()
+    origins: frozenset[str] = frozenset()
+    https: bool = False
+
+
+class Edge:
+    """Request ids, limits, headers, errors, logs and figures around an application."""
+
+    def __init__(self, app: ASGIApp, config: EdgeConfig, hot: Mapping[str, Hot] | None = None) -> None:
+        self.app = app
+        self.config = config
+        self.hot = hot or {}
+        common: list[Header] = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cross-origin-resource-policy", b"same-site"),
+        ]
+        if config.https:
+            common.append((b"strict-transport-security", b"max-age=31536000"))
+        self.common = tuple(common)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI)."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = Exchange(scope, self.config.trusted)
+        scope["veza"] = exchange
+
+        async def send_dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = self._dress(exchange, message.get("headers", ()))
+            await send(message)
+
+        try:
+            await self._answer(exchange, scope, receive, send_dressed)
+        except VezaError as error:
+            await self._fail(exchange, error, send_dressed)
+        except Exception:
+            log.exception("request.crashed", request_id=exchange.request_id, path=scope["path"])
+            await self._fail(exchange, InternalError(), send_dressed)
+        finally:
+            if exchange.tx is not None:
+                await exchange.tx.close()
+            if exchange.claim is not None:
+                exchange.claim.release()
+            seconds = exchange.elapsed()
+            observe_request(scope["method"], exchange.route, exchange.status, seconds)
+            access_line(exchange, seconds)
+
+    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path.startswith("/api/"):
+            self._check_path(scope)
+            limiter = self.config.limiter
+            if limiter is not None and not self.config.uncounted(path):
+                standing = await limiter.hit(self.config.global_limit, address_key(exchange.ip))
+                exchange.limits = standing.headers
+                if not standing.allowed:
+                    raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
+        method = scope["method"]
+        if method == "GET":
+            hot = self.hot.get(path if len(path) < 40 else path[:-36])  # noqa: PLR2004 - a UUID's length
+            if hot is not None and await hot(exchange, scope, send):
+                return
+        elif method == "HEAD":
+            # GET without a body: the server below leaves the body out, for it knows the true method.
+            scope = {**scope, "method": "GET"}
+        elif method == "OPTIONS":
+            await self._preflight(exchange, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _check_path(self, scope: Scope) -> None:
+        raw: bytes = scope["raw_path"]
+        if b"//" in raw or raw.endswith(b"/") or b";" in raw:
+            raise NotFound
+        if b"%" in raw and any(disguise in raw.lower() for disguise in _DISGUISES):
+            raise NotFound
+
+    def _dress(self, exchange: Exchange, headers: Sequence[Header]) -> list[Header]:
+        named = {name for name, _ in headers}
+        dressed = [*headers, *self.common, *exchange.limits, (b"x-request-id", exchange.request_id.encode())]
+        if _CSP not in named:
+            dressed.append((_CSP, b"default-src 'none'; frame-ancestors 'none'"))
+        if _CACHE not in named:
+            dressed.append((_CACHE, b"no-store"))
+        if b"origin" in exchange.headers:
+            dressed += self._cors(exchange)
+        return dressed
+
+    def _cors(self, exchange: Exchange) -> list[Header]:
+        origin = exchange.headers[b"origin"]
+        allowed = self.config.origins
+        if "*" in allowed:
+            return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
+        headers = [(b"vary", b"Origin")]
+        if origin.decode("latin-1") in allowed:
+            headers += [
+                (b"access-control-allow-origin", origin),
+                (b"access-control-expose-headers", _EXPOSED),
+            ]
+        return headers
+
+    async def _preflight(self, exchange: Exchange, send: Send) -> None:
+        if b"origin" not in exchange.headers or b"access-control-request-method" not in exchange.headers:
+            raise MethodNotAllowed(headers={"Allow": "GET, HEAD, POST, PUT, DELETE"})
+        if not any(name == b"access-control-allow-origin" for name, _ in self._cors(exchange)):
+            raise Forbidden("This origin may not call the API; see VEZA_CORS_ORIGINS.")
+        headers = [
+            (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, DELETE"),
+            (b"access-control-allow-headers", _ACCEPTED),
+            (b"access-control-max-age", b"600"),
+        ]
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _fail(self, exchange: Exchange, error: VezaError, send: Send) -> None:
+        if exchange.status:
+            # The answer has begun: all that is left is to break off, which the server does.
+            raise RuntimeError("failed in the middle of an answer") from error
+        status, headers, body = render_error(error)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+_ACCEPTED = (
+    b"authorization, content-type, idempotency-key, if-match, if-none-match, if-range, last-event-id, range, "
+    b"x-request-id"
+)
+_EXPOSED = (
+    b"etag, idempotency-replayed, location, retry-after, x-ratelimit-limit, x-ratelimit-remaining, "
+    b"x-ratelimit-reset, x-request-id"
+)
+
+
+def render_error(error: VezaError) -> tuple[int, list[Header], bytes]:
+    """Status, headers and body of an error's answer: the one renderer there is."""
+    body = msgspec.json.encode(
+        {"success": False, "error": {"code": error.code, "message": error.message, "details": error.details}}
+    )
+    headers = [_JSON, (b"content-length", str(len(body)).encode())]
+    headers += [
+        (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in error.headers.items()
+    ]
+    if error.status == 401 and "WWW-Authenticate" not in error.headers:  # noqa: PLR2004 - RFC 9110, 15.5.2
+        headers.append((b"www-authenticate", b"Bearer"))
+    return error.status, headers, body

@@ -1,0 +1,104 @@
+"""One request and what is known of it while it is answered."""
+
+import re
+from ipaddress import ip_address, ip_network
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from veza.core.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from ipaddress import IPv4Network, IPv6Network
+
+    from veza.core.db import Tx
+    from veza.core.idempotency import Claim
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9-]{8,64}")
+
+MAX_USER_AGENT = 512
+
+
+class Exchange:
+    """A request id, an address, a clock, and later the answer's status; it lives in ``scope["veza"]``."""
+
+    __slots__ = (
+        "_ip", "actor", "claim", "headers", "limits", "request_id", "route", "scope", "started", "status",
+        "trusted", "tx",
+    )  # fmt: skip
+
+    def __init__(self, scope: Any, trusted: "Sequence[IPv4Network | IPv6Network]") -> None:
+        self.scope = scope
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(b"x-request-id")
+        if given is not None and _SANE_ID.fullmatch(given):
+            self.request_id = given.decode()
+        else:
+            self.request_id = new_id().hex
+        self.started = perf_counter()
+        self.status = 0
+        self.route = ""
+        self.limits: tuple[tuple[bytes, bytes], ...] = ()
+        self.actor: Any = None
+        self.claim: Claim | None = None
+        self.tx: Tx | None = None
+        self.trusted = trusted
+        self._ip: str | None = None
+
+    @property
+    def ip(self) -> str:
+        """The caller's address: the socket's, or what trusted proxies say (right-most untrusted hop)."""
+        if self._ip is None:
+            self._ip = self._find_ip()
+        return self._ip
+
+    def _find_ip(self) -> str:
+        client = self.scope.get("client")
+        peer: str = client[0] if client else "127.0.0.1"
+        if not self.trusted or not self._is_trusted(peer):
+            return peer
+        hops = b",".join(v for k, v in self.scope["headers"] if k == b"x-forwarded-for").decode("latin-1")
+        for hop in reversed(hops.split(",")):
+            address = hop.strip()
+            try:
+                ip_address(address)
+            except ValueError:
+                return peer
+            peer = address
+            if not self._is_trusted(address):
+                break
+        return peer
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.trusted)
+
+    @property
+    def user_agent(self) -> str:
+        """What the caller's program calls itself, cut and without control characters."""
+        raw = self.headers.get(b"user-agent", b"")[:MAX_USER_AGENT].decode("latin-1")
+        return "".join(c if c.isprintable() else "�" for c in raw)
+
+    def bearer(self) -> str | None:
+        """The token of the one Authorization header; None without one, empty when it makes no sense."""
+        value = self.headers.get(b"authorization")
+        if value is None:
+            return None
+        if sum(key == b"authorization" for key, _ in self.scope["headers"]) > 1:
+            return ""
+        scheme, _, token = value.partition(b" ")
+        if scheme.lower() != b"bearer":
+            return ""
+        return token.decode("latin-1").strip(" ")
+
+    def elapsed(self) -> float:
+        """Seconds since the request came in."""
+        return perf_counter() - self.started
+
+
+def parse_networks(text: str) -> "list[IPv4Network | IPv6Network]":
+    """A comma-separated list of addresses and CIDR ranges. Raises :class:`ValueError`."""
+    return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]

@@ -1,0 +1,28 @@
+"""One process for one data folder: a second one is refused, not left to spoil the first one's work."""
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class InUse(Exception):
+    """Another Veza uses this data folder."""
+
+
+class FolderLock:
+    """Held for as long as the process lives; the kernel lets go of it, however the process ends.
+
+    Raises :class:`InUse`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = os.open(folder / "veza.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise InUse(f"another Veza is running on {folder}; stop it first.") from None
+
+    def release(self) -> None:
+        """Let go."""
+        os.close(self._file)
