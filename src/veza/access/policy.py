@@ -1,0 +1,74 @@
+"""Who may do what: one table for the whole product.
+
+Whether somebody may *see* a thing is asked first, by the ``get_visible`` of its room (404 if not); whether
+they may *do* something with it is asked here (403 if not).
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import Any, Protocol
+from uuid import UUID
+
+from veza.access.actor import Actor
+from veza.access.roles import Permission
+from veza.core.errors import Forbidden
+
+
+class Owned(Protocol):
+    """A thing that belongs to somebody."""
+
+    @property
+    def user_id(self) -> UUID:
+        """The owner."""
+
+
+class Action(Enum):
+    """Everything that can be asked for."""
+
+    UPLOAD_TRACK = auto()
+    EDIT_TRACK = auto()
+    DELETE_TRACK = auto()
+    EDIT_PROFILE = auto()
+    SEE_COMPLETION = auto()
+    SEE_QUOTA = auto()
+    EXPORT_ACCOUNT = auto()
+    DELETE_ACCOUNT = auto()
+    ASSIGN_ROLE = auto()
+
+
+Rule = Callable[[Actor, Any], bool]
+
+
+def owner(actor: Actor, thing: Owned) -> bool:
+    """The thing is the actor's own."""
+    return actor.id is not None and actor.id == thing.user_id
+
+
+def holder(permission: Permission) -> Rule:
+    """The actor's role gives this permission."""
+    return lambda actor, _thing: actor.holds(permission)
+
+
+# Any one of an action's rules is enough.
+POLICY: Mapping[Action, tuple[Rule, ...]] = {
+    Action.UPLOAD_TRACK: (holder(Permission.UPLOAD_TRACKS),),
+    Action.EDIT_TRACK: (owner, holder(Permission.MODERATE_TRACKS)),
+    Action.DELETE_TRACK: (owner, holder(Permission.MODERATE_TRACKS)),
+    Action.EDIT_PROFILE: (owner, holder(Permission.MANAGE_USERS)),
+    Action.SEE_COMPLETION: (owner, holder(Permission.MANAGE_USERS)),
+    Action.SEE_QUOTA: (owner, holder(Permission.MANAGE_USERS)),
+    Action.EXPORT_ACCOUNT: (owner, holder(Permission.MANAGE_USERS)),
+    Action.DELETE_ACCOUNT: (owner, holder(Permission.MANAGE_USERS)),
+    Action.ASSIGN_ROLE: (holder(Permission.ASSIGN_ROLES),),
+}
+
+
+def may(actor: Actor, action: Action, thing: Any = None) -> bool:
+    """Whether ``actor`` may do ``action`` with ``thing``."""
+    return actor.is_system or any(rule(actor, thing) for rule in POLICY[action])
+
+
+def require(actor: Actor, action: Action, thing: Any = None) -> None:
+    """Raise :class:`Forbidden` unless ``actor`` may."""
+    if not may(actor, action, thing):
+        raise Forbidden
