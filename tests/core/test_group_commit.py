@@ -105,6 +105,18 @@ async def test_turns_come_in_the_order_of_asking(sqlite: SqliteDatabase) -> None
     assert order == list(range(50))
 
 
+async def test_who_goes_away_in_the_moment_of_the_turn_passes_it_on(sqlite: SqliteDatabase) -> None:
+    tx = sqlite.write()
+    await add(tx, "a")
+    leaving = asyncio.create_task(write(sqlite, "b"))
+    await asyncio.sleep(0)
+    await tx.close()
+    leaving.cancel()
+    async with asyncio.timeout(2):
+        await write(sqlite, "c")
+    assert await names(sqlite) == ["c"]
+
+
 # ── waiting ────────────────────────────────────────────────────────────────────────────────────────────
 
 

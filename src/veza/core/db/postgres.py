@@ -47,11 +47,13 @@ def translate(error: Exception) -> Exception:  # noqa: PLR0911 - a table
             | TimeoutError()
         ):
             return Unavailable(headers={"Retry-After": "1"})
-        case asyncpg.InterfaceError() if "clos" in str(error):  # is closed, is closing
+        case asyncpg.InterfaceError() if any(sign in str(error) for sign in _GONE):
             return Unavailable(headers={"Retry-After": "1"})
     return error
 
 
+# Said of a connection that is closed or closing, or that was lost and so taken from its user.
+_GONE = ("clos", "released back to the pool")
 _ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
@@ -278,8 +280,12 @@ class _PostgresTx(Tx):
         try:
             return str(await connection.execute(how))
         except _ERRORS as error:
-            connection.terminate()
-            raise translate(error) from error
+            with suppress(asyncpg.InterfaceError):  # lost, and terminated already
+                connection.terminate()
+            meaning = translate(error)
+            if meaning is error:
+                raise
+            raise meaning from error
         finally:
             await self.database.release(connection)
 
