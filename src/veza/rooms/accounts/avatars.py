@@ -1,0 +1,119 @@
+"""Avatars: whatever picture comes in, three square JPEGs of our own making go out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+from litestar.params import Dependency
+
+from veza.access.actor import Actor
+from veza.access.policy import Action
+from veza.core.db import Database, Tx
+from veza.core.delivery import FileAnswer
+from veza.core.errors import Detail, ValidationFailed
+from veza.core.exchange import Exchange
+from veza.core.ids import new_id
+from veza.core.jobs import enqueue
+from veza.core.multipart import Form, receive_form
+from veza.core.storage import Storage
+from veza.media import make_square_images
+from veza.rooms.accounts import profiles, store
+from veza.rooms.accounts.errors import NoAvatar
+from veza.rooms.accounts.events import AvatarChanged
+from veza.rooms.accounts.kinds import REMOVE_AVATAR, RemoveAvatar
+from veza.rooms.accounts.store import User
+
+ROOT = "avatars"
+# Pixels a side.
+SIZES = (96, 320, 1000)
+MAX_BYTES = 10 * 1024**2
+
+
+def folder_of(user_id: UUID) -> str:
+    """Where all avatars lie that somebody ever had and that are not yet removed."""
+    return f"{ROOT}/{user_id}"
+
+
+class Avatars:
+    """Takes pictures in, and gives avatars out."""
+
+    def __init__(self, database: Database, storage: Storage) -> None:
+        self._database = database
+        self._storage = storage
+        # A picture of 16 million pixels takes a core and 200 MB for a second.
+        self._turn = asyncio.Semaphore(1)
+
+    async def put(
+        self, tx: Tx, actor: Actor, user_id: UUID, exchange: Exchange, body: AsyncIterator[bytes]
+    ) -> User:
+        """The user, with the picture in the body's form as their avatar.
+
+        ``tx`` begins only when its files are safe in the storage. Raises what forms and pictures can be
+        refused for.
+        """
+        async with self._database.read() as view:
+            await profiles.get_own(view, actor, Action.EDIT_PROFILE, user_id)
+        images = await self._receive(exchange, body)
+        folder = f"{folder_of(user_id)}/{new_id()}"
+        try:
+            for size, image in images.items():
+                await self._storage.put_bytes(f"{folder}/{size}.jpg", image)
+            return await _set(tx, actor, user_id, folder)
+        except BaseException:
+            await self._storage.delete_prefix(folder)
+            raise
+
+    async def _receive(self, exchange: Exchange, body: AsyncIterator[bytes]) -> dict[int, bytes]:
+        form = await receive_form(
+            body,
+            exchange.headers.get(b"content-type", b"").decode("latin-1"),
+            file_field="file",
+            fields=(),
+            max_file_bytes=MAX_BYTES,
+            into=self._storage.scratch,
+        )
+        try:
+            return await self._scale(form)
+        finally:
+            form.discard()
+
+    async def _scale(self, form: Form) -> dict[int, bytes]:
+        if form.file is None:
+            raise ValidationFailed(details=[Detail("file", "This field is required.", "REQUIRED")])
+        async with self._turn:
+            return await make_square_images(form.file.path, SIZES)
+
+    async def find(self, tx: Tx, user_id: UUID, size: int) -> FileAnswer:
+        """Somebody's avatar as a file to send. Raises :class:`NoAvatar`."""
+        user = await profiles.get_user(tx, user_id)
+        if user.avatar is None:
+            raise NoAvatar
+        key = f"{user.avatar}/{size}.jpg"
+        return FileAnswer(
+            self._storage,
+            key,
+            size=await self._storage.size(key),
+            mime="image/jpeg",
+            etag=f"{user.avatar.rpartition('/')[2]}-{size}",
+            public=True,
+            headers={"content-disposition": "inline"},
+        )
+
+    async def remove(self, tx: Tx, actor: Actor, user_id: UUID) -> None:
+        """Leave the user without an avatar, as they may be already."""
+        await _set(tx, actor, user_id, None)
+
+
+TheAvatars = Annotated[Avatars, Dependency(skip_validation=True)]
+
+
+async def _set(tx: Tx, actor: Actor, user_id: UUID, folder: str | None) -> User:
+    user = await profiles.lock_for_edit(tx, actor, user_id)
+    if user.avatar == folder:
+        return user
+    await store.set_avatar(tx, user.id, folder)
+    if user.avatar is not None:
+        await enqueue(tx, REMOVE_AVATAR, RemoveAvatar(user.avatar))
+    tx.emit(AvatarChanged(user.id))
+    return await profiles.get_user(tx, user_id)

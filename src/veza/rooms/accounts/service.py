@@ -1,0 +1,119 @@
+"""Accounts: making them, which names are free, whose an address is, and who has which role."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from veza.access.actor import Actor
+from veza.access.policy import Action, require
+from veza.core.db import Tx, UniqueViolation
+from veza.core.errors import Conflict, RateLimited
+from veza.core.jobs import enqueue
+from veza.core.limits import Limiter
+from veza.core.text import BadValue, email_key, normalise_username
+from veza.rooms.accounts import mail_tokens, store
+from veza.rooms.accounts.config import AccountsConfig
+from veza.rooms.accounts.errors import EmailTaken, LastAdmin, TokenInvalid, UsernameTaken, UserNotFound
+from veza.rooms.accounts.events import CHANGED, EmailVerified, RoleChanged, UserRegistered
+from veza.rooms.accounts.kinds import SEND_VERIFICATION, SendVerification
+from veza.rooms.accounts.store import User
+
+# Nobody can take the name of somebody known by it until it is forgotten.
+NAME_HELD = timedelta(days=30)
+
+
+async def create_user(
+    tx: Tx, *, username: str, email: str, password_hash: str, role: str = "user", email_verified: bool = False
+) -> User:
+    """A new account, with a normalised name and address. Unless verified, the address is sent a link.
+
+    Raises :class:`UsernameTaken` and :class:`EmailTaken`; then ``tx`` is to be given up.
+    """
+    try:
+        user = await store.add(
+            tx,
+            username=username,
+            email=email,
+            email_verified=email_verified,
+            password_hash=password_hash,
+            role=role,
+        )
+    except UniqueViolation as clash:
+        raise taken(clash) from None
+    await refuse_held(tx, user)
+    if not email_verified:
+        await enqueue(tx, SEND_VERIFICATION, SendVerification(email))
+    tx.emit(UserRegistered(user.id))
+    return user
+
+
+def taken(clash: UniqueViolation) -> Conflict:
+    """What a caller is told when a name or an address is another's."""
+    return EmailTaken() if "email" in clash.constraint else UsernameTaken()
+
+
+async def refuse_held(tx: Tx, user: User) -> None:
+    """Raise :class:`UsernameTaken` when the name that ``user`` has just taken is held for somebody else.
+
+    Only after it was taken: whoever gave it up in this moment has committed by then, and the hold is seen.
+    """
+    if await store.find_holder(tx, user.username) not in (None, user.id):
+        raise UsernameTaken
+
+
+async def is_available(tx: Tx, username: str) -> bool:
+    """Whether somebody could register under this name now."""
+    try:
+        normalise_username(username)
+    except BadValue:
+        return False
+    return (
+        await store.find_by_username(tx, username) is None and await store.find_holder(tx, username) is None
+    )
+
+
+async def request_verification(tx: Tx, limiter: Limiter, config: AccountsConfig, email: str) -> None:
+    """Have a link sent to this address, if an account waits for it.
+
+    Whether one does is found out later, by the job: so the answer is the same for all, and as quick.
+    Raises :class:`RateLimited`.
+    """
+    if config.verification_limit is not None:
+        standing = await limiter.hit(config.verification_limit, email_key(email))
+        if not standing.allowed:
+            raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
+    await enqueue(tx, SEND_VERIFICATION, SendVerification(email))
+
+
+async def verify_email(tx: Tx, token: str) -> None:
+    """Whoever holds the token reads the mail of its address. Raises :class:`TokenInvalid`."""
+    link = await mail_tokens.redeem(tx, mail_tokens.VERIFY, token)
+    if not await store.verify(tx, link.user_id, link.email):
+        raise TokenInvalid
+    tx.emit(EmailVerified(link.user_id))
+    tx.notify(CHANGED)
+
+
+async def assign_role(tx: Tx, actor: Actor, user_id: UUID, role: str) -> User:
+    """Give somebody a role; it counts from their next request on. Raises :class:`LastAdmin`."""
+    require(actor, Action.ASSIGN_ROLE)
+    user = await lock_keeping_an_admin(tx, user_id, stays_admin=role == "admin")
+    if user.role != role:
+        await store.set_role(tx, user.id, role)
+        tx.emit(RoleChanged(user.id, user.role, role))
+        tx.notify(CHANGED)
+    return user
+
+
+async def lock_keeping_an_admin(tx: Tx, user_id: UUID, *, stays_admin: bool = False) -> User:
+    """The user, who may be about to be an admin no longer.
+
+    Raises :class:`UserNotFound`, and :class:`LastAdmin` when nobody else would be one. Of two admins who
+    depose each other, one succeeds: the admins are locked, in one order, before anybody else.
+    """
+    admins = await store.lock_admins(tx)
+    user = await store.lock(tx, user_id)
+    if user is None:
+        raise UserNotFound
+    if admins == [user.id] and not stays_admin:
+        raise LastAdmin
+    return user

@@ -1,0 +1,213 @@
+"""All SQL about users and the names they gave up."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from veza.core import clock
+from veza.core.db import Statement, Tx
+from veza.core.ids import new_id
+from veza.core.text import email_key, username_key
+from veza.rooms.accounts.tables import former_usernames, users
+
+
+class User(msgspec.Struct, frozen=True):
+    """Somebody with an account; ``storage_used`` in bytes, ``avatar`` the folder of its files."""
+
+    id: UUID
+    username: str
+    email: str
+    email_verified: bool
+    role: str
+    bio: str | None
+    first_name: str | None
+    last_name: str | None
+    location: str | None
+    gender: str | None
+    avatar: str | None
+    two_factor_since: datetime | None
+    suspended_at: datetime | None
+    storage_used: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def user_id(self) -> UUID:
+        """An account belongs to its user."""
+        return self.id
+
+
+class FormerUsername(msgspec.Struct, frozen=True):
+    """A name that somebody gave up, and until when nobody else may have it."""
+
+    username_key: str
+    held_until: datetime
+
+
+U = users.c
+F = former_usernames.c
+_columns = [
+    U.totp_enabled_at.label(name) if name == "two_factor_since" else U[name]
+    for name in User.__struct_fields__
+]
+_select = sa.select(*_columns)
+_one = U.id == sa.bindparam("user_id")
+_name = F.username_key == sa.bindparam("key")
+_held = F.held_until > sa.bindparam("now")
+# Written out, for only so does SQLite see that it may use the index on admins.
+_is_admin = U.role == sa.literal_column("'admin'")
+
+_INSERT: Statement[None] = Statement(sa.insert(users))
+_FIND = Statement(_select.where(_one), User)
+_LOCK = Statement(_select.where(_one).with_for_update(), User)
+_BY_USERNAME = Statement(_select.where(U.username_key == sa.bindparam("key")), User)
+_BY_EMAIL = Statement(_select.where(U.email_key == sa.bindparam("key")), User)
+_PROFILE = ("username", "username_key", "bio", "first_name", "last_name", "location", "gender", "updated_at")
+_SAVE: Statement[None] = Statement(
+    sa.update(users)
+    .where(_one)
+    .values({U[name]: sa.bindparam(f"new_{name}", type_=U[name].type) for name in _PROFILE})
+)
+_VERIFY: Statement[None] = Statement(
+    sa.update(users).where(_one, U.email_key == sa.bindparam("key")).values(email_verified=True)
+)
+_SET_AVATAR: Statement[None] = Statement(
+    sa.update(users).where(_one).values(avatar=sa.bindparam("folder"), updated_at=sa.bindparam("at"))
+)
+_SET_ROLE: Statement[None] = Statement(sa.update(users).where(_one).values(role=sa.bindparam("new_role")))
+_DELETE: Statement[None] = Statement(sa.delete(users).where(_one))
+_LOCK_ADMINS = Statement(sa.select(U.id).where(_is_admin).order_by(U.id).with_for_update(), UUID)
+
+_HOLDER = Statement(sa.select(F.user_id).where(_name, _held), UUID)
+_HELD_FOR = Statement(
+    sa.select(F.username_key, F.held_until).where(F.user_id == sa.bindparam("user_id"), _held), FormerUsername
+)
+_HOLD: Statement[None] = Statement(sa.insert(former_usernames))
+_FREE: Statement[None] = Statement(sa.delete(former_usernames).where(_name))
+_PURGE: Statement[None] = Statement(sa.delete(former_usernames).where(F.held_until <= sa.bindparam("now")))
+
+
+async def add(
+    tx: Tx, *, username: str, email: str, email_verified: bool, password_hash: str, role: str
+) -> User:
+    """A new user. Raises :class:`veza.core.db.UniqueViolation`."""
+    now = clock.now()
+    user = User(
+        id=new_id(),
+        username=username,
+        email=email,
+        email_verified=email_verified,
+        role=role,
+        bio=None,
+        first_name=None,
+        last_name=None,
+        location=None,
+        gender=None,
+        avatar=None,
+        two_factor_since=None,
+        suspended_at=None,
+        storage_used=0,
+        created_at=now,
+        updated_at=now,
+    )
+    row = msgspec.structs.asdict(user)
+    row["totp_enabled_at"] = row.pop("two_factor_since")
+    await tx.run(
+        _INSERT,
+        **row,
+        username_key=username_key(username),
+        email_key=email_key(email),
+        password_hash=password_hash,
+        totp_secret=None,
+        totp_last_step=None,
+    )
+    return user
+
+
+async def find(tx: Tx, user_id: UUID) -> User | None:
+    """The user with this id."""
+    return await tx.first(_FIND, user_id=user_id)
+
+
+async def lock(tx: Tx, user_id: UUID) -> User | None:
+    """The user with this id, whom nobody else changes until ``tx`` ends."""
+    return await tx.first(_LOCK, user_id=user_id)
+
+
+async def find_by_username(tx: Tx, username: str) -> User | None:
+    """The user with this name, however it is capitalised."""
+    return await tx.first(_BY_USERNAME, key=username_key(username))
+
+
+async def find_by_email(tx: Tx, email: str) -> User | None:
+    """The user with this normalised address, however it is capitalised."""
+    return await tx.first(_BY_EMAIL, key=email_key(email))
+
+
+async def save(tx: Tx, user: User) -> None:
+    """Write the profile of ``user``. Raises :class:`veza.core.db.UniqueViolation`."""
+    await tx.run(
+        _SAVE,
+        user_id=user.id,
+        new_username=user.username,
+        new_username_key=username_key(user.username),
+        new_bio=user.bio,
+        new_first_name=user.first_name,
+        new_last_name=user.last_name,
+        new_location=user.location,
+        new_gender=user.gender,
+        new_updated_at=user.updated_at,
+    )
+
+
+async def verify(tx: Tx, user_id: UUID, email: str) -> bool:
+    """Mark the address as verified, if it is still the user's."""
+    return await tx.run(_VERIFY, user_id=user_id, key=email_key(email)) == 1
+
+
+async def set_avatar(tx: Tx, user_id: UUID, folder: str | None) -> None:
+    """Where the files of the user's avatar lie."""
+    await tx.run(_SET_AVATAR, user_id=user_id, folder=folder, at=clock.now())
+
+
+async def set_role(tx: Tx, user_id: UUID, role: str) -> None:
+    """Give the user a role."""
+    await tx.run(_SET_ROLE, user_id=user_id, new_role=role)
+
+
+async def delete(tx: Tx, user_id: UUID) -> None:
+    """Remove the user."""
+    await tx.run(_DELETE, user_id=user_id)
+
+
+async def lock_admins(tx: Tx) -> list[UUID]:
+    """The admins there are; none ceases to be one until ``tx`` ends, except by it."""
+    return await tx.all(_LOCK_ADMINS)
+
+
+async def find_holder(tx: Tx, username: str) -> UUID | None:
+    """For whom this name is held, if it is."""
+    return await tx.first(_HOLDER, key=username_key(username), now=clock.now())
+
+
+async def list_held(tx: Tx, user_id: UUID) -> list[FormerUsername]:
+    """The names that are held for somebody."""
+    return await tx.all(_HELD_FOR, user_id=user_id, now=clock.now())
+
+
+async def hold(tx: Tx, username: str, user_id: UUID, until: datetime) -> None:
+    """Keep a name that ``user_id`` has just given up from everybody else."""
+    await free(tx, username)
+    await tx.run(_HOLD, username_key=username_key(username), user_id=user_id, held_until=until)
+
+
+async def free(tx: Tx, username: str) -> None:
+    """Hold this name no longer."""
+    await tx.run(_FREE, key=username_key(username))
+
+
+async def purge_held(tx: Tx) -> None:
+    """Forget the names that are free again."""
+    await tx.run(_PURGE, now=clock.now())
