@@ -1,0 +1,204 @@
+"""The schema is what the tables say, however the database came to it."""
+
+import asyncio
+import importlib
+import pkgutil
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+import veza.rooms
+from veza.core.db import Database, migrate, open_database
+from veza.core.db.migrate import UnknownRevision, current_revision, head_revision, upgrade, upgrade_sql
+from veza.core.db.statement import POSTGRES, SQLITE
+from veza.core.db.types import metadata
+
+LONGEST_NAME = 63  # of PostgreSQL
+
+SHOW = {
+    "sqlite": {
+        "tables": "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1",
+        "columns": 'SELECT m.name, c.name, c.type, c."notnull", c.pk, c.dflt_value FROM sqlite_master m,'
+        " pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY 1, 2",
+        "indexes": "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        " ORDER BY 1, 2",
+        "uniques": "SELECT m.name, i.origin, (SELECT group_concat(name) FROM (SELECT name FROM"
+        " pragma_index_info(i.name) ORDER BY seqno)) FROM sqlite_master m, pragma_index_list(m.name) i"
+        " WHERE m.type = 'table' AND i.origin <> 'c' ORDER BY 1, 2, 3",
+        "references": 'SELECT m.name, f."from", f."table", f."to", f.on_delete, f.on_update'
+        " FROM sqlite_master m,"
+        " pragma_foreign_key_list(m.name) f WHERE m.type = 'table' ORDER BY 1, 2",
+    },
+    "postgresql": {
+        "tables": "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
+        "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default"
+        " FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2",
+        "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+        " ORDER BY 1, 2",
+        "uniques": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'c') ORDER BY 1, 2",
+        "references": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE connamespace = 'public'::regnamespace AND contype = 'f' ORDER BY 1, 2",
+    },
+}
+
+
+def load_tables() -> None:
+    """Import every module that describes tables."""
+    for name in ("events", "jobs", "idempotency"):
+        importlib.import_module(f"veza.core.{name}")
+    for room in pkgutil.iter_modules(veza.rooms.__path__):
+        package = importlib.import_module(f"veza.rooms.{room.name}")
+        if "tables" in {module.name for module in pkgutil.iter_modules(package.__path__)}:
+            importlib.import_module(f"veza.rooms.{room.name}.tables")
+
+
+async def schema(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """What the database says of itself, without the table of revisions."""
+    shown = {part: await database.rows(query) for part, query in SHOW[database.dialect].items()}
+    return {
+        part: [_plain(row) for row in found if row[0] != "alembic_version"] for part, found in shown.items()
+    }
+
+
+def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(re.sub(r"\s+", " ", value) if isinstance(value, str) else value for value in row)
+
+
+@pytest.fixture
+async def bare(bare_url: str) -> AsyncIterator[Database]:
+    """A database without a table."""
+    opened = open_database(bare_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def beside(bare: Database, bare_url: str) -> AsyncIterator[Database]:
+    """Another process that sees the same database."""
+    opened = open_database(bare_url)
+    yield opened
+    await opened.close()
+
+
+async def test_from_nothing_to_the_newest(bare: Database) -> None:
+    assert await current_revision(bare) is None
+    assert await upgrade(bare) is True
+    assert await current_revision(bare) == head_revision()
+    before = await schema(bare)
+    assert await upgrade(bare) is False
+    assert await schema(bare) == before
+
+
+async def test_the_migrated_schema_is_what_the_tables_say(bare: Database, database: Database) -> None:
+    """Columns, types, defaults, nullability, keys, indexes, foreign keys: a migration forgets none."""
+    load_tables()
+    kind = SQLITE if bare.dialect == "sqlite" else POSTGRES
+    script = [str(CreateTable(table).compile(dialect=kind)) for table in metadata.sorted_tables]
+    for table in metadata.sorted_tables:
+        script += [
+            str(CreateIndex(index).compile(dialect=kind))
+            for index in sorted(table.indexes, key=lambda i: str(i.name))
+        ]
+    await bare.script(";\n".join(script))
+    said, migrated = await schema(bare), await schema(database)
+    for part, rows in said.items():
+        assert migrated[part] == rows, part
+
+
+async def test_constraints_have_the_names_that_errors_say(database: Database) -> None:
+    """SQLite's errors name a table and columns, from which the name is made: it must be PostgreSQL's."""
+    load_tables()
+    for table in metadata.sorted_tables:
+        wanted = {f"pk_{table.name}"}
+        for constraint in table.constraints:
+            if isinstance(constraint, sa.UniqueConstraint):
+                wanted.add("_".join(("uq", table.name, *(column.name for column in constraint.columns))))
+        for index in table.indexes:
+            name = str(index.name)
+            assert len(name) <= LONGEST_NAME, name
+            assert name.startswith("uq_" if index.unique else "ix_"), name
+            if index.unique and all(isinstance(part, sa.Column) for part in index.expressions):
+                assert name == "_".join(("uq", table.name, *(column.name for column in index.columns)))
+        assert all(len(name) <= LONGEST_NAME for name in wanted)
+        assert not any(key.deferrable for key in table.foreign_keys), (
+            "it would fail a commit that others share"
+        )
+        if database.dialect == "postgresql":
+            found = await database.rows(
+                f"SELECT conname FROM pg_constraint WHERE conrelid = '{table.name}'::regclass"
+                " AND contype IN ('p', 'u')"
+            )
+            assert {name for (name,) in found} == wanted
+
+
+async def test_two_processes_migrate_at_once(bare: Database, beside: Database) -> None:
+    async with asyncio.timeout(30):
+        worked = await asyncio.gather(upgrade(bare), upgrade(beside), upgrade(bare), upgrade(beside))
+    assert sorted(worked) == [False, False, False, True]
+    assert await current_revision(bare) == head_revision()
+
+
+@pytest.mark.parametrize("start", ["0001"])
+async def test_who_comes_second_does_nothing_twice(
+    bare: Database, start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also from a revision between, where no `CREATE TABLE` would fail."""
+    await bare.script(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL);"
+        f"INSERT INTO alembic_version VALUES ('{start}');"
+        "CREATE TABLE counted (n INTEGER NOT NULL); INSERT INTO counted VALUES (0)"
+    )
+    step = (
+        "UPDATE counted SET n = n + 1;"
+        f"UPDATE alembic_version SET version_num = '{head_revision()}' WHERE version_num = '{start}'"
+    )
+    monkeypatch.setattr(migrate, "upgrade_sql", lambda _dialect, _start: step)
+    async with asyncio.timeout(30):
+        worked = await asyncio.gather(*(upgrade(bare) for _ in range(4)))
+    assert sorted(worked) == [False, False, False, True]
+    assert await bare.rows("SELECT n FROM counted") == [(1,)]
+
+
+async def test_killed_at_any_statement_it_leaves_the_schema_as_it_was(
+    bare: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X10: and the next run finishes."""
+    whole = upgrade_sql(bare.dialect, None)
+    statements = [part for part in whole.split(";\n") if part.strip()]
+    assert len(statements) > 5
+    every = max(1, len(statements) // 12)
+    for position in range(0, len(statements) + 1, every):
+        broken = ";\n".join([*statements[:position], "SELECT no_such_thing", *statements[position:]])
+        monkeypatch.setattr(migrate, "upgrade_sql", lambda _dialect, _start, sql=broken: sql)
+        with pytest.raises(Exception, match=r"no_such_thing|no such column"):
+            await upgrade(bare)
+        assert all(not found for found in (await schema(bare)).values())
+        assert await current_revision(bare) is None
+    monkeypatch.undo()
+    assert await upgrade(bare) is True
+
+
+async def test_a_database_of_a_newer_veza_is_not_touched(database: Database) -> None:
+    """X11."""
+    before = await schema(database)
+    known = head_revision()
+    await database.script("UPDATE alembic_version SET version_num = '9999'")
+    try:
+        with pytest.raises(UnknownRevision, match="9999"):
+            await upgrade(database)
+        assert await schema(database) == before
+    finally:
+        await database.script(f"UPDATE alembic_version SET version_num = '{known}'")
+
+
+def test_revisions_are_a_line_with_files_named_after_them() -> None:
+    scripts = list(migrate._scripts().walk_revisions())
+    numbers = [script.revision for script in reversed(scripts)]
+    assert numbers == [f"{number:04}" for number in range(1, len(scripts) + 1)]
+    assert all(Path(script.path).name.startswith(f"r{script.revision}_") for script in scripts)
