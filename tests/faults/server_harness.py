@@ -35,6 +35,7 @@ class App:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.at_work = 0
         self.go = threading.Event()
         self.file = ""
 
@@ -44,7 +45,11 @@ class App:
         if scope["type"] == "websocket":
             return await self.websocket(receive, send)
         self.seen.append(scope["path"])
-        await getattr(self, scope["path"].strip("/").partition("/")[0] or "hello")(scope, receive, send)
+        self.at_work += 1
+        try:
+            await getattr(self, scope["path"].strip("/").partition("/")[0] or "hello")(scope, receive, send)
+        finally:
+            self.at_work -= 1
         return None
 
     async def lifespan(self, receive, send):
@@ -157,6 +162,11 @@ class Running:
         """Everything that comes back for these bytes until the server closes."""
         with self.open(data) as wire:
             return wire.answers()
+
+    def settle(self) -> None:
+        """Nothing of what a test asked for is still under way; the next one begins with a clean sheet."""
+        until(lambda: self.app.at_work == 0, "a request is still at work")
+        self.app.seen.clear()
 
     def wait_for(self, event: str) -> None:
         until(lambda: event in self.app.seen, f"the application did not see {event}: {self.app.seen}")

@@ -93,9 +93,15 @@ BROKEN_CHUNKS = {
 
 
 @pytest.fixture(scope="module")
-def server():
+def shared():
     with running(head_seconds=3, body_window_seconds=3, idle_seconds=3) as server:
         yield server
+
+
+@pytest.fixture
+def server(shared):
+    yield shared
+    shared.settle()
 
 
 def assert_refused(answer, status=400, code="INVALID_REQUEST"):

@@ -165,18 +165,24 @@ class Cycle(RequestResponseCycle):
             return
         if count > self.expected_content_length:
             raise RuntimeError("Response content longer than Content-Length")
+        if self.transport.is_closing():
+            # Its descriptor is closed already, and the number may be another connection's by now.
+            self.disconnected = True
+            return
         self.transport.write(self.head)
         self._begin()
         out = os.dup(self.transport.get_extra_info("socket").fileno())
         self.connection.sending_file = True
         try:
             await self._pump(out, file, offset, count)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
             self.transport.abort()
         finally:
             self.connection.sending_file = False
             os.close(out)
-        if not self.disconnected and not self.transport.is_closing():
+        if self.transport.is_closing():
+            self.disconnected = True
+        elif not self.disconnected:
             self.expected_content_length -= count
             self._finish()
 

@@ -6,6 +6,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from email.utils import formatdate
+from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
@@ -16,6 +17,7 @@ from veza.core.server_refusals import RequestTimeout
 
 # How far the client's side of a connection is. After BODY comes BETWEEN again.
 BETWEEN, HEAD, BODY, REFUSED, LINGERING = range(5)
+_SLICE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +135,18 @@ class Watch:
         self._timer = loop.call_later(self.limits.sweep_seconds, self.start, loop)
         self.tick += 1
         self.state.default_headers = [(b"date", formatdate(now().timestamp(), usegmt=True).encode())]
-        for connection in tuple(self.state.connections):
-            if isinstance(connection, Watched):
+        self._sweep(loop, list(self.state.connections))
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop, connections: list[Any]) -> None:
+        # In slices, with everybody's requests between them: to refuse 5,000 slow sockets at one tick held up
+        # the others for 130 to 320 ms, and for 15 ms so.
+        for connection in connections[-_SLICE:]:
+            alive = connection in self.state.connections
+            if alive and isinstance(connection, Watched):
                 connection.sweep(self.tick)
+        del connections[-_SLICE:]
+        if connections:
+            loop.call_soon(self._sweep, loop, connections)
 
     def stop(self) -> None:
         """Tick no more."""
