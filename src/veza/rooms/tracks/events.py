@@ -1,0 +1,47 @@
+"""What happens to tracks."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from veza.core.events import Event
+
+
+class TrackUploaded(Event, frozen=True):
+    """Somebody uploaded a file; it is about to be processed."""
+
+    kind: ClassVar[str] = "track.uploaded"
+    track_id: UUID
+    user_id: UUID
+
+
+class TrackProcessed(Event, frozen=True):
+    """A track became ready to be heard."""
+
+    kind: ClassVar[str] = "track.processed"
+    track_id: UUID
+    user_id: UUID
+
+
+class TrackFailed(Event, frozen=True):
+    """A file turned out not to be playable."""
+
+    kind: ClassVar[str] = "track.failed"
+    track_id: UUID
+    user_id: UUID
+    error: str
+
+
+class TrackUpdated(Event, frozen=True):
+    """Somebody changed what is said about a track."""
+
+    kind: ClassVar[str] = "track.updated"
+    track_id: UUID
+    user_id: UUID
+
+
+class TrackDeleted(Event, frozen=True):
+    """A track is gone."""
+
+    kind: ClassVar[str] = "track.deleted"
+    track_id: UUID
+    user_id: UUID

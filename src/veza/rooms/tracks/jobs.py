@@ -1,0 +1,215 @@
+"""Processing a track, and removing the files of one that is gone."""
+
+import shutil
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from veza.core import clock
+from veza.core.db import Database, Tx
+from veza.core.errors import VezaError
+from veza.core.ids import new_id
+from veza.core.jobs import Job, JobKind, NoPayload, enqueue, finish
+from veza.core.storage import Storage
+from veza.core.worker import Task
+from veza.media import MediaLimits, Processed, process
+from veza.rooms.accounts import quota
+from veza.rooms.tracks import store
+from veza.rooms.tracks.events import TrackFailed, TrackProcessed
+from veza.rooms.tracks.schemas import Audio, Track
+
+log = structlog.get_logger()
+
+PROGRESS_STEP = 5
+ORPHAN_AGE = timedelta(hours=24)
+
+
+class ProcessTrack(msgspec.Struct, frozen=True):
+    """Which track; and its title and artist at the upload, which tags may replace if nobody else did."""
+
+    track_id: UUID
+    title: str
+    artist: str
+    title_given: bool = False
+    artist_given: bool = False
+
+
+class RemoveFiles(msgspec.Struct, frozen=True):
+    """Whose files."""
+
+    track_id: UUID
+
+
+PROCESS = JobKind("tracks.process", ProcessTrack, lane="media", lease=timedelta(seconds=60), attempts=3)
+REMOVE_FILES = JobKind("tracks.remove_files", RemoveFiles)
+SWEEP = JobKind("tracks.sweep", NoPayload, every=timedelta(hours=6))
+
+
+def folder_of(track_id: UUID) -> str:
+    """The prefix of all keys of a track."""
+    return f"tracks/{track_id}"
+
+
+def original_key(track_id: UUID) -> str:
+    """The key of the uploaded bytes."""
+    return f"{folder_of(track_id)}/original"
+
+
+class TrackJobs:
+    """The jobs of this room, with what they work on."""
+
+    def __init__(self, database: Database, storage: Storage, limits: MediaLimits) -> None:
+        self._database = database
+        self._storage = storage
+        self._limits = limits
+
+    def tasks(self) -> Sequence[Task]:
+        """What the worker is to know."""
+        return [
+            Task(PROCESS, self.process, dead=give_up),
+            Task(REMOVE_FILES, self.remove_files),
+            Task(SWEEP, self.sweep),
+        ]
+
+    async def process(self, job: Job, what: ProcessTrack) -> None:
+        """Decode, measure, encode; then say so in one transaction. What is no music fails for good."""
+        track = await self._find(what.track_id)
+        if track is None or track.status != "processing":
+            return
+        workdir = self._storage.scratch / f"process-{new_id().hex}"
+        workdir.mkdir()
+        try:
+            source = await self._storage.fetch_to(original_key(track.id), workdir / "original")
+            out = workdir / "out"
+            out.mkdir()
+            done = await process(source, out, on_progress=self._tell(track.id), limits=self._limits)
+            await self._keep(job, what, done)
+        except VezaError as error:
+            if error.status >= 500:  # noqa: PLR2004 - ours, and worth another try
+                raise
+            await self._refuse(job, what, error)
+        finally:
+            shutil.rmtree(workdir, ignore_errors=True)
+
+    async def _find(self, track_id: UUID) -> Track | None:
+        async with self._database.read() as view:
+            return await store.find(view, track_id)
+
+    def _tell(self, track_id: UUID) -> "OnProgress":
+        return OnProgress(self._database, track_id)
+
+    async def _keep(self, job: Job, what: ProcessTrack, done: Processed) -> None:
+        # Each attempt has a folder of its own: a worker that was thought dead cannot spoil another's files.
+        folder = f"{folder_of(what.track_id)}/{job.attempt}"
+        rows = []
+        for rendition in done.renditions:
+            stored = await self._storage.put_file(f"{folder}/{rendition.name}", rendition.path)
+            rows.append(
+                {"name": rendition.name, "key": stored.key, "mime": rendition.mime, "codec": rendition.codec,
+                 "bitrate": rendition.bitrate, "size": stored.size}
+            )  # fmt: skip
+        await self._storage.put_file(f"{folder_of(what.track_id)}/peaks.dat", done.peaks)
+        for size, path in done.covers.items():
+            await self._storage.put_file(f"{folder_of(what.track_id)}/cover-{size}.jpg", path)
+        async with self._database.write() as tx:
+            await finish(tx, job)
+            track = await store.find(tx, what.track_id)
+            if track is None:
+                await enqueue(tx, REMOVE_FILES, RemoveFiles(what.track_id))
+                return
+            await store.set_renditions(tx, track.id, rows)
+            await store.change(tx, track, _learned(track, what, done))
+            tx.emit(TrackProcessed(track.id, track.user_id))
+
+    async def _refuse(self, job: Job, what: ProcessTrack, error: VezaError) -> None:
+        log.info("track.refused", track_id=str(what.track_id), code=error.code)
+        async with self._database.write() as tx:
+            await finish(tx, job)
+            await _fail(tx, what, f"{error.code}: {error.message}")
+
+    async def remove_files(self, job: Job, what: RemoveFiles) -> None:
+        """Remove every file of a track, unless there is one after all."""
+        del job
+        track = await self._find(what.track_id)
+        if track is None or track.status == "failed":
+            await self._storage.delete_prefix(folder_of(what.track_id))
+
+    async def sweep(self, job: Job, what: NoPayload) -> None:
+        """Remove files that no track names: of uploads that were cut off between file and row."""
+        del job, what
+        await self._storage.sweep_scratch(ORPHAN_AGE)
+        before = clock.now() - ORPHAN_AGE
+        seen: dict[UUID, bool] = {}
+        async for entry in self._storage.list("tracks"):
+            if entry.modified >= before:
+                continue
+            track_id = UUID(entry.key.split("/")[1])
+            if track_id not in seen:
+                seen[track_id] = await self._find(track_id) is None
+            if seen[track_id]:
+                await self._storage.delete(entry.key)
+
+
+class OnProgress:
+    """Writes progress down, but not each percent of it."""
+
+    def __init__(self, database: Database, track_id: UUID) -> None:
+        self._database = database
+        self._track_id = track_id
+        self._told = 0
+
+    async def __call__(self, percent: int) -> None:
+        """Hear how far the work is; 100 is said only when everything is stored."""
+        if percent < self._told + PROGRESS_STEP or percent >= 100:  # noqa: PLR2004 - percent
+            return
+        self._told = percent
+        async with self._database.write() as tx:
+            await store.progress(tx, self._track_id, percent)
+
+
+def _learned(track: Track, what: ProcessTrack, done: Processed) -> dict[str, object]:
+    tags, loudness = done.tags, done.loudness
+    changes: dict[str, object] = {
+        "status": "ready",
+        "progress": 100,
+        "error": None,
+        "duration": round(done.duration, 3),
+        "has_cover": bool(done.covers),
+        "audio": Audio(
+            codec=done.codec,
+            sample_rate=done.sample_rate,
+            channels=done.channels,
+            bit_depth=done.bit_depth,
+            bitrate=done.bitrate,
+            loudness=loudness.integrated,
+            loudness_range=loudness.range,
+            true_peak=loudness.true_peak,
+            damaged=done.damaged,
+        ),
+    }
+    if tags.title and not what.title_given and track.title == what.title:
+        changes["title"] = tags.title
+    if tags.artist and not what.artist_given and track.artist == what.artist:
+        changes["artist"] = tags.artist
+    for name in ("album", "genre", "year"):
+        if getattr(track, name) is None and getattr(tags, name):
+            changes[name] = getattr(tags, name)
+    return changes
+
+
+async def give_up(tx: Tx, what: ProcessTrack) -> None:
+    """A track whose processing keeps dying has failed."""
+    await _fail(tx, what, "PROCESSING_FAILED: The file could not be processed.")
+
+
+async def _fail(tx: Tx, what: ProcessTrack, error: str) -> None:
+    track = await store.find(tx, what.track_id)
+    if track is None:
+        return
+    await store.change(tx, track, {"status": "failed", "error": error})
+    await quota.release(tx, track.user_id, track.file_size)
+    await enqueue(tx, REMOVE_FILES, RemoveFiles(track.id))
+    tx.emit(TrackFailed(track.id, track.user_id, error))

@@ -1,0 +1,156 @@
+"""Tracks as callers send and see them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+
+from veza.core.body import checked
+from veza.core.pages import Pagination
+from veza.core.text import clean_text
+from veza.rooms.accounts.quota import Quota
+
+Status = Literal["uploading", "processing", "ready", "failed"]
+SortBy = Literal["created_at", "title", "popularity"]
+SortOrder = Literal["asc", "desc"]
+Quality = Literal["high", "low", "opus"]
+
+# A name of up to 255 characters; of a text with marks, as many as a reader would count at most.
+Name = Annotated[str, checked(partial(clean_text, max_chars=255, min_chars=1), minLength=1, maxLength=255)]
+OptionalName = Annotated[str, checked(partial(clean_text, max_chars=255), maxLength=255)]
+Genre = Annotated[str, checked(partial(clean_text, max_chars=64), maxLength=64)]
+Year = Annotated[int, msgspec.Meta(ge=1000, le=2100)]
+
+
+class TrackSummary(msgspec.Struct, frozen=True):
+    """A track in a list; ``duration`` in seconds."""
+
+    id: UUID
+    user_id: UUID
+    title: str
+    artist: str
+    album: str | None
+    genre: str | None
+    year: int | None
+    duration: float
+    format: str
+    is_public: bool
+    status: str
+    has_cover: bool
+    like_count: int
+    play_count: int
+    created_at: datetime
+
+
+class Audio(msgspec.Struct, frozen=True):
+    """What the decoder found: rates in Hz and bit/s, loudness in LUFS, LU and dBTP (EBU R128)."""
+
+    codec: str = ""
+    sample_rate: int = 0
+    channels: int = 0
+    bit_depth: int | None = None
+    bitrate: int = 0
+    loudness: float | None = None
+    loudness_range: float | None = None
+    true_peak: float | None = None
+    damaged: bool = False
+
+
+class Track(msgspec.Struct, frozen=True):
+    """A track in full; ``duration`` in seconds, ``file_size`` in bytes, ``progress`` in percent."""
+
+    id: UUID
+    user_id: UUID
+    title: str
+    artist: str
+    album: str | None
+    genre: str | None
+    year: int | None
+    duration: float
+    format: str
+    file_size: int
+    audio: Audio
+    is_public: bool
+    downloadable: bool
+    status: str
+    progress: int
+    error: str | None
+    has_cover: bool
+    like_count: int
+    play_count: int
+    comment_count: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def listed(self) -> bool:
+        """Whether strangers see it."""
+        return self.is_public and self.status == "ready"
+
+
+class TrackBody(msgspec.Struct, frozen=True):
+    """One track."""
+
+    track: Track
+
+
+class TrackList(msgspec.Struct, frozen=True):
+    """A page of tracks."""
+
+    tracks: Sequence[TrackSummary]
+    pagination: Pagination
+
+
+class TrackChanges(msgspec.Struct, frozen=True):
+    """What may be changed about a track; what is left out stays."""
+
+    title: Name | msgspec.UnsetType = msgspec.UNSET
+    artist: Name | msgspec.UnsetType = msgspec.UNSET
+    album: OptionalName | msgspec.UnsetType | None = msgspec.UNSET
+    genre: Genre | msgspec.UnsetType | None = msgspec.UNSET
+    year: Year | msgspec.UnsetType | None = msgspec.UNSET
+    is_public: bool | msgspec.UnsetType = msgspec.UNSET
+    downloadable: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class UploadForm(msgspec.Struct, frozen=True):
+    """The form fields that may come beside the file."""
+
+    title: Name | None = None
+    artist: Name | None = None
+    album: OptionalName | None = None
+    genre: Genre | None = None
+    year: Year | None = None
+    is_public: bool = True
+
+
+class UploadedTrack(msgspec.Struct, frozen=True):
+    """A track that has just been uploaded."""
+
+    id: UUID
+    title: str
+    status: str
+    created_at: datetime
+
+
+class UploadedBody(msgspec.Struct, frozen=True):
+    """A track that has just been uploaded."""
+
+    track: UploadedTrack
+
+
+class TrackStatus(msgspec.Struct, frozen=True):
+    """How far a track is: ``progress`` in percent, ``error`` when it failed."""
+
+    status: str
+    progress: int
+    error: str | None
+
+
+class QuotaBody(msgspec.Struct, frozen=True):
+    """A user's quota."""
+
+    quota: Quota

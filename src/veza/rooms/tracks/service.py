@@ -1,0 +1,164 @@
+"""What may be done with tracks, and what follows from it."""
+
+from pathlib import PurePath
+from uuid import UUID
+
+import msgspec
+
+from veza.access.actor import Actor, Member
+from veza.access.policy import Action, may, require
+from veza.core import clock
+from veza.core.db import Tx
+from veza.core.jobs import enqueue
+from veza.core.pages import Page
+from veza.core.text import fold
+from veza.media import Sniffed
+from veza.rooms.accounts import quota
+from veza.rooms.tracks import store
+from veza.rooms.tracks.errors import DownloadNotAllowed, TrackNotFound, TrackNotReady
+from veza.rooms.tracks.events import TrackDeleted, TrackUpdated, TrackUploaded
+from veza.rooms.tracks.jobs import PROCESS, REMOVE_FILES, ProcessTrack, RemoveFiles, original_key
+from veza.rooms.tracks.schemas import Audio, SortBy, SortOrder, Track, TrackChanges, TrackList, UploadForm
+from veza.rooms.tracks.store import RenditionFile, TrackFilter
+
+# What callers ask for by ?quality=, and the rendition that is meant.
+QUALITIES = {"high": "aac_160", "low": "aac_96", "opus": "opus_128"}
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A file that has arrived, has been looked at, and is in the storage under the id of its track."""
+
+    track_id: UUID
+    filename: str
+    size: int
+    sha256: str
+    sniffed: Sniffed
+
+
+async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, allowance: int) -> Track:
+    """An uploaded file becomes a track, to be processed; ``allowance`` is all the bytes the actor may store.
+
+    Its tags fill what the form leaves open; until they are read the title is the file's name and the artist
+    its owner. Raises :class:`veza.rooms.accounts.errors.QuotaExceeded`.
+    """
+    await quota.reserve(tx, actor.id, upload.size, allowance)
+    now = clock.now()
+    stem = PurePath(upload.filename).stem.strip()[:255] or "Untitled"
+    track = Track(
+        id=upload.track_id,
+        user_id=actor.id,
+        title=form.title or stem,
+        artist=form.artist or actor.username,
+        album=form.album,
+        genre=form.genre,
+        year=form.year,
+        duration=0.0,
+        format=upload.sniffed.format.name,
+        file_size=upload.size,
+        audio=Audio(),
+        is_public=form.is_public,
+        downloadable=True,
+        status="processing",
+        progress=0,
+        error=None,
+        has_cover=False,
+        like_count=0,
+        play_count=0,
+        comment_count=0,
+        created_at=now,
+        updated_at=now,
+    )
+    await store.add(tx, track, sha256=upload.sha256, filename=upload.filename)
+    await enqueue(
+        tx,
+        PROCESS,
+        ProcessTrack(track.id, track.title, track.artist, form.title is not None, form.artist is not None),
+    )
+    tx.emit(TrackUploaded(track.id, actor.id))
+    return track
+
+
+async def get_visible(tx: Tx, actor: Actor, track_id: UUID) -> Track:
+    """The track, if ``actor`` may see it: ready and public, or theirs. Raises :class:`TrackNotFound`."""
+    track = await store.find(tx, track_id)
+    if track is None or not (track.listed or may(actor, Action.EDIT_TRACK, track)):
+        raise TrackNotFound
+    return track
+
+
+async def list_tracks(
+    tx: Tx,
+    actor: Actor,
+    page: Page,
+    *,
+    user_id: UUID | None = None,
+    genre: str | None = None,
+    form: str | None = None,
+    sort_by: SortBy = "created_at",
+    sort_order: SortOrder = "desc",
+) -> TrackList:
+    """A page of the tracks that everybody sees; somebody who asks for their own gets all of them."""
+    wanted = TrackFilter(
+        user_id=user_id,
+        genre_key=fold(genre) if genre else None,
+        format=form.lower() if form else None,
+        sort=sort_by,
+        descending=sort_order == "desc",
+        own=user_id is not None and user_id == actor.id,
+    )
+    return TrackList(await store.page(tx, wanted, page), page.of(await store.total(tx, wanted)))
+
+
+async def update_track(tx: Tx, actor: Actor, track_id: UUID, changes: TrackChanges) -> Track:
+    """Change what is said about a track. Raises :class:`TrackNotReady` for publishing too early."""
+    track = await get_visible(tx, actor, track_id)
+    require(actor, Action.EDIT_TRACK, track)
+    given = {
+        name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
+    }
+    if given.get("is_public") and track.status != "ready":
+        raise TrackNotReady
+    if not given:
+        return track
+    changed = await store.change(tx, track, given)
+    tx.emit(TrackUpdated(track.id, track.user_id))
+    return changed
+
+
+async def delete_track(tx: Tx, actor: Actor, track_id: UUID) -> None:
+    """Delete a track for good; its files follow once that is certain."""
+    track = await get_visible(tx, actor, track_id)
+    require(actor, Action.DELETE_TRACK, track)
+    if not await store.delete(tx, track):
+        raise TrackNotFound
+    if track.status != "failed":  # a failed one has given its bytes back already
+        await quota.release(tx, track.user_id, track.file_size)
+    await enqueue(tx, REMOVE_FILES, RemoveFiles(track.id))
+    tx.emit(TrackDeleted(track.id, track.user_id))
+
+
+async def find_download(tx: Tx, actor: Actor, track_id: UUID) -> tuple[Track, str, str]:
+    """A track whose original ``actor`` may have, the key of its bytes, and the name to save it under."""
+    track = await get_visible(tx, actor, track_id)
+    if not (track.downloadable or may(actor, Action.EDIT_TRACK, track)):
+        raise DownloadNotAllowed
+    if track.status == "failed":
+        raise TrackNotReady("The file of this track could not be used and was not kept.")
+    return track, original_key(track.id), f"{track.artist} - {track.title}.{track.format}"
+
+
+async def find_stream(tx: Tx, actor: Actor, track_id: UUID, quality: str) -> tuple[Track, RenditionFile]:
+    """A track that ``actor`` may hear, and the rendition of this quality."""
+    track = await get_visible(tx, actor, track_id)
+    found = await store.rendition(tx, track_id, QUALITIES[quality])
+    if track.status != "ready" or found is None:
+        raise TrackNotReady
+    return track, found
+
+
+async def remove_user_tracks(tx: Tx, user_id: UUID) -> None:
+    """Somebody's tracks go with their account."""
+    for track_id in await store.ids_of(tx, user_id):
+        track = await store.find(tx, track_id)
+        if track is not None and await store.delete(tx, track):
+            await enqueue(tx, REMOVE_FILES, RemoveFiles(track_id))

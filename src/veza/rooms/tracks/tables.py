@@ -1,0 +1,77 @@
+"""Tracks, their streaming renditions, and kept counts."""
+
+import sqlalchemy as sa
+
+from veza.core.db import Id, Json, Time, metadata
+from veza.rooms.tracks.schemas import Audio
+
+tracks = sa.Table(
+    "tracks",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("user_id", Id, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("artist", sa.Text, nullable=False),
+    sa.Column("album", sa.Text),
+    sa.Column("genre", sa.Text),
+    sa.Column("year", sa.Integer),
+    # Folded in Python: what lists are sorted and filtered by, alike on both databases.
+    sa.Column("title_key", sa.Text, nullable=False),
+    sa.Column("artist_key", sa.Text, nullable=False),
+    sa.Column("genre_key", sa.Text),
+    # Seconds, as decoded; 0 until then.
+    sa.Column("duration", sa.Double, nullable=False),
+    sa.Column("format", sa.Text, nullable=False),
+    sa.Column("file_size", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    # What else the decoder found: codec, sample_rate, channels, bit_depth, bitrate, loudness.
+    sa.Column("audio", Json(Audio), nullable=False),
+    sa.Column("is_public", sa.Boolean, nullable=False),
+    sa.Column("downloadable", sa.Boolean, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("progress", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("has_cover", sa.Boolean, nullable=False),
+    sa.Column("like_count", sa.BigInteger, nullable=False),
+    sa.Column("play_count", sa.BigInteger, nullable=False),
+    sa.Column("comment_count", sa.BigInteger, nullable=False),
+    # Ready and public: what strangers see. Kept as a column so that an index can begin with it.
+    sa.Column("listed", sa.Boolean, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("updated_at", Time, nullable=False),
+    # A list is one of these, read from either end: by a filter (or none), sorted by one of three columns.
+    *(
+        sa.Index(
+            "_".join(filter(None, ("ix_tracks_listed", by, sort))),
+            *filter(None, (by, sort, "id")),
+            sqlite_where=sa.text("listed = 1"),
+            postgresql_where=sa.text("listed"),
+        )
+        for by in (None, "user_id", "genre_key", "format")
+        for sort in ("created_at", "title_key", "play_count")
+    ),
+    # What an owner sees of their own.
+    sa.Index("ix_tracks_user_id_created_at", "user_id", "created_at", "id"),
+)
+
+# How many listed tracks each user, genre and format has, and each combination: "user|genre|format".
+track_counts = sa.Table(
+    "track_counts",
+    metadata,
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("total", sa.BigInteger, nullable=False),
+)
+
+renditions = sa.Table(
+    "renditions",
+    metadata,
+    sa.Column("track_id", Id, sa.ForeignKey("tracks.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("mime", sa.Text, nullable=False),
+    sa.Column("codec", sa.Text, nullable=False),
+    sa.Column("bitrate", sa.Integer, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("track_id", "name"),
+)

@@ -1,0 +1,122 @@
+"""Taking a file in: received, looked at, stored for good, and only then a track."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from veza.access.actor import Member
+from veza.access.policy import Action, require
+from veza.core.body import validate
+from veza.core.db import Database, Tx
+from veza.core.errors import Detail, RateLimited, ValidationFailed
+from veza.core.exchange import Exchange
+from veza.core.idempotency import claim
+from veza.core.ids import new_id
+from veza.core.limits import Limit, Limiter
+from veza.core.multipart import FileTooLarge, Form, UploadedFile, receive_form
+from veza.core.storage import Storage
+from veza.media import sniff
+from veza.rooms.accounts import quota
+from veza.rooms.accounts.errors import QuotaExceeded
+from veza.rooms.tracks import service
+from veza.rooms.tracks.errors import EmailNotVerified
+from veza.rooms.tracks.jobs import original_key
+from veza.rooms.tracks.schemas import Track, UploadForm
+
+ROUTE = "POST /tracks"
+# What a form may weigh beside its file.
+FORM_BYTES = 1024 * 1024
+
+
+class UploadRules(msgspec.Struct, frozen=True):
+    """What the operator allows: sizes in bytes; ``limit`` is on a user's uploads, None if off."""
+
+    max_file_size: int
+    quota: int
+    verified_only: bool
+    limit: Limit | None
+
+
+class Uploads:
+    """Takes uploads, by the operator's rules."""
+
+    def __init__(self, storage: Storage, database: Database, limiter: Limiter, rules: UploadRules) -> None:
+        self._storage = storage
+        self._database = database
+        self._limiter = limiter
+        self.rules = rules
+
+    async def check(self, actor: Member, exchange: Exchange) -> None:
+        """Raise, before a byte is read, unless ``actor`` may upload so much now."""
+        require(actor, Action.UPLOAD_TRACK)
+        if self.rules.verified_only and not actor.email_verified:
+            raise EmailNotVerified
+        length = exchange.headers.get(b"content-length", b"")
+        size = int(length) if length.isdigit() else 0
+        if size > self.rules.max_file_size + FORM_BYTES:
+            raise FileTooLarge
+        async with self._database.read() as view:
+            used = (await quota.usage(view, actor.id)).storage_used
+        if used + size > quota.limit_of(actor.role, self.rules.quota) + FORM_BYTES:
+            raise QuotaExceeded
+        if self.rules.limit is not None:
+            standing = await self._limiter.hit(self.rules.limit, str(actor.id))
+            exchange.limits = standing.headers
+            if not standing.allowed:
+                raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
+
+    async def take(self, tx: Tx, actor: Member, exchange: Exchange, body: AsyncIterator[bytes]) -> Track:
+        """The track that the body's form makes; ``tx`` begins only when the file is safe in the storage.
+
+        Raises what forms, files and quotas can be refused for, and the answer to the same request if it came
+        before (:class:`veza.core.idempotency.Replayed`).
+        """
+        await self.check(actor, exchange)
+        key = claim(exchange, actor.id, ROUTE)
+        form = await self._receive(exchange, body)
+        try:
+            file, fields = _checked(form)
+            if key is not None:
+                async with self._database.read() as view:
+                    await key.check(view, _fingerprint(file, fields))
+            return await self._store(tx, actor, file, fields)
+        finally:
+            form.discard()
+
+    async def _receive(self, exchange: Exchange, body: AsyncIterator[bytes]) -> Form:
+        return await receive_form(
+            body,
+            exchange.headers.get(b"content-type", b"").decode("latin-1"),
+            file_field="file",
+            fields=UploadForm.__struct_fields__,
+            max_file_bytes=self.rules.max_file_size,
+            into=self._storage.scratch,
+        )
+
+    async def _store(self, tx: Tx, actor: Member, file: UploadedFile, fields: UploadForm) -> Track:
+        sniffed = await asyncio.to_thread(sniff, file.path)
+        track_id = new_id()
+        key = original_key(track_id)
+        await self._storage.put_file(key, file.path)
+        upload = service.Upload(track_id, file.filename, file.size, file.digests["sha256"], sniffed)
+        try:
+            return await service.add_track(
+                tx, actor, upload, fields, quota.limit_of(actor.role, self.rules.quota)
+            )
+        except BaseException:
+            await self._storage.delete(key)
+            raise
+
+
+def _checked(form: Form) -> tuple[UploadedFile, UploadForm]:
+    if form.file is None:
+        raise ValidationFailed(details=[Detail("file", "This field is required.", "REQUIRED")])
+    given = {name: value for name, value in form.fields.items() if value != ""}
+    return form.file, validate(given, UploadForm, strict=False)
+
+
+def _fingerprint(file: UploadedFile, fields: UploadForm) -> bytes:
+    words = msgspec.json.encode((file.filename, file.digests["sha256"], fields))
+    return hashlib.sha256(words).digest()
