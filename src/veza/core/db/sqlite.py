@@ -41,6 +41,8 @@ class SqliteDatabase(Database):
         self.writer = Writer(path)
         self.reader = connect(path, readonly=True)
         self._heavy = [connect(path, readonly=True) for _ in range(READERS)]
+        for connection in self._heavy:
+            connection.pragma("cache_size", -4_000)  # KiB; they read much once, not little often
         self._heavy_idle = list(self._heavy)
         self._heavy_free = asyncio.Semaphore(READERS)
         self._readers = ThreadPoolExecutor(READERS, "veza-sqlite-read")

@@ -17,7 +17,8 @@ def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
     """A connection set up as Veza needs it.
 
     No ANALYZE is ever run, and so no ``PRAGMA optimize``: without figures SQLite takes every table for a
-    large one and uses the indexes made for it, also on the day a small table has grown large.
+    large one and uses the indexes made for it, also on the day a small table has grown large. And no memory
+    map: a failed read would be a signal that ends the process, and each connection's map counts as memory.
     """
     found = tuple(map(int, apsw.sqlite_lib_version().split(".")))
     if found < OLDEST:
@@ -32,7 +33,6 @@ def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
         "foreign_keys=ON",
         "temp_store=MEMORY",
         "cache_size=-16000",
-        "mmap_size=1073741824",
         f"query_only={'ON' if readonly else 'OFF'}",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
