@@ -76,8 +76,7 @@ class AccountJobs:
         """Forget links that have expired and names that are free again."""
         del job, what
         async with self._database.write() as tx:
-            await mail_tokens.purge(tx)
-            await store.purge_held(tx)
+            await store.purge(tx)
 
     async def sweep_avatars(self, job: Job, what: NoPayload) -> None:
         """Remove pictures that are nobody's avatar: of uploads that were cut off between file and row."""

@@ -7,52 +7,22 @@ the queue. A repeated job issues another, and each of them works, until one is u
 from datetime import timedelta
 from uuid import UUID
 
-import msgspec
-import sqlalchemy as sa
-
 from veza.access.secrets import digest, new_secret
 from veza.core import clock
-from veza.core.db import Statement, Tx
+from veza.core.db import Tx
+from veza.rooms.accounts import store
 from veza.rooms.accounts.errors import TokenInvalid
-from veza.rooms.accounts.tables import mail_tokens
+from veza.rooms.accounts.store import Redeemed
 
 VERIFY = "verify"
 RESET = "reset"
 
 
-class Redeemed(msgspec.Struct, frozen=True):
-    """Whom a token was for, and the address it was sent to."""
-
-    user_id: UUID
-    email: str
-
-
-_INSERT: Statement[None] = Statement(sa.insert(mail_tokens))
-_TAKE = Statement(
-    sa.delete(mail_tokens)
-    .where(
-        mail_tokens.c.digest == sa.bindparam("token_digest"),
-        mail_tokens.c.purpose == sa.bindparam("purpose"),
-        mail_tokens.c.expires_at > sa.bindparam("now"),
-    )
-    .returning(mail_tokens.c.user_id, mail_tokens.c.email),
-    Redeemed,
-)
-_DROP_REST: Statement[None] = Statement(
-    sa.delete(mail_tokens).where(
-        mail_tokens.c.user_id == sa.bindparam("user_id"), mail_tokens.c.purpose == sa.bindparam("purpose")
-    )
-)
-_PURGE: Statement[None] = Statement(
-    sa.delete(mail_tokens).where(mail_tokens.c.expires_at <= sa.bindparam("now"))
-)
-
-
 async def issue(tx: Tx, purpose: str, user_id: UUID, email: str, ttl: timedelta) -> str:
     """A new token; whoever is given it can do ``purpose`` once within ``ttl``."""
     token = new_secret()
-    await tx.run(
-        _INSERT,
+    await store.add_token(
+        tx,
         digest=digest(token),
         purpose=purpose,
         user_id=user_id,
@@ -67,13 +37,8 @@ async def redeem(tx: Tx, purpose: str, token: str) -> Redeemed:
 
     Of two who try at once, one succeeds. Raises :class:`TokenInvalid`, with one message for every reason.
     """
-    found = await tx.first(_TAKE, token_digest=digest(token), purpose=purpose, now=clock.now())
+    found = await store.take_token(tx, digest(token), purpose)
     if found is None:
         raise TokenInvalid
-    await tx.run(_DROP_REST, user_id=found.user_id, purpose=purpose)
+    await store.drop_tokens(tx, found.user_id, purpose)
     return found
-
-
-async def purge(tx: Tx) -> None:
-    """Forget what has expired."""
-    await tx.run(_PURGE, now=clock.now())

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import Dependency
 
 from veza.access.actor import Me, Viewer
@@ -132,7 +133,16 @@ async def delete_avatar(tx: InTx, actor: Me, avatars: TheAvatars, user_id: UUID)
     return said("Avatar removed successfully")
 
 
-@Route("/users/{user_id:str}", http_method="DELETE", status_code=200)
+class _Leaving(Operation):
+    """The API document's words for a body that may be left out, and is therefore read by the handler."""
+
+    def __post_init__(self) -> None:
+        password = Schema(type=OpenAPIType.STRING, description="Your own, when the account is yours.")
+        schema = Schema(type=OpenAPIType.OBJECT, properties={"password": password})
+        self.request_body = RequestBody({"application/json": OpenAPIMediaType(schema)}, required=False)
+
+
+@Route("/users/{user_id:str}", http_method="DELETE", status_code=200, operation_class=_Leaving)
 async def delete_user(
     request: AnyRequest, tx: InTx, actor: Me, exchange: TheExchange, database: TheDatabase,
     holdings: Holdings, prove_password: PasswordProof, user_id: UUID,

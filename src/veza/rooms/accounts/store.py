@@ -1,4 +1,4 @@
-"""All SQL about users and the names they gave up."""
+"""All SQL about users, the names they gave up, the links they were sent, and what they store."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from veza.core import clock
 from veza.core.db import Statement, Tx
 from veza.core.ids import new_id
 from veza.core.text import email_key, username_key
-from veza.rooms.accounts.tables import former_usernames, users
+from veza.rooms.accounts.tables import former_usernames, mail_tokens, users
 
 
 class User(msgspec.Struct, frozen=True):
@@ -46,7 +46,22 @@ class FormerUsername(msgspec.Struct, frozen=True):
     held_until: datetime
 
 
+class Redeemed(msgspec.Struct, frozen=True):
+    """Whom a token was for, and the address it was sent to."""
+
+    user_id: UUID
+    email: str
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """The bytes a user holds, and the role that says how many they may."""
+
+    storage_used: int
+    role: str
+
+
 U = users.c
+M = mail_tokens.c
 F = former_usernames.c
 _columns = [
     U.totp_enabled_at.label(name) if name == "two_factor_since" else U[name]
@@ -87,6 +102,36 @@ _HELD_FOR = Statement(
 _HOLD: Statement[None] = Statement(sa.insert(former_usernames))
 _FREE: Statement[None] = Statement(sa.delete(former_usernames).where(_name))
 _PURGE: Statement[None] = Statement(sa.delete(former_usernames).where(F.held_until <= sa.bindparam("now")))
+
+_ADD_TOKEN: Statement[None] = Statement(sa.insert(mail_tokens))
+_TAKE_TOKEN = Statement(
+    sa.delete(mail_tokens)
+    .where(
+        M.digest == sa.bindparam("token_digest"),
+        M.purpose == sa.bindparam("purpose"),
+        M.expires_at > sa.bindparam("now"),
+    )
+    .returning(M.user_id, M.email),
+    Redeemed,
+)
+_DROP_TOKENS: Statement[None] = Statement(
+    sa.delete(mail_tokens).where(M.user_id == sa.bindparam("user_id"), M.purpose == sa.bindparam("purpose"))
+)
+_PURGE_TOKENS: Statement[None] = Statement(sa.delete(mail_tokens).where(M.expires_at <= sa.bindparam("now")))
+
+_size = sa.bindparam("size", type_=sa.BigInteger)
+_RESERVE: Statement[None] = Statement(
+    sa.update(users)
+    .where(_one, U.storage_used + _size <= sa.bindparam("most", type_=sa.BigInteger))
+    .values(storage_used=U.storage_used + _size)
+)
+# Never below nothing: what was counted twice on the way out must not become room for more.
+_RELEASE: Statement[None] = Statement(
+    sa.update(users)
+    .where(_one)
+    .values(storage_used=sa.case((U.storage_used > _size, U.storage_used - _size), else_=0))
+)
+_USAGE = Statement(sa.select(U.storage_used, U.role).where(_one), Usage)
 
 
 async def add(
@@ -208,6 +253,42 @@ async def free(tx: Tx, username: str) -> None:
     await tx.run(_FREE, key=username_key(username))
 
 
-async def purge_held(tx: Tx) -> None:
-    """Forget the names that are free again."""
-    await tx.run(_PURGE, now=clock.now())
+async def add_token(
+    tx: Tx, *, digest: bytes, purpose: str, user_id: UUID, email: str, expires_at: datetime
+) -> None:
+    """Keep the digest of a token."""
+    await tx.run(
+        _ADD_TOKEN, digest=digest, purpose=purpose, user_id=user_id, email=email, expires_at=expires_at
+    )
+
+
+async def take_token(tx: Tx, digest: bytes, purpose: str) -> Redeemed | None:
+    """Remove a token that is still good for this purpose; of several who try, one gets it."""
+    return await tx.first(_TAKE_TOKEN, token_digest=digest, purpose=purpose, now=clock.now())
+
+
+async def drop_tokens(tx: Tx, user_id: UUID, purpose: str) -> None:
+    """Remove all of somebody's tokens for this purpose."""
+    await tx.run(_DROP_TOKENS, user_id=user_id, purpose=purpose)
+
+
+async def reserve(tx: Tx, user_id: UUID, size: int, limit: int) -> bool:
+    """Count ``size`` bytes more as the user's, unless that passes ``limit``; whether it was done."""
+    return await tx.run(_RESERVE, user_id=user_id, size=size, most=limit) == 1
+
+
+async def release(tx: Tx, user_id: UUID, size: int) -> None:
+    """Count ``size`` bytes less as the user's."""
+    await tx.run(_RELEASE, user_id=user_id, size=size)
+
+
+async def find_usage(tx: Tx, user_id: UUID) -> Usage | None:
+    """What the user holds."""
+    return await tx.first(_USAGE, user_id=user_id)
+
+
+async def purge(tx: Tx) -> None:
+    """Forget the names that are free again, and the tokens that have expired."""
+    now = clock.now()
+    await tx.run(_PURGE, now=now)
+    await tx.run(_PURGE_TOKENS, now=now)

@@ -1,7 +1,7 @@
 """The roles that there are, and what each may do."""
 
 from collections.abc import Mapping
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -10,8 +10,13 @@ from veza.access.roles import ROLES, Permission
 from veza.core.errors import NotFound
 from veza.core.http import Reply, Route, reply
 
-# Ids are made of names, so that they are the same on every server and need no table.
-_NAMESPACE = UUID("a8b1dde7-3c7b-479e-b842-3068f4d60514")
+# The same on every server, so that no table is needed.
+_IDS = {
+    "user": UUID("ee0a8240-256c-5c7f-8193-1590fbb44bdc"),
+    "creator": UUID("5c999f76-495a-59ea-8e52-6985395ff30c"),
+    "moderator": UUID("057db4ce-0fc6-5c24-acec-f380e96750ae"),
+    "admin": UUID("f4aa9066-7077-5f36-874e-ecf380ad8de1"),
+}
 
 
 class RoleNotFound(NotFound):
@@ -42,7 +47,7 @@ class RoleBody(msgspec.Struct, frozen=True):
 
 def _role(name: str) -> Role:
     held = ROLES[name]
-    return Role(uuid5(_NAMESPACE, name), name, ["all"] if held == frozenset(Permission) else sorted(held))
+    return Role(_IDS[name], name, ["all"] if held == frozenset(Permission) else sorted(held))
 
 
 _ROLES: Mapping[UUID, Role] = {role.id: role for role in map(_role, ROLES)}
