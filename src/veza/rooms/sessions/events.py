@@ -1,0 +1,90 @@
+"""What happens to sessions and to the means by which people sign in."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from veza.core.events import Event
+
+
+class LoggedIn(Event, frozen=True):
+    """Somebody signed in, by a password and, where it is on, a second factor."""
+
+    kind: ClassVar[str] = "auth.login"
+    user_id: UUID
+    session_id: UUID
+
+
+class LoginFailed(Event, frozen=True):
+    """A login was refused; ``user_id`` is None where there is no such account."""
+
+    kind: ClassVar[str] = "auth.login_failed"
+    user_id: UUID | None
+    reason: str
+
+
+class LoginSlowed(Event, frozen=True):
+    """So many logins to one account failed that the next have to wait."""
+
+    kind: ClassVar[str] = "auth.login_slowed"
+    user_id: UUID | None
+
+
+class LoggedOut(Event, frozen=True):
+    """Somebody ended the session that they were in."""
+
+    kind: ClassVar[str] = "auth.logout"
+    user_id: UUID
+    session_id: UUID
+
+
+class RefreshReused(Event, frozen=True):
+    """A refresh token came a second time: one of its two holders is a thief. Its session was ended."""
+
+    kind: ClassVar[str] = "auth.refresh_reused"
+    user_id: UUID
+    session_id: UUID
+
+
+class SessionRevoked(Event, frozen=True):
+    """Somebody ended one of their sessions from another."""
+
+    kind: ClassVar[str] = "session.revoked"
+    user_id: UUID
+    session_id: UUID
+
+
+class AllSessionsRevoked(Event, frozen=True):
+    """Somebody ended all their sessions."""
+
+    kind: ClassVar[str] = "session.all_revoked"
+    user_id: UUID
+
+
+class PasswordChanged(Event, frozen=True):
+    """Somebody changed their password, or chose a new one by a link (``by_mail``)."""
+
+    kind: ClassVar[str] = "auth.password_changed"
+    user_id: UUID
+    by_mail: bool
+
+
+class TwoFactorEnabled(Event, frozen=True):
+    """From now on a login takes a second factor."""
+
+    kind: ClassVar[str] = "auth.2fa_enabled"
+    user_id: UUID
+
+
+class TwoFactorDisabled(Event, frozen=True):
+    """A login takes a password alone again."""
+
+    kind: ClassVar[str] = "auth.2fa_disabled"
+    user_id: UUID
+
+
+class RecoveryCodeUsed(Event, frozen=True):
+    """A code on paper stood in for the app; so many are ``left``."""
+
+    kind: ClassVar[str] = "auth.recovery_code_used"
+    user_id: UUID
+    left: int

@@ -1,0 +1,124 @@
+"""The second factor: setting it up, asking for it, taking it off."""
+
+from uuid import UUID
+
+from veza.access import totp
+from veza.access.actor import Member
+from veza.access.secrets import Keyring, SecretRefused
+from veza.core import clock
+from veza.core.db import Tx
+from veza.core.errors import InvalidToken
+from veza.core.events import Context
+from veza.rooms.sessions import challenge, proofs
+from veza.rooms.sessions.attempts import require_patience
+from veza.rooms.sessions.errors import InvalidCode, TwoFactorNotSetUp, TwoFactorOff, TwoFactorOn
+from veza.rooms.sessions.events import RecoveryCodeUsed, TwoFactorDisabled, TwoFactorEnabled
+from veza.rooms.sessions.login import enter, refusal, require_password
+from veza.rooms.sessions.means import Means
+from veza.rooms.sessions.proofs import Account
+from veza.rooms.sessions.schemas import Login, PasswordAndCode, RecoveryCodes, SecondFactor, TwoFactorSecret
+
+
+async def set_up(tx: Tx, means: Means, actor: Member) -> TwoFactorSecret:
+    """A new secret, which counts for nothing until a code made with it enables it. Raises TwoFactorOn."""
+    account = await proofs.require_lock(tx, actor.id)
+    if account.two_factor:
+        raise TwoFactorOn
+    secret = totp.new_totp_secret()
+    sealed = means.keyring.seal(secret.encode(), _purpose(account.id))
+    await proofs.set_totp(tx, account.id, sealed, None, None)
+    return TwoFactorSecret(secret, totp.provisioning_uri(secret, account.email))
+
+
+async def enable(tx: Tx, means: Means, actor: Member, code: str) -> RecoveryCodes:
+    """Ask for the second factor from now on; the first code shows that the app has the secret.
+
+    Raises TwoFactorOn, TwoFactorNotSetUp and ValidationFailed.
+    """
+    account = await proofs.require_lock(tx, actor.id)
+    if account.two_factor:
+        raise TwoFactorOn
+    if account.totp_secret is None:
+        raise TwoFactorNotSetUp
+    step = _matched_step(means.keyring, account, code)
+    if step is None:
+        raise refusal("code", "INVALID_CODE", "This code is wrong, or of another time.")
+    codes = totp.new_recovery_codes()
+    await proofs.set_totp(tx, account.id, account.totp_secret, clock.now(), step)
+    await proofs.replace_codes(tx, account.id, map(totp.recovery_digest, codes))
+    tx.emit(TwoFactorEnabled(account.id))
+    return RecoveryCodes("Two-factor login is on; keep the recovery codes in a safe place", codes)
+
+
+async def disable(means: Means, actor: Member, form: PasswordAndCode, origin: Context) -> None:
+    """Take the second factor off; that takes both. Raises TwoFactorOff, ValidationFailed and RateLimited."""
+    async with means.database.read() as view:
+        account = await proofs.require(view, actor.id)
+    if not account.two_factor:
+        raise TwoFactorOff
+    await require_password(means, account, form.password, "password", origin)
+    codes, key = means.attempts.codes, str(actor.id)
+    await require_patience(codes, key)
+    async with means.database.write() as tx:
+        tx.context = lambda: origin
+        account = await proofs.require_lock(tx, actor.id)
+        right = account.two_factor and await _use(tx, means.keyring, account, form.code)
+        if right:
+            await proofs.set_totp(tx, account.id, None, None, None)
+            await proofs.replace_codes(tx, account.id, ())
+            tx.emit(TwoFactorDisabled(account.id))
+    if not right:
+        await means.attempts.note_failure(codes, key, actor.id, origin)
+        raise refusal("code", "INVALID_CODE", "This code is wrong, or was used before.")
+    await codes.succeed(key)
+
+
+async def verify(means: Means, form: SecondFactor, origin: Context) -> Login:
+    """Complete a login with a code from the app, or with a recovery code.
+
+    A challenge takes five tries, and an account's failures over all challenges slow the next ones.
+    Raises InvalidToken for the challenge, InvalidCode, AccountSuspended and RateLimited.
+    """
+    found = challenge.read(means.tokens, form.challenge_token)
+    codes, key = means.attempts.codes, str(found.sub)
+    if not await means.attempts.may_answer(found.jti):
+        raise InvalidToken
+    await require_patience(codes, key)
+    async with means.database.write() as tx:
+        tx.context = lambda: origin
+        account = await proofs.require_lock(tx, found.sub)
+        if not account.two_factor or not challenge.stands(found, account):
+            raise InvalidToken
+        right = await _use(tx, means.keyring, account, form.code)
+        login = await enter(tx, means, account, origin, remember_me=found.remember_me) if right else None
+    if login is None:
+        await means.attempts.note_failure(codes, key, found.sub, origin)
+        raise InvalidCode
+    await codes.succeed(key)
+    return login
+
+
+async def _use(tx: Tx, keyring: Keyring, account: Account, code: str) -> bool:
+    """Whether the code is right; and if so, it never will be again."""
+    step = _matched_step(keyring, account, code)
+    if step is not None:
+        await proofs.set_step(tx, account.id, step)
+        return True
+    if not await proofs.use_code(tx, account.id, totp.recovery_digest(code)):
+        return False
+    tx.emit(RecoveryCodeUsed(account.id, await proofs.count_codes(tx, account.id)))
+    return True
+
+
+def _matched_step(keyring: Keyring, account: Account, code: str) -> int | None:
+    if account.totp_secret is None:
+        return None
+    try:
+        secret = keyring.open_sealed(account.totp_secret, _purpose(account.id)).decode()
+    except SecretRefused:
+        return None  # the server's secret was lost; recovery codes do without it
+    return totp.matched_step(secret, code, account.totp_last_step)
+
+
+def _purpose(user_id: UUID) -> str:
+    return f"totp:{user_id}"
