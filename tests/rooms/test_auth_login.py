@@ -133,6 +133,7 @@ async def test_a_suspended_account(house: House) -> None:
     assert await ann.me() == 401
     answer = await ann.log_in("ann")
     assert (answer.status_code, code_of(answer)) == (403, "ACCOUNT_SUSPENDED")
+    assert [event.data["reason"] for event in await house.happened("auth.login_failed")] == ["suspended"]
 
 
 async def test_guessing_is_slowed_and_the_owner_told(house: House) -> None:

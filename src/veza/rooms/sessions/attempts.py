@@ -5,7 +5,7 @@ from uuid import UUID
 from veza.core.backoff import Backoff
 from veza.core.db import Database
 from veza.core.errors import RateLimited
-from veza.core.events import Context
+from veza.core.events import Context, Event
 from veza.core.limits import Limit, Limiter
 from veza.rooms.sessions.events import LoginFailed, LoginSlowed
 
@@ -40,11 +40,19 @@ class Attempts:
         """
         failures = await backoff.fail(key)
         slowed = failures >= _MANY and (await self._limiter.hit(_TELL_OWNER, key)).allowed
+        await self._write(
+            origin, LoginFailed(user_id, backoff.name), *([LoginSlowed(user_id)] if slowed else [])
+        )
+
+    async def note_suspended(self, user_id: UUID, origin: Context) -> None:
+        """Write down that somebody suspended gave the right password."""
+        await self._write(origin, LoginFailed(user_id, "suspended"))
+
+    async def _write(self, origin: Context, *emitted: Event) -> None:
         async with self._database.write() as tx:
             tx.context = lambda: origin
-            tx.emit(LoginFailed(user_id, backoff.name))
-            if slowed:
-                tx.emit(LoginSlowed(user_id))
+            for event in emitted:
+                tx.emit(event)
 
 
 async def require_patience(backoff: Backoff, key: str) -> None:

@@ -58,6 +58,7 @@ async def log_in(means: Means, form: Credentials, origin: Context) -> Login:
         raise too_soon(wait) if wait else InvalidCredentials
     await attempts.passwords.succeed(key)
     if account.suspended_at:
+        await attempts.note_suspended(account.id, origin)
         raise AccountSuspended
     if account.two_factor:
         token = challenge.issue(means.tokens, account, remember_me=form.remember_me)
