@@ -1,0 +1,208 @@
+"""The composition root: makes the parts, joins them, and alone knows every room."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache, partial
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Litestar, Request
+from litestar.di import Provide
+
+from veza import __version__, reactions, routes
+from veza.access.actor import GUEST, Actor, Member
+from veza.core import clock
+from veza.core.api_document import api_document, openapi_config
+from veza.core.backoff import open_backoff
+from veza.core.db import Tx
+from veza.core.edge import Edge, EdgeConfig
+from veza.core.errors import Unauthenticated, all_errors
+from veza.core.events import Context, Outbox
+from veza.core.exchange import Exchange, parse_networks
+from veza.core.http import JSON_BYTES, on_error
+from veza.core.limits import parse_limit
+from veza.core.worker import Worker, release_leases
+from veza.parts import Parts
+from veza.rooms.accounts.avatars import Avatars
+from veza.rooms.accounts.config import AccountsConfig
+from veza.rooms.accounts.deletion import HOLDING as ACCOUNT
+from veza.rooms.accounts.events import CHANGED
+from veza.rooms.sessions import login
+from veza.rooms.sessions.attempts import Attempts
+from veza.rooms.sessions.authenticator import Authenticator
+from veza.rooms.sessions.holding import HOLDING as SESSIONS
+from veza.rooms.sessions.means import Means
+from veza.rooms.tracks.holding import HOLDING as TRACKS
+from veza.rooms.tracks.upload import UploadRules, Uploads
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def make_app(parts: Parts, *, work: bool = True) -> Edge:
+    """The whole application; with ``work`` it also runs the jobs."""
+    settings, database = parts.settings, parts.database
+    database.record_events = Outbox(reactions.REACTIONS)
+    database.listen(CHANGED, parts.authenticator.forget_all)
+    means = make_means(parts)
+    document = cache(lambda: msgspec.json.encode(openapi_document(parts)))
+    app = Litestar(
+        [routes.api(parts, means), *routes.pages(document, parts.readiness)],
+        dependencies=_dependencies(parts, means),
+        exception_handlers={Exception: on_error},
+        lifespan=[lambda _: _running(parts, work=work)],
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=JSON_BYTES,
+    )
+    config = EdgeConfig(
+        limiter=parts.limiter if settings.rate_limit_enabled else None,
+        global_limit=parse_limit("global", settings.rate_limit_global),
+        uncounted=routes.is_uncounted,
+        trusted=parse_networks(settings.trusted_proxies),
+        origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
+        https=settings.base_url.startswith("https://"),
+    )
+    return Edge(app, config, routes.hot(parts))
+
+
+def make_means(parts: Parts) -> Means:
+    """What the sessions room proves identities with."""
+    redis_url = parts.settings.redis_url or None
+    passwords, codes = (open_backoff(name, redis_url) for name in ("password", "code"))
+    return Means(
+        database=parts.database,
+        hasher=parts.hasher,
+        tokens=parts.tokens,
+        keyring=parts.keyring,
+        authenticator=parts.authenticator,
+        attempts=Attempts(parts.database, parts.limiter, passwords, codes),
+        limiter=parts.limiter,
+        mail_limit=parts.limit("reset", parts.settings.rate_limit_verification),
+    )
+
+
+def openapi_document(parts: Parts) -> dict[str, Any]:
+    """The OpenAPI 3.0.3 document of the API."""
+    means = make_means(parts)
+    described = Litestar(
+        [routes.api(parts, means)],
+        dependencies=_dependencies(parts, means),
+        openapi_config=openapi_config(__version__, parts.settings.base_url),
+        logging_config=None,
+    )
+    return api_document(described, all_errors())
+
+
+@asynccontextmanager
+async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(parts.database.close)
+        stack.push_async_callback(parts.limiter.close)
+        stack.push_async_callback(parts.storage.close)
+        await parts.database.start()
+        await stack.enter_async_context(_tasks(parts.authenticator.run()))
+        if work:
+            await stack.enter_async_context(working(parts))
+        yield
+
+
+@asynccontextmanager
+async def working(parts: Parts) -> AsyncIterator[None]:
+    """Run every job there is for as long as the block lasts."""
+    if not parts.database.shared:
+        await release_leases(parts.database, clock.now())
+    tasks = reactions.tasks(parts)
+    lanes = {"default": 8, "media": parts.settings.media_jobs}
+    workers = [Worker(parts.database, lane, tasks, concurrency=count) for lane, count in lanes.items()]
+    async with _tasks(*(worker.run() for worker in workers)):
+        yield
+
+
+@asynccontextmanager
+async def _tasks(*coroutines: Any) -> AsyncIterator[None]:
+    running = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
+    settings = parts.settings
+
+    async def prove_password(user_id: UUID, password: str, origin: Context) -> None:
+        await login.confirm_password(means, user_id, password, origin)
+
+    verification = parts.limit("verification", settings.rate_limit_verification)
+    rules = UploadRules(
+        max_file_size=settings.max_file_size,
+        quota=settings.quota,
+        verified_only=settings.require_verified_email,
+        limit=parts.limit("upload", settings.rate_limit_upload),
+    )
+    given = {
+        "database": parts.database,
+        "storage": parts.storage,
+        "limiter": parts.limiter,
+        "accounts": AccountsConfig(settings.base_url, verification),
+        "avatars": Avatars(parts.database, parts.storage),
+        "holdings": (ACCOUNT, SESSIONS, TRACKS),
+        "prove_password": prove_password,
+        "uploads": Uploads(parts.storage, parts.database, parts.limiter, rules),
+    }
+    return {name: Provide(_always(thing), sync_to_thread=False) for name, thing in given.items()} | _asking(
+        parts
+    )
+
+
+def _asking(parts: Parts) -> dict[str, Provide]:
+    """Who asks, and the transaction in which it is answered."""
+
+    def exchange(request: AnyRequest) -> Exchange:
+        return request.scope["veza"]  # type: ignore[typeddict-item, no-any-return]  # ours
+
+    async def viewer(request: AnyRequest) -> Actor:
+        return await _who(parts.authenticator, exchange(request))
+
+    async def actor(request: AnyRequest) -> Member:
+        who = await _who(parts.authenticator, exchange(request))
+        if not isinstance(who, Member):
+            raise Unauthenticated
+        return who
+
+    def tx(request: AnyRequest) -> Tx:
+        here = exchange(request)
+        if here.tx is None:
+            here.tx = parts.database.read() if request.method == "GET" else parts.database.write()
+            here.tx.context = partial(_context, here)
+        return here.tx
+
+    return {
+        "exchange": Provide(exchange, sync_to_thread=False),
+        "viewer": Provide(viewer),
+        "actor": Provide(actor),
+        "tx": Provide(tx, sync_to_thread=False),
+    }
+
+
+def _context(exchange: Exchange) -> Context:
+    who = exchange.actor.id if exchange.actor else None
+    return Context(who, exchange.ip, exchange.user_agent, exchange.request_id)
+
+
+def _always(thing: Any) -> Any:
+    return lambda: thing
+
+
+async def _who(authenticator: Authenticator, exchange: Exchange) -> Actor:
+    if exchange.actor is None:
+        token = exchange.bearer()
+        if token == "":
+            raise Unauthenticated
+        exchange.actor = GUEST if token is None else await authenticator.authenticate(token)
+    found: Actor = exchange.actor
+    return found

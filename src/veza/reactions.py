@@ -1,0 +1,41 @@
+"""What follows from what: every event that has consequences, and every job there is, in one place."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from veza.core import idempotency
+from veza.core.events import Reactions
+from veza.core.jobs import Job, JobKind, NoPayload
+from veza.core.worker import Task
+from veza.media import MediaLimits
+from veza.parts import Parts
+from veza.rooms.accounts.jobs import AccountJobs
+from veza.rooms.sessions import events as session_events
+from veza.rooms.sessions import jobs as session_jobs
+from veza.rooms.tracks.jobs import TrackJobs
+
+PURGE_ANSWERS = JobKind("core.purge_answers", NoPayload, every=timedelta(hours=1))
+
+REACTIONS: Reactions = {
+    session_events.RefreshReused: [session_jobs.SEND_ALERT],
+    session_events.LoginSlowed: [session_jobs.SEND_ALERT],
+    session_events.TwoFactorEnabled: [session_jobs.SEND_ALERT],
+    session_events.TwoFactorDisabled: [session_jobs.SEND_ALERT],
+    session_events.RecoveryCodeUsed: [session_jobs.SEND_ALERT],
+    session_events.PasswordChanged: [session_jobs.SEND_ALERT],
+}
+
+
+def tasks(parts: Parts) -> Sequence[Task]:
+    """Every kind of job, and what does it."""
+    database, base_url = parts.database, parts.settings.base_url
+
+    async def purge_answers(_job: Job, _told: NoPayload) -> None:
+        await idempotency.purge(database)
+
+    return [
+        *AccountJobs(database, parts.storage, parts.mailer, base_url).tasks(),
+        *session_jobs.tasks(database, parts.mailer, base_url),
+        *TrackJobs(database, parts.storage, MediaLimits()).tasks(),
+        Task(PURGE_ANSWERS, purge_answers),
+    ]

@@ -1,0 +1,54 @@
+"""The map: every address of Veza and the room that answers it, top to bottom."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from litestar import Router
+from litestar.handlers import HTTPRouteHandler
+
+from veza.core import docs_pages, probes
+from veza.core.edge import Hot
+from veza.core.http import StrictJSON
+from veza.parts import Parts
+from veza.rooms.accounts import pages as account_pages
+from veza.rooms.accounts.routes import ROUTES as ACCOUNTS
+from veza.rooms.roles.routes import ROUTES as ROLES
+from veza.rooms.sessions.means import Means
+from veza.rooms.sessions.routes import router as sessions
+from veza.rooms.tracks.hot import HotTracks
+from veza.rooms.tracks.routes import ROUTES as TRACKS
+
+BASE = "/api/v1"
+# Bytes of sound and pictures do not count to the limit of requests.
+_BYTES = ("/stream", "/download", "/avatar")
+
+
+def api(parts: Parts, means: Means) -> Router:
+    """Everything under /api/v1."""
+    return Router(
+        BASE,
+        route_handlers=[
+            sessions(means, parts.limit("login", parts.settings.rate_limit_login)),
+            *ACCOUNTS,
+            *ROLES,
+            *TRACKS,
+        ],
+        dto=StrictJSON,
+    )
+
+
+def pages(document: Callable[[], bytes], readiness: probes.Readiness) -> Sequence[HTTPRouteHandler]:
+    """What people and machines look at outside the API."""
+    return [*docs_pages.docs_routes(document), *account_pages.PAGES, *probes.probes(readiness)]
+
+
+def hot(parts: Parts) -> Mapping[str, Hot]:
+    """The reads that are answered from the edge, by path; one that ends with a slash is followed by an id."""
+    tracks = HotTracks(parts.database, parts.authenticator.cached)
+    if parts.database.shared:
+        return {}
+    return {f"{BASE}/tracks": tracks.list, f"{BASE}/tracks/": tracks.get}
+
+
+def is_uncounted(path: str) -> bool:
+    """Whether a path of the API is left out of the limit on all requests."""
+    return path.endswith(_BYTES)
