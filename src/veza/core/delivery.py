@@ -16,14 +16,27 @@ from veza.core.exchange import Exchange
 from veza.core.filebytes import Part, Unsatisfiable, parse_range, send_file
 from veza.core.storage import NoSuchFile, Storage
 
+_MOST_BYTES = 250
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|;%]')
 
 
 def disposition(kind: str, filename: str) -> str:
     """A Content-Disposition that saves under ``filename`` and holds no traps (RFC 6266, RFC 8187)."""
-    clean = _UNSAFE.sub("_", filename).strip(". ") or "file"
+    clean = _cut(_UNSAFE.sub("_", filename).strip(". ")) or "file"
     plain = unicodedata.normalize("NFKD", clean).encode("ascii", "ignore").decode() or "file"
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(clean, safe='')}"
+
+
+def _cut(filename: str) -> str:
+    """No longer than file systems take (255 bytes), its ending kept."""
+    stem, dot, ending = filename.rpartition(".")
+    if not dot:
+        return _fit(filename, _MOST_BYTES)
+    return _fit(stem, _MOST_BYTES - len(dot + ending)) + dot + ending
+
+
+def _fit(text: str, size: int) -> str:
+    return text.encode()[:size].decode(errors="ignore").rstrip()
 
 
 class FileAnswer(Response[bytes]):
@@ -59,6 +72,9 @@ class FileAnswer(Response[bytes]):
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         del receive
         exchange: Exchange = scope["veza"]
+        if exchange.tx is not None:
+            # Whoever listens for an hour holds no connection to the database meanwhile.
+            await exchange.tx.close()
         head = self.extra | {
             "etag": self.tag,
             "accept-ranges": "bytes",
@@ -70,6 +86,11 @@ class FileAnswer(Response[bytes]):
             await _start(send, 304, head)
             await send({"type": "http.response.body", "body": b""})
             return
+        head["content-type"] = self.mime
+        if exchange.scope["method"] == "HEAD":  # for which there are no ranges (RFC 9110, 14.2)
+            await _start(send, 200, head | {"content-length": str(self.size)})
+            await send({"type": "http.response.body", "body": b""})
+            return
         part = parse_range(
             _text(exchange, b"range"), self.size, etag=self.tag, if_range=_text(exchange, b"if-range")
         )
@@ -79,20 +100,35 @@ class FileAnswer(Response[bytes]):
         if isinstance(part, Part):
             status, start, length = 206, part.start, part.length
             head["content-range"] = part.content_range(self.size)
-        head |= {"content-type": self.mime, "content-length": str(length)}
+        head["content-length"] = str(length)
         path = self.storage.local_path(self.key)
-        if path is not None:
-            # Opened before the first byte: it can then be read to its end, even if it is removed meanwhile.
-            try:
-                opened = await asyncio.to_thread(os.open, path, os.O_RDONLY)
-            except FileNotFoundError:
-                raise NoSuchFile from None
-            await _start(send, status, head)
-            await send_file(scope, send, opened, start, length)
+        if path is None:
+            await self._pass_on(send, status, head, start, length)
             return
-        await _start(send, status, head)
+        # Opened before the first byte: it can then be read to its end, even if it is removed meanwhile.
+        try:
+            opened = await asyncio.to_thread(os.open, path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise NoSuchFile from None
+        try:
+            await _start(send, status, head)
+        except BaseException:
+            os.close(opened)
+            raise
+        await send_file(scope, send, opened, start, length)
+
+    async def _pass_on(
+        self, send: Any, status: int, head: Mapping[str, str], start: int, length: int
+    ) -> None:
+        """From the bucket; the answer begins with the first piece, so that one without it can be an error."""
+        begun = False
         async for piece in self.storage.open_range(self.key, start, length):
+            if not begun:
+                await _start(send, status, head)
+                begun = True
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not begun:
+            await _start(send, status, head)
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -11,6 +11,7 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Create them."""
+    key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     op.create_table(
         "tracks",
         sa.Column("id", Id, primary_key=True),
@@ -20,9 +21,9 @@ def upgrade() -> None:
         sa.Column("album", sa.Text),
         sa.Column("genre", sa.Text),
         sa.Column("year", sa.Integer),
-        sa.Column("title_key", sa.Text, nullable=False),
-        sa.Column("artist_key", sa.Text, nullable=False),
-        sa.Column("genre_key", sa.Text),
+        sa.Column("title_key", key, nullable=False),
+        sa.Column("artist_key", key, nullable=False),
+        sa.Column("genre_key", key),
         sa.Column("duration", sa.Double, nullable=False),
         sa.Column("format", sa.Text, nullable=False),
         sa.Column("file_size", sa.BigInteger, nullable=False),

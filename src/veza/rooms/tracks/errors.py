@@ -1,6 +1,6 @@
 """What can go wrong with tracks."""
 
-from veza.core.errors import Conflict, Forbidden, NotFound, PayloadTooLarge
+from veza.core.errors import Conflict, Forbidden, NotFound
 
 
 class TrackNotFound(NotFound):
@@ -19,12 +19,6 @@ class DownloadNotAllowed(Forbidden):
     """The artist does not offer this track for download."""
 
     code = "DOWNLOAD_NOT_ALLOWED"
-
-
-class FileTooLarge(PayloadTooLarge):
-    """The file is larger than this server takes."""
-
-    code = "FILE_TOO_LARGE"
 
 
 class EmailNotVerified(Forbidden):

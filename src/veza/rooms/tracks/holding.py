@@ -9,8 +9,7 @@ from veza.rooms.tracks.schemas import Track
 
 
 async def _export(tx: Tx, user_id: UUID) -> list[Track]:
-    found = [await store.find(tx, track_id) for track_id in await store.ids_of(tx, user_id)]
-    return [track for track in found if track is not None]
+    return await store.list_of(tx, user_id)
 
 
 HOLDING = Holding("tracks", _export, service.remove_user_tracks)

@@ -1,8 +1,11 @@
 """Processing a track, and removing the files of one that is gone."""
 
+import asyncio
+import hashlib
 import shutil
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -12,14 +15,14 @@ from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.errors import VezaError
 from veza.core.ids import new_id
-from veza.core.jobs import Job, JobKind, NoPayload, enqueue, finish
+from veza.core.jobs import Job, JobKind, LeaseLost, NoPayload, enqueue, finish
 from veza.core.storage import Storage
 from veza.core.worker import Task
-from veza.media import MediaLimits, Processed, process
+from veza.media import COVER_SIZES, MediaLimits, Processed, process
 from veza.rooms.accounts import quota
 from veza.rooms.tracks import store
 from veza.rooms.tracks.events import TrackFailed, TrackProcessed
-from veza.rooms.tracks.schemas import Audio, Track
+from veza.rooms.tracks.schemas import MAX_GENRE, MAX_NAME, Audio, Track
 
 log = structlog.get_logger()
 
@@ -58,6 +61,16 @@ def original_key(track_id: UUID) -> str:
     return f"{folder_of(track_id)}/original"
 
 
+def peaks_key(track_id: UUID) -> str:
+    """The key of the drawing of a track's loudness over time."""
+    return f"{folder_of(track_id)}/peaks.dat"
+
+
+def cover_key(track_id: UUID, size: int) -> str:
+    """The key of a track's cover, ``size`` pixels wide."""
+    return f"{folder_of(track_id)}/cover-{size}.jpg"
+
+
 class TrackJobs:
     """The jobs of this room, with what they work on."""
 
@@ -77,51 +90,71 @@ class TrackJobs:
     async def process(self, job: Job, what: ProcessTrack) -> None:
         """Decode, measure, encode; then say so in one transaction. What is no music fails for good."""
         track = await self._find(what.track_id)
+        if track is None:
+            # Deleted meanwhile; an attempt that died may have left files after the others were removed.
+            await self._storage.delete_prefix(folder_of(what.track_id))
         if track is None or track.status != "processing":
             return
         workdir = self._storage.scratch / f"process-{new_id().hex}"
         workdir.mkdir()
         try:
-            source = await self._storage.fetch_to(original_key(track.id), workdir / "original")
-            out = workdir / "out"
-            out.mkdir()
-            done = await process(source, out, on_progress=self._tell(track.id), limits=self._limits)
-            await self._keep(job, what, done)
+            await self._process(job, what, workdir)
+        except TrackGone:
+            log.info("track.gone", track_id=str(what.track_id))
+        finally:
+            shutil.rmtree(workdir, ignore_errors=True)
+
+    async def _process(self, job: Job, what: ProcessTrack, workdir: Path) -> None:
+        source = await self._storage.fetch_to(original_key(what.track_id), workdir / "original")
+        out = workdir / "out"
+        out.mkdir()
+        tell = OnProgress(self._database, what.track_id)
+        try:
+            done = await process(source, out, on_progress=tell, limits=self._limits)
         except VezaError as error:
             if error.status >= 500:  # noqa: PLR2004 - ours, and worth another try
                 raise
             await self._refuse(job, what, error)
-        finally:
-            shutil.rmtree(workdir, ignore_errors=True)
+            return
+        sha256 = await asyncio.to_thread(_sha256, source)
+        # Each attempt has a folder of its own: a worker that was thought dead cannot spoil another's files.
+        folder = f"{folder_of(what.track_id)}/{job.attempt}"
+        rows = await self._store(what.track_id, folder, done)
+        try:
+            await self._keep(job, what, done, rows, sha256)
+        except LeaseLost:
+            await self._storage.delete_prefix(folder)
+            await self.remove_files(job, RemoveFiles(what.track_id))
+            raise
 
     async def _find(self, track_id: UUID) -> Track | None:
         async with self._database.read() as view:
             return await store.find(view, track_id)
 
-    def _tell(self, track_id: UUID) -> "OnProgress":
-        return OnProgress(self._database, track_id)
-
-    async def _keep(self, job: Job, what: ProcessTrack, done: Processed) -> None:
-        # Each attempt has a folder of its own: a worker that was thought dead cannot spoil another's files.
-        folder = f"{folder_of(what.track_id)}/{job.attempt}"
-        rows = []
+    async def _store(self, track_id: UUID, folder: str, done: Processed) -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = []
         for rendition in done.renditions:
             stored = await self._storage.put_file(f"{folder}/{rendition.name}", rendition.path)
             rows.append(
                 {"name": rendition.name, "key": stored.key, "mime": rendition.mime, "codec": rendition.codec,
                  "bitrate": rendition.bitrate, "size": stored.size}
             )  # fmt: skip
-        await self._storage.put_file(f"{folder_of(what.track_id)}/peaks.dat", done.peaks)
+        await self._storage.put_file(peaks_key(track_id), done.peaks)
         for size, path in done.covers.items():
-            await self._storage.put_file(f"{folder_of(what.track_id)}/cover-{size}.jpg", path)
+            await self._storage.put_file(cover_key(track_id, size), path)
+        return rows
+
+    async def _keep(
+        self, job: Job, what: ProcessTrack, done: Processed, rows: Sequence[dict[str, object]], sha256: str
+    ) -> None:
         async with self._database.write() as tx:
             await finish(tx, job)
-            track = await store.find(tx, what.track_id)
+            track = await store.lock(tx, what.track_id)
             if track is None:
                 await enqueue(tx, REMOVE_FILES, RemoveFiles(what.track_id))
                 return
             await store.set_renditions(tx, track.id, rows)
-            await store.change(tx, track, _learned(track, what, done))
+            await store.change(tx, track, _learned(track, what, done), sha256=sha256)
             tx.emit(TrackProcessed(track.id, track.user_id))
 
     async def _refuse(self, job: Job, what: ProcessTrack, error: VezaError) -> None:
@@ -138,19 +171,47 @@ class TrackJobs:
             await self._storage.delete_prefix(folder_of(what.track_id))
 
     async def sweep(self, job: Job, what: NoPayload) -> None:
-        """Remove files that no track names: of uploads that were cut off between file and row."""
+        """Remove the files of uploads and of processing that were cut off between file and row."""
         del job, what
-        await self._storage.sweep_scratch(ORPHAN_AGE)
-        before = clock.now() - ORPHAN_AGE
-        seen: dict[UUID, bool] = {}
-        async for entry in self._storage.list("tracks"):
-            if entry.modified >= before:
-                continue
-            track_id = UUID(entry.key.split("/")[1])
-            if track_id not in seen:
-                seen[track_id] = await self._find(track_id) is None
-            if seen[track_id]:
-                await self._storage.delete(entry.key)
+        await sweep_files(self._database, self._storage, ORPHAN_AGE)
+
+
+async def sweep_files(database: Database, storage: Storage, age: timedelta) -> None:
+    """Remove every file that is at least so old and that no track names."""
+    await storage.sweep_scratch(age)
+    before = clock.now() - age
+    last, named = "", set[str]()
+    async for entry in storage.list("tracks"):
+        if entry.modified > before:
+            continue
+        # Files of one track mostly come one after another, so only the last one's names are kept.
+        if (folder := entry.key.split("/")[1]) != last:
+            last, named = folder, await _named(database, folder)
+        if entry.key not in named:
+            await storage.delete(entry.key)
+
+
+async def _named(database: Database, folder: str) -> set[str]:
+    """The keys of all files that the track of this folder has or may come to have."""
+    try:
+        track_id = UUID(folder)
+    except ValueError:
+        return set()
+    async with database.read() as view:
+        track = await store.find(view, track_id)
+        if track is None or track.status == "failed":
+            return set()
+        fixed = {original_key(track_id), peaks_key(track_id), *(cover_key(track_id, n) for n in COVER_SIZES)}
+        return fixed | set(await store.rendition_keys(view, track_id))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class TrackGone(Exception):
+    """The track was deleted while it was processed."""
 
 
 class OnProgress:
@@ -162,12 +223,15 @@ class OnProgress:
         self._told = 0
 
     async def __call__(self, percent: int) -> None:
-        """Hear how far the work is; 100 is said only when everything is stored."""
+        """Hear how far the work is; 100 is said only when everything is stored. Raises :class:`TrackGone`."""
         if percent < self._told + PROGRESS_STEP or percent >= 100:  # noqa: PLR2004 - percent
             return
         self._told = percent
         async with self._database.write() as tx:
-            await store.progress(tx, self._track_id, percent)
+            moved = await store.progress(tx, self._track_id, percent)
+            # A later attempt moves nothing until it is further than the one before.
+            if not moved and await store.find(tx, self._track_id) is None:
+                raise TrackGone
 
 
 def _learned(track: Track, what: ProcessTrack, done: Processed) -> dict[str, object]:
@@ -191,12 +255,15 @@ def _learned(track: Track, what: ProcessTrack, done: Processed) -> dict[str, obj
         ),
     }
     if tags.title and not what.title_given and track.title == what.title:
-        changes["title"] = tags.title
+        changes["title"] = tags.title[:MAX_NAME]
     if tags.artist and not what.artist_given and track.artist == what.artist:
-        changes["artist"] = tags.artist
-    for name in ("album", "genre", "year"):
-        if getattr(track, name) is None and getattr(tags, name):
-            changes[name] = getattr(tags, name)
+        changes["artist"] = tags.artist[:MAX_NAME]
+    if tags.album and track.album is None:
+        changes["album"] = tags.album[:MAX_NAME]
+    if tags.genre and track.genre is None:
+        changes["genre"] = tags.genre[:MAX_GENRE].strip()
+    if tags.year and track.year is None:
+        changes["year"] = tags.year
     return changes
 
 
@@ -206,7 +273,7 @@ async def give_up(tx: Tx, what: ProcessTrack) -> None:
 
 
 async def _fail(tx: Tx, what: ProcessTrack, error: str) -> None:
-    track = await store.find(tx, what.track_id)
+    track = await store.lock(tx, what.track_id)
     if track is None:
         return
     await store.change(tx, track, {"status": "failed", "error": error})

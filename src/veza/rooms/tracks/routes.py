@@ -19,12 +19,14 @@ from veza.core.http import (
     reply,
     said,
 )
+from veza.core.incoming import body_of
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.core.storage import Storage
 from veza.media import FORMATS
 from veza.rooms.accounts import quota as quotas
 from veza.rooms.tracks import service, upload
 from veza.rooms.tracks.schemas import (
+    MAX_GENRE,
     Quality,
     QuotaBody,
     SortBy,
@@ -49,7 +51,7 @@ async def list_tracks(
     page: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 1,
     limit: Annotated[int, Parameter(ge=1, le=MAX_LIMIT)] = 20,
     user_id: UUID | None = None,
-    genre: Annotated[str | None, Parameter(max_length=64)] = None,
+    genre: Annotated[str | None, Parameter(max_length=MAX_GENRE)] = None,
     format: Annotated[str | None, Parameter(max_length=16)] = None,  # noqa: A002 - the parameter's name on the wire
     sort_by: SortBy = "created_at",
     sort_order: SortOrder = "desc",
@@ -69,7 +71,7 @@ async def upload_track(
     request: AnyRequest, tx: InTx, actor: Me, exchange: TheExchange, uploads: TheUploads
 ) -> Reply[UploadedBody]:
     """Upload a track."""
-    track = await uploads.take(tx, actor, exchange, request.stream())
+    track = await uploads.take(tx, actor, exchange, body_of(request.receive))
     return reply(UploadedBody(UploadedTrack(track.id, track.title, track.status, track.created_at)))
 
 
@@ -81,11 +83,13 @@ async def get_track(tx: InTx, viewer: Viewer, track_id: UUID) -> Reply[TrackBody
 
 @Route("/tracks/{track_id:str}", http_method="PUT")
 async def update_track(
-    tx: InTx, actor: Me, exchange: TheExchange, track_id: UUID, data: TrackChanges
+    tx: InTx, actor: Me, exchange: TheExchange, uploads: TheUploads, track_id: UUID, data: TrackChanges
 ) -> Reply[TrackBody]:
     """Update a track's metadata."""
-    check_unchanged(exchange, reply(TrackBody(await service.get_visible(tx, actor, track_id))))
-    return reply(TrackBody(await service.update_track(tx, actor, track_id, data)))
+    track = await service.hold(tx, actor, track_id)
+    check_unchanged(exchange, reply(TrackBody(track)))
+    uploads.check_publishing(actor, data)
+    return reply(TrackBody(await service.update_track(tx, track, data)))
 
 
 @Route("/tracks/{track_id:str}", http_method="DELETE", status_code=200)

@@ -19,9 +19,13 @@ SortOrder = Literal["asc", "desc"]
 Quality = Literal["high", "low", "opus"]
 
 # A name of up to 255 characters; of a text with marks, as many as a reader would count at most.
-Name = Annotated[str, checked(partial(clean_text, max_chars=255, min_chars=1), minLength=1, maxLength=255)]
-OptionalName = Annotated[str, checked(partial(clean_text, max_chars=255), maxLength=255)]
-Genre = Annotated[str, checked(partial(clean_text, max_chars=64), maxLength=64)]
+MAX_NAME = 255
+MAX_GENRE = 64
+Name = Annotated[
+    str, checked(partial(clean_text, max_chars=MAX_NAME, min_chars=1), minLength=1, maxLength=MAX_NAME)
+]
+OptionalName = Annotated[str, checked(partial(clean_text, max_chars=MAX_NAME), maxLength=MAX_NAME)]
+Genre = Annotated[str, checked(partial(clean_text, max_chars=MAX_GENRE), maxLength=MAX_GENRE)]
 Year = Annotated[int, msgspec.Meta(ge=1000, le=2100)]
 
 

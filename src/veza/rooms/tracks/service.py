@@ -9,16 +9,28 @@ from veza.access.actor import Actor, Member
 from veza.access.policy import Action, may, require
 from veza.core import clock
 from veza.core.db import Tx
+from veza.core.errors import Detail, InvalidRequest
 from veza.core.jobs import enqueue
 from veza.core.pages import Page
-from veza.core.text import fold
-from veza.media import Sniffed
+from veza.core.text import BadValue
+from veza.core.text import clean_text as check_text
+from veza.media import FORMATS, Sniffed, clean_text
 from veza.rooms.accounts import quota
 from veza.rooms.tracks import store
 from veza.rooms.tracks.errors import DownloadNotAllowed, TrackNotFound, TrackNotReady
 from veza.rooms.tracks.events import TrackDeleted, TrackUpdated, TrackUploaded
 from veza.rooms.tracks.jobs import PROCESS, REMOVE_FILES, ProcessTrack, RemoveFiles, original_key
-from veza.rooms.tracks.schemas import Audio, SortBy, SortOrder, Track, TrackChanges, TrackList, UploadForm
+from veza.rooms.tracks.schemas import (
+    MAX_GENRE,
+    MAX_NAME,
+    Audio,
+    SortBy,
+    SortOrder,
+    Track,
+    TrackChanges,
+    TrackList,
+    UploadForm,
+)
 from veza.rooms.tracks.store import RenditionFile, TrackFilter
 
 # What callers ask for by ?quality=, and the rendition that is meant.
@@ -31,7 +43,6 @@ class Upload(msgspec.Struct, frozen=True):
     track_id: UUID
     filename: str
     size: int
-    sha256: str
     sniffed: Sniffed
 
 
@@ -43,7 +54,7 @@ async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, all
     """
     await quota.reserve(tx, actor.id, upload.size, allowance)
     now = clock.now()
-    stem = PurePath(upload.filename).stem.strip()[:255] or "Untitled"
+    stem = (clean_text(PurePath(upload.filename).stem) or "Untitled")[:MAX_NAME]
     track = Track(
         id=upload.track_id,
         user_id=actor.id,
@@ -68,7 +79,7 @@ async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, all
         created_at=now,
         updated_at=now,
     )
-    await store.add(tx, track, sha256=upload.sha256, filename=upload.filename)
+    await store.add(tx, track, filename=upload.filename)
     await enqueue(
         tx,
         PROCESS,
@@ -80,7 +91,20 @@ async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, all
 
 async def get_visible(tx: Tx, actor: Actor, track_id: UUID) -> Track:
     """The track, if ``actor`` may see it: ready and public, or theirs. Raises :class:`TrackNotFound`."""
-    track = await store.find(tx, track_id)
+    return _seen_by(actor, await store.find(tx, track_id))
+
+
+async def hold(tx: Tx, actor: Actor, track_id: UUID, action: Action = Action.EDIT_TRACK) -> Track:
+    """A track that ``actor`` may see and may do this with; nobody else changes it until ``tx`` is over.
+
+    Raises :class:`TrackNotFound`, :class:`veza.core.errors.Forbidden`.
+    """
+    track = _seen_by(actor, await store.lock(tx, track_id))
+    require(actor, action, track)
+    return track
+
+
+def _seen_by(actor: Actor, track: Track | None) -> Track:
     if track is None or not (track.listed or may(actor, Action.EDIT_TRACK, track)):
         raise TrackNotFound
     return track
@@ -97,22 +121,42 @@ async def list_tracks(
     sort_by: SortBy = "created_at",
     sort_order: SortOrder = "desc",
 ) -> TrackList:
-    """A page of the tracks that everybody sees; somebody who asks for their own gets all of them."""
+    """A page of the tracks that everybody sees; somebody who asks for their own gets all of them.
+
+    Raises :class:`veza.core.errors.InvalidRequest` for what can be no genre, and for an unknown format.
+    """
     wanted = TrackFilter(
         user_id=user_id,
-        genre_key=fold(genre) if genre else None,
-        format=form.lower() if form else None,
+        genre_key=_genre_key(genre) if genre else None,
+        format=_format_name(form) if form else None,
         sort=sort_by,
         descending=sort_order == "desc",
         own=user_id is not None and user_id == actor.id,
     )
-    return TrackList(await store.page(tx, wanted, page), page.of(await store.total(tx, wanted)))
+    total = await store.total(tx, wanted)
+    found = await store.page(tx, wanted, page) if page.offset < total else []
+    return TrackList(found, page.of(total))
 
 
-async def update_track(tx: Tx, actor: Actor, track_id: UUID, changes: TrackChanges) -> Track:
-    """Change what is said about a track. Raises :class:`TrackNotReady` for publishing too early."""
-    track = await get_visible(tx, actor, track_id)
-    require(actor, Action.EDIT_TRACK, track)
+def _genre_key(genre: str) -> str | None:
+    try:
+        return store.fold_genre(check_text(genre, max_chars=MAX_GENRE))
+    except BadValue as bad:
+        raise InvalidRequest(details=[Detail("genre", bad.message, bad.code)]) from None
+
+
+def _format_name(form: str) -> str:
+    name = form.lower()
+    if name not in FORMATS:
+        raise InvalidRequest(details=[Detail("format", f"Must be one of: {', '.join(FORMATS)}.", "INVALID")])
+    return name
+
+
+async def update_track(tx: Tx, track: Track, changes: TrackChanges) -> Track:
+    """Change what is said about a track that :func:`hold` gave.
+
+    Raises :class:`TrackNotReady` for publishing too early.
+    """
     given = {
         name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
     }
@@ -127,12 +171,11 @@ async def update_track(tx: Tx, actor: Actor, track_id: UUID, changes: TrackChang
 
 async def delete_track(tx: Tx, actor: Actor, track_id: UUID) -> None:
     """Delete a track for good; its files follow once that is certain."""
-    track = await get_visible(tx, actor, track_id)
-    require(actor, Action.DELETE_TRACK, track)
-    if not await store.delete(tx, track):
-        raise TrackNotFound
+    track = await hold(tx, actor, track_id, Action.DELETE_TRACK)
+    # Users before counts, as everywhere: so that two transactions never wait for each other.
     if track.status != "failed":  # a failed one has given its bytes back already
         await quota.release(tx, track.user_id, track.file_size)
+    await store.delete(tx, track)
     await enqueue(tx, REMOVE_FILES, RemoveFiles(track.id))
     tx.emit(TrackDeleted(track.id, track.user_id))
 
@@ -158,7 +201,5 @@ async def find_stream(tx: Tx, actor: Actor, track_id: UUID, quality: str) -> tup
 
 async def remove_user_tracks(tx: Tx, user_id: UUID) -> None:
     """Somebody's tracks go with their account."""
-    for track_id in await store.ids_of(tx, user_id):
-        track = await store.find(tx, track_id)
-        if track is not None and await store.delete(tx, track):
-            await enqueue(tx, REMOVE_FILES, RemoveFiles(track_id))
+    for track in await store.delete_of(tx, user_id):
+        await enqueue(tx, REMOVE_FILES, RemoveFiles(track.id))

@@ -1,5 +1,6 @@
 """All SQL about tracks."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import product
@@ -19,6 +20,8 @@ from veza.rooms.tracks.tables import renditions, track_counts, tracks
 T = tracks.c
 # Beyond this offset a page is found in the index first and its rows are read afterwards.
 DEEP = 100
+# Beyond this one even the index takes milliseconds to walk.
+VERY_DEEP = 20_000
 
 
 class TrackFilter(msgspec.Struct, frozen=True):
@@ -30,6 +33,11 @@ class TrackFilter(msgspec.Struct, frozen=True):
     sort: str = "created_at"
     descending: bool = True
     own: bool = False
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The columns that it filters by."""
+        return tuple(name for name in ("user_id", "genre_key", "format") if getattr(self, name) is not None)
 
     @property
     def scope(self) -> str:
@@ -54,8 +62,12 @@ def scope_of(user_id: UUID | None, genre_key: str | None, form: str | None) -> s
 _SUMMARY = [tracks.c[name] for name in TrackSummary.__struct_fields__]
 _SORTS = {"created_at": T.created_at, "title": T.title_key, "popularity": T.play_count}
 _INSERT: Statement[None] = Statement(sa.insert(tracks))
-_GET = Statement(
-    sa.select(*(tracks.c[name] for name in Track.__struct_fields__)).where(T.id == sa.bindparam("id")), Track
+_FULL = sa.select(*(tracks.c[name] for name in Track.__struct_fields__))
+_GET = Statement(_FULL.where(T.id == sa.bindparam("id")), Track)
+_LOCK = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(), Track)
+_OF_USER = Statement(_FULL.where(T.user_id == sa.bindparam("user_id")).order_by(T.id), Track)
+_LOCK_USERS = Statement(
+    _FULL.where(T.user_id == sa.bindparam("user_id")).order_by(T.id).with_for_update(), Track
 )
 _DELETE: Statement[None] = Statement(sa.delete(tracks).where(T.id == sa.bindparam("id")))
 _COUNT = Statement(sa.select(track_counts.c.total).where(track_counts.c.scope == sa.bindparam("scope")), int)
@@ -70,9 +82,7 @@ _PROGRESS: Statement[None] = Statement(
     .where(T.id == sa.bindparam("track_id"), T.status == "processing", T.progress < sa.bindparam("percent"))
     .values(progress=sa.bindparam("percent"))
 )
-_FILENAME = Statement(sa.select(T.filename).where(T.id == sa.bindparam("id")), str)
-_OWNED = Statement(sa.select(sa.func.count()).where(T.user_id == sa.bindparam("user_id")), int)
-_FILES = Statement(sa.select(T.id).where(T.user_id == sa.bindparam("user_id")), UUID)
+_DELETE_OF_USER: Statement[None] = Statement(sa.delete(tracks).where(T.user_id == sa.bindparam("user_id")))
 _ADD_RENDITION: Statement[None] = Statement(sa.insert(renditions))
 _DROP_RENDITIONS: Statement[None] = Statement(
     sa.delete(renditions).where(renditions.c.track_id == sa.bindparam("track_id"))
@@ -83,6 +93,7 @@ _RENDITION = Statement(
     ),
     RenditionFile,
 )
+_KEYS = Statement(sa.select(renditions.c.key).where(renditions.c.track_id == sa.bindparam("track_id")), str)
 
 
 async def find(tx: Tx, track_id: UUID) -> Track | None:
@@ -90,15 +101,22 @@ async def find(tx: Tx, track_id: UUID) -> Track | None:
     return await tx.first(_GET, id=track_id)
 
 
+async def lock(tx: Tx, track_id: UUID) -> Track | None:
+    """The track, which nobody else changes until ``tx`` is over."""
+    return await tx.first(_LOCK, id=track_id)
+
+
+async def list_of(tx: Tx, user_id: UUID) -> list[Track]:
+    """Every track of a user."""
+    return await tx.all(_OF_USER, user_id=user_id)
+
+
 async def page(tx: Tx, wanted: TrackFilter, page: Page) -> list[TrackSummary]:
     """One page of a list."""
     statement = _page_statement(
-        by=tuple(name for name in ("user_id", "genre_key", "format") if getattr(wanted, name) is not None),
-        sort=wanted.sort,
-        descending=wanted.descending,
-        own=wanted.own,
-        deep=page.offset >= DEEP,
-    )
+        by=wanted.by, sort=wanted.sort, descending=wanted.descending, own=wanted.own,
+        deep=(page.offset >= DEEP) + (page.offset >= VERY_DEEP),
+    )  # fmt: skip
     return await tx.all(
         statement,
         user_id=wanted.user_id,
@@ -111,11 +129,9 @@ async def page(tx: Tx, wanted: TrackFilter, page: Page) -> list[TrackSummary]:
 
 @cache
 def _page_statement(
-    *, by: tuple[str, ...], sort: str, descending: bool, own: bool, deep: bool
+    *, by: tuple[str, ...], sort: str, descending: bool, own: bool, deep: int
 ) -> Statement[TrackSummary]:
-    conditions = [tracks.c[name] == sa.bindparam(name) for name in by]
-    if not own:
-        conditions.append(T.listed)
+    conditions = _conditions(by, own=own)
     ordering = [column.desc() if descending else column.asc() for column in (_SORTS[sort], T.id)]
     here = {
         "limit": sa.bindparam("limit", type_=sa.BigInteger),
@@ -127,34 +143,46 @@ def _page_statement(
     ids = sa.select(T.id).where(*conditions).order_by(*ordering).limit(here["limit"]).offset(here["offset"])
     found = ids.subquery("found")
     joined = sa.select(*_SUMMARY).select_from(found.join(tracks, T.id == found.c.id)).order_by(*ordering)
-    return Statement(joined, TrackSummary)
+    return Statement(joined, TrackSummary, heavy=deep > 1)
+
+
+def _conditions(by: tuple[str, ...], *, own: bool) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = [tracks.c[name] == sa.bindparam(name) for name in by]
+    return conditions if own else [*conditions, T.listed]
 
 
 async def total(tx: Tx, wanted: TrackFilter) -> int:
     """How many tracks a filter finds: kept, not counted, but for an owner's own list."""
     if wanted.own:
-        return await tx.first(_OWNED, user_id=wanted.user_id) or 0
+        here = {"user_id": wanted.user_id, "genre_key": wanted.genre_key, "format": wanted.format}
+        return await tx.first(_count_statement(wanted.by), **here) or 0
     return await tx.first(_COUNT, scope=wanted.scope) or 0
 
 
-async def add(tx: Tx, track: Track, *, sha256: str, filename: str) -> None:
-    """Write a new track, which nobody but its owner sees yet."""
+@cache
+def _count_statement(by: tuple[str, ...]) -> Statement[int]:
+    return Statement(sa.select(sa.func.count(T.id)).where(*_conditions(by, own=True)), int)
+
+
+async def add(tx: Tx, track: Track, *, filename: str) -> None:
+    """Write a new track, which nobody but its owner sees yet; the sum of its bytes comes later."""
     row = {name: getattr(track, name) for name in Track.__struct_fields__}
-    await tx.run(_INSERT, **row, **_keys(row), sha256=sha256, filename=filename, listed=False)
+    await tx.run(_INSERT, **row, **_keys(row), sha256="", filename=filename, listed=False)
 
 
-async def change(tx: Tx, before: Track, changes: Mapping[str, Any]) -> Track:
-    """Change columns of a track, and the kept counts with it; what it is afterwards."""
+async def change(tx: Tx, before: Track, changes: Mapping[str, Any], *, sha256: str | None = None) -> Track:
+    """Change columns of a track that is locked, and the kept counts with it; what it is afterwards."""
     after = msgspec.structs.replace(before, **changes, updated_at=clock.now())
     values = {name: getattr(after, name) for name in changes} | _keys(changes)
+    if sha256 is not None:
+        values["sha256"] = sha256
     values |= {"listed": after.listed, "updated_at": after.updated_at}
     await tx.run(
         _update_statement(tuple(sorted(values))),
         track_id=before.id,
         **{f"new_{k}": v for k, v in values.items()},
     )
-    await _count(tx, before, -1)
-    await _count(tx, after, 1)
+    await _count(tx, gone=[before], come=[after])
     return after
 
 
@@ -164,39 +192,43 @@ def _update_statement(names: tuple[str, ...]) -> Statement[None]:
     return Statement(sa.update(tracks).where(T.id == sa.bindparam("track_id")).values(**values))
 
 
-async def delete(tx: Tx, track: Track) -> bool:
-    """Delete a track; False when somebody else just did."""
-    if not await tx.run(_DELETE, id=track.id):
-        return False
-    await _count(tx, track, -1)
-    return True
+async def delete(tx: Tx, track: Track) -> None:
+    """Delete a track that is locked."""
+    await tx.run(_DELETE, id=track.id)
+    await _count(tx, gone=[track])
 
 
-async def _count(tx: Tx, track: Track, change: int) -> None:
+async def delete_of(tx: Tx, user_id: UUID) -> list[Track]:
+    """Delete every track of a user; what they were."""
+    gone = await tx.all(_LOCK_USERS, user_id=user_id)
+    await tx.run(_DELETE_OF_USER, user_id=user_id)
+    await _count(tx, gone=gone)
+    return gone
+
+
+async def _count(tx: Tx, *, gone: Iterable[Track] = (), come: Iterable[Track] = ()) -> None:
+    changes: Counter[str] = Counter()
+    for tracks_, step in ((gone, -1), (come, 1)):
+        for track in tracks_:
+            changes.update(dict.fromkeys(scopes_of(track), step))
+    # Always in the same order, so that two transactions never wait for each other; and one by one, since
+    # asyncpg's executemany breaks the connection where a row has to be waited for in vain.
+    for scope, change in sorted(changes.items()):
+        if change:
+            await tx.run(_ADD_COUNT, scope=scope, change=change)
+
+
+def scopes_of(track: Track) -> set[str]:
+    """Every kept count that a track is part of."""
     if not track.listed:
-        return
-    genre = _fold_genre(track.genre)
-    scopes = {
-        scope_of(*combination)
-        for combination in product((None, track.user_id), (None, genre), (None, track.format))
-    }
-    # Always in the same order, so that two transactions never wait for each other.
-    await tx.run_many(_ADD_COUNT, [{"scope": scope, "change": change} for scope in sorted(scopes)])
+        return set()
+    parts = ((None, track.user_id), (None, fold_genre(track.genre)), (None, track.format))
+    return {scope_of(*combination) for combination in product(*parts)}
 
 
-async def progress(tx: Tx, track_id: UUID, percent: int) -> None:
-    """Move a track's progress forward; never back."""
-    await tx.run(_PROGRESS, track_id=track_id, percent=percent)
-
-
-async def filename(tx: Tx, track_id: UUID) -> str:
-    """The name of the uploaded file."""
-    return await tx.first(_FILENAME, id=track_id) or "track"
-
-
-async def ids_of(tx: Tx, user_id: UUID) -> list[UUID]:
-    """Every track of a user."""
-    return await tx.all(_FILES, user_id=user_id)
+async def progress(tx: Tx, track_id: UUID, percent: int) -> int:
+    """Move a track's progress forward, never back; how many tracks that were."""
+    return await tx.run(_PROGRESS, track_id=track_id, percent=percent)
 
 
 async def set_renditions(tx: Tx, track_id: UUID, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -210,8 +242,14 @@ async def rendition(tx: Tx, track_id: UUID, name: str) -> RenditionFile | None:
     return await tx.first(_RENDITION, track_id=track_id, name=name)
 
 
-def _fold_genre(genre: str | None) -> str | None:
-    return fold(genre) if genre else None
+async def rendition_keys(tx: Tx, track_id: UUID) -> list[str]:
+    """Where a track's renditions lie."""
+    return await tx.all(_KEYS, track_id=track_id)
+
+
+def fold_genre(genre: str | None) -> str | None:
+    """What a genre is compared by; None for one without a letter."""
+    return (fold(genre) or None) if genre else None
 
 
 def _keys(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,5 +260,5 @@ def _keys(values: Mapping[str, Any]) -> dict[str, Any]:
     if "artist" in values:
         keys["artist_key"] = fold(values["artist"])
     if "genre" in values:
-        keys["genre_key"] = _fold_genre(values["genre"])
+        keys["genre_key"] = fold_genre(values["genre"])
     return keys

@@ -5,6 +5,9 @@ import sqlalchemy as sa
 from veza.core.db import Id, Json, Time, metadata
 from veza.rooms.tracks.schemas import Audio
 
+# Ordered by code points, whatever the server's language is.
+Key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 tracks = sa.Table(
     "tracks",
     metadata,
@@ -16,13 +19,14 @@ tracks = sa.Table(
     sa.Column("genre", sa.Text),
     sa.Column("year", sa.Integer),
     # Folded in Python: what lists are sorted and filtered by, alike on both databases.
-    sa.Column("title_key", sa.Text, nullable=False),
-    sa.Column("artist_key", sa.Text, nullable=False),
-    sa.Column("genre_key", sa.Text),
+    sa.Column("title_key", Key, nullable=False),
+    sa.Column("artist_key", Key, nullable=False),
+    sa.Column("genre_key", Key),
     # Seconds, as decoded; 0 until then.
     sa.Column("duration", sa.Double, nullable=False),
     sa.Column("format", sa.Text, nullable=False),
     sa.Column("file_size", sa.BigInteger, nullable=False),
+    # Of the uploaded bytes; empty until they are processed.
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("filename", sa.Text, nullable=False),
     # What else the decoder found: codec, sample_rate, channels, bit_depth, bitrate, loudness.

@@ -1,0 +1,114 @@
+"""Tracks for a world: real small files, and tracks planted in any state without processing them."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.media.corpus import BY_NAME, make
+from tests.world import Person, World
+from veza.access.actor import Member
+from veza.core.ids import new_id
+from veza.core.storage import LocalStorage
+from veza.media import FORMATS, Sniffed
+from veza.rooms.tracks import service, store
+from veza.rooms.tracks.jobs import ProcessTrack, give_up, original_key
+from veza.rooms.tracks.schemas import UploadForm
+
+BYTES = bytes(range(256)) * 40
+RENDITION = b"rendition " * 300
+NOBODY = "01890000-0000-7000-8000-000000000000"
+GIB = 1 << 30
+
+
+@pytest.fixture(scope="session")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A file of the corpus, a third of a second long, made when first asked for. Never change it: copy it."""
+    folder = tmp_path_factory.mktemp("short")
+    made: dict[str, Path] = {}
+
+    def get(name: str) -> Path:
+        if name not in made:
+            made[name] = make(BY_NAME[name], folder, 0.35)
+        return made[name]
+
+    return get
+
+
+async def plant(
+    world: World,
+    owner: Person,
+    status: str = "ready",
+    *,
+    public: bool = True,
+    form: str = "mp3",
+    **fields: Any,
+) -> str:
+    """A track in this state, with files that only look like audio; its id."""
+    parts, track_id = world.parts, new_id()
+    await parts.storage.put_bytes(original_key(track_id), BYTES)
+    actor = Member(id=UUID(owner.id), session_id=new_id(), username=owner.username, role="user")
+    upload = service.Upload(track_id, "planted.mp3", len(BYTES), Sniffed(FORMATS[form]))
+    wanted = UploadForm(is_public=public, **{"title": "Planted", **fields})
+    rows = []
+    for name, mime in (("aac_160", "audio/mp4"), ("aac_96", "audio/mp4"), ("opus_128", "audio/webm")):
+        key = f"tracks/{track_id}/1/{name}"
+        row = {"name": name, "key": key, "mime": mime, "codec": "x", "bitrate": 1, "size": len(RENDITION)}
+        rows.append(row)
+        if status == "ready":
+            await parts.storage.put_bytes(key, RENDITION)
+    async with parts.database.write() as tx:
+        track = await service.add_track(tx, actor, upload, wanted, GIB)
+        if status == "ready":
+            await store.set_renditions(tx, track_id, rows)
+            await store.change(tx, track, {"status": "ready", "progress": 100})
+        if status == "failed":
+            await give_up(tx, ProcessTrack(track_id, "", ""))
+    return str(track_id)
+
+
+def files(world: World, track_id: str = "") -> list[str]:
+    """The keys of all stored files, or of a track's; and whatever lies in scratch."""
+    storage = world.parts.storage
+    assert isinstance(storage, LocalStorage)
+    # `walk` does not mind what goes away meanwhile.
+    found = (Path(top) / name for top, _, names in os.walk(storage.folder) for name in names)
+    names = sorted(str(path.relative_to(storage.folder)) for path in found)
+    return [name for name in names if track_id in name and not name.startswith("avatars")]
+
+
+async def used(world: World, person: Person) -> int:
+    """The bytes that count as this person's."""
+    data = (await person.get(f"/tracks/quota/{person.id}")).json()["data"]
+    return int(data["quota"]["used"])
+
+
+async def settled(world: World, check: Callable[[], Any], seconds: float = 10) -> None:
+    """Wait until ``check`` holds."""
+    async with asyncio.timeout(seconds):
+        while not check():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def check_counts(world: World) -> None:
+    """The kept counts are what a count of the rows gives, for every filter there is."""
+    database = world.parts.database
+    kept = dict(await database.rows("SELECT scope, total FROM track_counts WHERE total <> 0"))
+    rows = await database.rows("SELECT id FROM tracks")
+    counted: dict[str, int] = {}
+    async with database.read() as view:
+        for (raw,) in rows:
+            track = await store.find(view, raw if isinstance(raw, UUID) else UUID(bytes=bytes(raw)))
+            assert track is not None
+            for scope in store.scopes_of(track):
+                counted[scope] = counted.get(scope, 0) + 1
+    assert kept == counted
+
+
+def code(answer: Any) -> tuple[int, str]:
+    """Status and error code of an answer."""
+    return answer.status_code, answer.json()["error"]["code"]
