@@ -64,7 +64,9 @@ def make_app(parts: Parts, *, work: bool = True) -> Edge:
         origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
         https=settings.base_url.startswith("https://"),
     )
-    return Edge(app, config, routes.hot(parts))
+    edge = Edge(app, config)
+    edge.hot = routes.hot(parts, edge.ready)
+    return edge
 
 
 def make_means(parts: Parts) -> Means:

@@ -14,7 +14,7 @@ from veza.rooms.accounts.routes import ROUTES as ACCOUNTS
 from veza.rooms.roles.routes import ROUTES as ROLES
 from veza.rooms.sessions.means import Means
 from veza.rooms.sessions.routes import router as sessions
-from veza.rooms.tracks.hot import HotTracks
+from veza.rooms.tracks.hot import Dress, HotTracks
 from veza.rooms.tracks.routes import ROUTES as TRACKS
 
 BASE = "/api/v1"
@@ -41,9 +41,9 @@ def pages(document: Callable[[], bytes], readiness: probes.Readiness) -> Sequenc
     return [*docs_pages.docs_routes(document), *account_pages.PAGES, *probes.probes(readiness)]
 
 
-def hot(parts: Parts) -> Mapping[str, Hot]:
+def hot(parts: Parts, dress: Dress) -> Mapping[str, Hot]:
     """The reads that are answered from the edge, by path; one that ends with a slash is followed by an id."""
-    tracks = HotTracks(parts.database, parts.authenticator.cached)
+    tracks = HotTracks(parts.database, parts.authenticator.cached, dress)
     if parts.database.shared:
         return {}
     return {f"{BASE}/tracks": tracks.list, f"{BASE}/tracks/": tracks.get}

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from veza.core.errors import Forbidden, InternalError, MethodNotAllowed, NotFound, RateLimited, VezaError
-from veza.core.exchange import Exchange
+from veza.core.exchange import HEADER_LINES, Exchange
 from veza.core.limits import Limit, Limiter, address_key
 from veza.core.log import access_line
 from veza.core.metrics import observe_request
@@ -23,8 +23,24 @@ Send = Callable[[Message], Awaitable[None]]
 # Litestar types its own call so narrowly that no other description of ASGI fits it.
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Header = tuple[bytes, bytes]
-# Answers a path straight from the edge, or says that it is not one of its own.
-Hot = Callable[[Exchange, Scope, Send], Awaitable[bool]]
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """An answer that is complete but for what is each request's own.
+
+    ``lines`` are the same as ``headers``, as they stand on the wire; the length of the body is beside them.
+    """
+
+    route: str
+    status: int
+    headers: tuple[Header, ...]
+    lines: bytes
+    body: bytes
+    length: Header
+
+
+# Answers a GET straight from the edge; None leaves it to the ordinary route.
+Hot = Callable[[Exchange, Scope], Awaitable[Ready | None]]
 
 log = structlog.get_logger()
 
@@ -49,10 +65,10 @@ class EdgeConfig(msgspec.Struct, frozen=True):
 class Edge:
     """Request ids, limits, headers, errors, logs and figures around an application."""
 
-    def __init__(self, app: ASGIApp, config: EdgeConfig, hot: Mapping[str, Hot] | None = None) -> None:
+    def __init__(self, app: ASGIApp, config: EdgeConfig) -> None:
         self.app = app
         self.config = config
-        self.hot = hot or {}
+        self.hot: Mapping[str, Hot] = {}
         common: list[Header] = [
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
@@ -69,20 +85,19 @@ class Edge:
             return
         exchange = Exchange(scope, self.config.trusted)
         scope["veza"] = exchange
-
-        async def send_dressed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                message["headers"] = self._dress(exchange, message.get("headers", ()))
-            await send(message)
-
         try:
-            await self._answer(exchange, scope, receive, send_dressed)
+            if scope["path"].startswith("/api/"):
+                await self._count(exchange, scope["path"])
+            ready = await self._find_ready(exchange, scope)
+            if ready is None:
+                await self._answer(exchange, scope, receive, send)
+            else:
+                await self._send_ready(exchange, ready, send)
         except VezaError as error:
-            await self._fail(exchange, error, send_dressed)
+            await self._fail(exchange, error, send)
         except Exception:
             log.exception("request.crashed", request_id=exchange.request_id, path=scope["path"])
-            await self._fail(exchange, InternalError(), send_dressed)
+            await self._fail(exchange, InternalError(), send)
         finally:
             if exchange.tx is not None:
                 await exchange.tx.close()
@@ -92,45 +107,80 @@ class Edge:
             observe_request(scope["method"], exchange.route, exchange.status, seconds)
             access_line(exchange, seconds)
 
-    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _count(self, exchange: Exchange, path: str) -> None:
+        limiter = self.config.limiter
+        if limiter is not None and not self.config.uncounted(path):
+            standing = await limiter.hit(self.config.global_limit, address_key(exchange.ip))
+            exchange.limits = standing.headers
+            if not standing.allowed:
+                raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
+
+    async def _find_ready(self, exchange: Exchange, scope: Scope) -> Ready | None:
+        if scope["method"] != "GET" or b"origin" in exchange.headers:
+            return None
         path: str = scope["path"]
-        if path.startswith("/api/"):
-            self._check_path(scope)
-            limiter = self.config.limiter
-            if limiter is not None and not self.config.uncounted(path):
-                standing = await limiter.hit(self.config.global_limit, address_key(exchange.ip))
-                exchange.limits = standing.headers
-                if not standing.allowed:
-                    raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
+        hot = self.hot.get(path if len(path) < 40 else path[:-36])  # noqa: PLR2004 - a UUID's length
+        return None if hot is None else await hot(exchange, scope)
+
+    async def _send_ready(self, exchange: Exchange, ready: Ready, send: Send) -> None:
+        exchange.status, exchange.route = ready.status, ready.route
+        own = [*exchange.limits, (b"x-request-id", exchange.request_id.encode())]
+        if ready.body:
+            own.append(ready.length)
+        start: Message = {"type": "http.response.start", "status": ready.status, "headers": own}
+        if HEADER_LINES in (exchange.scope.get("extensions") or ()):
+            start[HEADER_LINES] = ready.lines
+        else:
+            own += ready.headers
+        await send(start)
+        await send({"type": "http.response.body", "body": ready.body})
+
+    def ready(self, route: str, status: int, headers: Sequence[Header], body: bytes) -> Ready:
+        """An answer for :data:`Hot`, with what every answer carries."""
+        dressed = self._dress_plain(headers)
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in dressed)
+        return Ready(route, status, tuple(dressed), lines, body, (b"content-length", b"%d" % len(body)))
+
+    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = self._dress(exchange, message.get("headers", ()))
+            await send(message)
+
+        self._check_path(scope)
         method = scope["method"]
-        if method == "GET":
-            hot = self.hot.get(path if len(path) < 40 else path[:-36])  # noqa: PLR2004 - a UUID's length
-            if hot is not None and await hot(exchange, scope, send):
-                return
-        elif method == "HEAD":
+        if method == "OPTIONS":
+            await self._preflight(exchange, send_dressed)
+            return
+        if method == "HEAD":
             # GET without a body: the server below leaves the body out, for it knows the true method.
             scope = {**scope, "method": "GET"}
-        elif method == "OPTIONS":
-            await self._preflight(exchange, send)
-            return
-        await self.app(scope, receive, send)
+        await self.app(scope, receive, send_dressed)
 
     def _check_path(self, scope: Scope) -> None:
         raw: bytes = scope["raw_path"]
+        if not scope["path"].startswith("/api/"):
+            return
         if b"//" in raw or raw.endswith(b"/") or b";" in raw:
             raise NotFound
         if b"%" in raw and any(disguise in raw.lower() for disguise in _DISGUISES):
             raise NotFound
 
     def _dress(self, exchange: Exchange, headers: Sequence[Header]) -> list[Header]:
+        dressed = self._dress_plain(headers)
+        dressed += (*exchange.limits, (b"x-request-id", exchange.request_id.encode()))
+        if b"origin" in exchange.headers:
+            dressed += self._cors(exchange)
+        return dressed
+
+    def _dress_plain(self, headers: Sequence[Header]) -> list[Header]:
         named = {name for name, _ in headers}
-        dressed = [*headers, *self.common, *exchange.limits, (b"x-request-id", exchange.request_id.encode())]
+        dressed = [*headers, *self.common]
         if _CSP not in named:
             dressed.append((_CSP, b"default-src 'none'; frame-ancestors 'none'"))
         if _CACHE not in named:
             dressed.append((_CACHE, b"no-store"))
-        if b"origin" in exchange.headers:
-            dressed += self._cors(exchange)
         return dressed
 
     def _cors(self, exchange: Exchange) -> list[Header]:
@@ -164,7 +214,10 @@ class Edge:
             # The answer has begun: all that is left is to break off, which the server does.
             raise RuntimeError("failed in the middle of an answer") from error
         status, headers, body = render_error(error)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        exchange.status = status
+        await send(
+            {"type": "http.response.start", "status": status, "headers": self._dress(exchange, headers)}
+        )
         await send({"type": "http.response.body", "body": body})
 
 

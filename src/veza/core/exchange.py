@@ -2,6 +2,7 @@
 
 import re
 from ipaddress import ip_address, ip_network
+from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,15 @@ if TYPE_CHECKING:
     from veza.core.db import Tx
     from veza.core.idempotency import Claim
 
+# A request id names a line in a log, and guards nothing: the process at random, the request by counting.
+_PROCESS = new_id().hex[-16:]
+_count = count(1)
 _SANE_ID = re.compile(rb"[A-Za-z0-9-]{8,64}")
 
 MAX_USER_AGENT = 512
+
+# An ASGI extension of our own server: a key of `http.response.start` for header lines as they go on the wire.
+HEADER_LINES = "veza.header_lines"
 
 
 class Exchange:
@@ -34,7 +41,7 @@ class Exchange:
         if given is not None and _SANE_ID.fullmatch(given):
             self.request_id = given.decode()
         else:
-            self.request_id = new_id().hex
+            self.request_id = f"{_PROCESS}-{next(_count):08x}"
         self.started = perf_counter()
         self.status = 0
         self.route = ""

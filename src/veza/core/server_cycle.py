@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, RequestResponseCycle
 
 from veza.core.errors import InternalError
+from veza.core.exchange import HEADER_LINES
 from veza.core.filebytes import SENDFILE, send_block
 from veza.core.server_refusals import body_of, error_headers
 
@@ -59,7 +60,8 @@ class Cycle(RequestResponseCycle):
         if not self.response_started and not self.head:
             if kind != "http.response.start":
                 raise RuntimeError(f"Expected ASGI message 'http.response.start', but got '{kind}'.")
-            self.head = self._head(message["status"], list(message.get("headers", ())))
+            lines = message.get(HEADER_LINES, b"")
+            self.head = self._head(message["status"], list(message.get("headers", ())), lines)
         elif self.response_complete:
             raise RuntimeError(f"Unexpected ASGI message '{kind}' sent, after response already completed.")
         elif kind == "http.response.body":
@@ -69,14 +71,14 @@ class Cycle(RequestResponseCycle):
         else:
             raise RuntimeError(f"Expected ASGI message 'http.response.body', but got '{kind}'.")
 
-    def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+    def _head(self, status: int, headers: list[tuple[bytes, bytes]], ready: bytes) -> bytes:
         if self.waiting_for_100_continue and self.more_body:
             # The client may or may not send the body now: what follows on this connection cannot be known.
             self.waiting_for_100_continue = False
             self.keep_alive = False
         headers = self.default_headers + headers
-        parts = [STATUS_LINE[status]]
-        lines = len(headers) + 2
+        parts = [STATUS_LINE[status], ready]
+        lines = len(headers) + 2 + ready.count(b"\n")
         for name, value in headers:
             code = _NAMES.get(name)
             if code is None:

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from veza.core.errors import InvalidRequest, Unavailable, VezaError
+from veza.core.exchange import HEADER_LINES
 from veza.core.filebytes import SENDFILE
 from veza.core.server_cycle import Cycle
 from veza.core.server_head import check_head, check_size, split_target, without_upgrade
@@ -25,7 +26,7 @@ from veza.core.server_watch import BETWEEN, BODY, HEAD, LINGERING, REFUSED, Watc
 
 _log = logging.getLogger("veza.server")
 
-_EXTENSIONS: dict[str, dict[object, object]] = {SENDFILE: {}}
+_EXTENSIONS: dict[str, dict[object, object]] = {SENDFILE: {}, HEADER_LINES: {}}
 _UNWANTED_BYTES = 1024 * 1024
 
 

@@ -168,6 +168,10 @@ class Database(ABC):
     async def start(self) -> None:  # noqa: B027 - a database of one process has nobody to listen to
         """Begin to listen to other processes, where there can be any."""
 
+    def version(self) -> int | None:
+        """Another number after every commit, whoever made it; None where that cannot be told."""
+        return None
+
     @abstractmethod
     def read(self) -> Tx:
         """A view; use it with ``async with``, or close it."""

@@ -47,6 +47,10 @@ class SqliteDatabase(Database):
         self._heavy_free = asyncio.Semaphore(READERS)
         self._readers = ThreadPoolExecutor(READERS, "veza-sqlite-read")
 
+    def version(self) -> int | None:
+        """How many times this process, the only one that writes, has committed."""
+        return self.writer.commits
+
     def read(self) -> Tx:
         """A view through the one reader of the event loop."""
         return _ReadTx(self)

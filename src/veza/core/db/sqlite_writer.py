@@ -65,6 +65,7 @@ class Writer:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._group: Group | None = None
         self._idle: asyncio.Future[None] | None = None
+        self.commits = 0
         self._committer = ThreadPoolExecutor(1, "veza-sqlite-commit")
         self._checkpointer = ThreadPoolExecutor(1, "veza-sqlite-checkpoint")
         self._checkpoints = connect(path)
@@ -172,6 +173,7 @@ class Writer:
     def _flushed(self, group: Group, work: asyncio.Future[Any]) -> None:
         error = work.exception()
         if error is None:
+            self.commits += 1
             for tx, _ in group.members:
                 tx.committed()
             group.settle(None)

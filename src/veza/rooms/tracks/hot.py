@@ -1,11 +1,15 @@
 """The two reads that most requests are, answered from the edge by the same services.
 
+Their answers are kept until the next commit to the database, of whatever, and are therefore always true to
+the last write. What is kept is what every guest sees; a member who asks for the same gets the same bytes,
+under headers that keep them out of shared caches.
+
 Any request with something out of the ordinary (a parameter that is not understood, a token that is not
-remembered) is left to the ordinary route, which answers it or says what is wrong. So there is one set of
-rules, and the API's document knows only the ordinary routes.
+remembered, a track that is not everybody's) is left to the ordinary route, which answers it or says what is
+wrong. So there is one set of rules, and the API's document knows only the ordinary routes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -14,15 +18,20 @@ import msgspec
 
 from veza.access.actor import GUEST, Actor
 from veza.core.db import Database
-from veza.core.edge import Scope, Send
+from veza.core.edge import Header, Ready, Scope
 from veza.core.exchange import Exchange
-from veza.core.http import cacheable, reply
+from veza.core.http import etag_of, reply
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.rooms.tracks import service
+from veza.rooms.tracks.errors import TrackNotFound
 from veza.rooms.tracks.schemas import TrackBody
 
 # The member behind a token, if that is known without waiting.
 Remembered = Callable[[str], Actor | None]
+Dress = Callable[[str, int, Sequence[Header], bytes], Ready]
+
+# Some 7 kB each.
+MOST_KEPT = 1_000
 
 _encode = msgspec.json.Encoder().encode
 _NAMES = {"user_id", "genre", "format", "sort_by", "sort_order", "page", "limit"}
@@ -31,38 +40,91 @@ _ORDERS = {"asc", "desc"}
 _UUID = 36
 
 
+class _Kept:
+    """One body, and the answers it makes: to guests, to members, and to those who have it already."""
+
+    __slots__ = ("guest", "guest_unchanged", "member", "member_unchanged", "tag")
+
+    def __init__(self, route: str, body: bytes, dress: Dress) -> None:
+        self.tag = etag_of(body)
+        same = ((b"etag", self.tag), (b"vary", b"Authorization"))
+        public, private = (b"cache-control", b"public, no-cache"), (b"cache-control", b"private, no-store")
+        json = (b"content-type", b"application/json")
+        self.guest = dress(route, 200, (*same, public, json), body)
+        self.member = dress(route, 200, (*same, private, json), body)
+        self.guest_unchanged = dress(route, 304, (*same, public), b"")
+        self.member_unchanged = dress(route, 304, (*same, private), b"")
+
+    def answer(self, exchange: Exchange, viewer: Actor) -> Ready:
+        known = exchange.headers.get(b"if-none-match")
+        if known is not None and (known == b"*" or self.tag in known):
+            return self.guest_unchanged if viewer is GUEST else self.member_unchanged
+        return self.guest if viewer is GUEST else self.member
+
+
 class HotTracks:
     """``GET /tracks`` and ``GET /tracks/{id}``."""
 
-    def __init__(self, database: Database, remembered: Remembered) -> None:
+    def __init__(self, database: Database, remembered: Remembered, dress: Dress) -> None:
         self._database = database
         self._remembered = remembered
+        self._dress = dress
+        self._version: int | None = None
+        self._kept: dict[str | bytes, _Kept] = {}
 
-    async def list(self, exchange: Exchange, scope: Scope, send: Send) -> bool:
-        """Answer a list; False leaves it to the ordinary route."""
+    async def list(self, exchange: Exchange, scope: Scope) -> Ready | None:
+        """A list; None leaves it to the ordinary route."""
         viewer = self._viewer(exchange)
-        wanted = _read_query(scope["query_string"]) if viewer is not None else None
-        if viewer is None or wanted is None:
-            return False
-        exchange.route = "/tracks"
-        page, filters = wanted
-        async with self._database.read() as view:
-            found = await service.list_tracks(view, viewer, page, **filters)
-        await _send(exchange, send, _encode(reply(found)))
-        return True
+        if viewer is None:
+            return None
+        query: bytes = scope["query_string"]
+        kept = self._find(query)
+        if kept is None or (viewer is not GUEST and b"user_id" in query):
+            wanted = _read_query(query)
+            if wanted is None or (viewer is not GUEST and wanted[1].get("user_id") == viewer.id):
+                return None
+            page, filters = wanted
+            version = self._version
+            async with self._database.read() as view:
+                found = await service.list_tracks(view, GUEST, page, **filters)
+            kept = self._keep(version, query, "/tracks", _encode(reply(found)))
+        return kept.answer(exchange, viewer)
 
-    async def get(self, exchange: Exchange, scope: Scope, send: Send) -> bool:
-        """Answer one track; False leaves it to the ordinary route."""
+    async def get(self, exchange: Exchange, scope: Scope) -> Ready | None:
+        """One track; None leaves it to the ordinary route."""
+        viewer = self._viewer(exchange)
+        if viewer is None or scope["query_string"]:
+            return None
         path: str = scope["path"]
-        viewer = self._viewer(exchange)
-        track_id = _read_id(path[-_UUID:])
-        if viewer is None or track_id is None or scope["query_string"]:
-            return False
-        exchange.route = "/tracks/{track_id:str}"
-        async with self._database.read() as view:
-            track = await service.get_visible(view, viewer, track_id)
-        await _send(exchange, send, _encode(reply(TrackBody(track))))
-        return True
+        kept = self._find(path)
+        if kept is None:
+            track_id = _read_id(path[-_UUID:])
+            if track_id is None:
+                return None
+            version = self._version
+            try:
+                async with self._database.read() as view:
+                    track = await service.get_visible(view, GUEST, track_id)
+            except TrackNotFound:
+                return None
+            kept = self._keep(version, path, "/tracks/{track_id:str}", _encode(reply(TrackBody(track))))
+        return kept.answer(exchange, viewer)
+
+    def _find(self, name: str | bytes) -> _Kept | None:
+        version = self._database.version()
+        if version != self._version:
+            self._kept.clear()
+            self._version = version
+        return self._kept.get(name)
+
+    def _keep(self, version: int | None, name: str | bytes, route: str, body: bytes) -> _Kept:
+        kept = _Kept(route, body, self._dress)
+        # What was read at ``version`` or later may be kept under it, but not under one that came meanwhile.
+        if version == self._version:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[name] = kept
+        return kept
 
     def _viewer(self, exchange: Exchange) -> Actor | None:
         if b"authorization" not in exchange.headers:
@@ -71,14 +133,6 @@ class HotTracks:
         viewer = self._remembered(token) if token else None
         exchange.actor = viewer
         return viewer
-
-
-async def _send(exchange: Exchange, send: Send, body: bytes) -> None:
-    status, body, headers = cacheable(exchange, body)
-    headers.append((b"content-type", b"application/json"))
-    headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _read_id(text: str) -> UUID | None:
@@ -107,10 +161,10 @@ def _read_query(raw: bytes) -> tuple[Page, dict[str, Any]] | None:
     filters: dict[str, Any] = dict(given)
     if "format" in filters:
         filters["form"] = filters.pop("format")
-    if "user_id" in filters and (user_id := _read_id(filters["user_id"])):
-        filters["user_id"] = user_id
-    elif "user_id" in filters:
-        return None
+    if "user_id" in filters:
+        filters["user_id"] = _read_id(filters["user_id"])
+        if filters["user_id"] is None:
+            return None
     return Page(page, limit), filters
 
 
