@@ -1,0 +1,110 @@
+"""The README's first session, run as it stands there, against a server that was started as it says."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, sections
+from tests.media.corpus import BY_NAME, make
+
+ADDRESS = "http://127.0.0.1:8080"
+SONGS = ["vorbis.ogg", "a.mp3", "s16.flac", "s16.wav"]
+SECONDS = 3.0
+PATIENCE = 60
+
+pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="the session is one with curl")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The folder in which the server is started and the lines are pasted."""
+    for name in SONGS:
+        make(BY_NAME[name], tmp_path, SECONDS)
+    return tmp_path
+
+
+@pytest.fixture
+def server(home: Path) -> Iterator[str]:
+    """A server as `make serve` starts it, on a free port; its address."""
+    # The session of four songs, with its waiting, is more than one person does in a minute.
+    environment = environment_of(home) | {"VEZA_PORT": "0", "VEZA_RATE_LIMIT_GLOBAL": "10000/min"}
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from veza.cli import main; main()", "serve"],
+            cwd=home,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield address_of(process, home / "log")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def environment_of(home: Path) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {"PATH": path, "HOME": str(home), "LC_ALL": "C.UTF-8"}
+
+
+def address_of(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"ready at (http\S+)", log.read_text())
+        if found:
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
+def script(address: str) -> str:
+    """The lines of the section: what is said once, then what is done with each song, and the rest."""
+    text = dict(sections((ROOT / "README.md").read_text("utf-8")))["A first session"]
+    first, each, last = (
+        "\n".join(re.findall(r"^```sh\n(.*?)^```", part, re.DOTALL | re.MULTILINE))
+        for part in re.split(r"^<!-- (?:for each song|once more) -->$", text, flags=re.MULTILINE)
+    )
+    assert ADDRESS in first
+    songs = "\n".join(f'SONG="$PWD/{name}"\n{each}' for name in SONGS)
+    return f"set -euo pipefail\n{first}\n{songs}\n{last}".replace(ADDRESS, address)
+
+
+def test_the_first_session_works_as_it_stands_in_the_readme(server: str, home: Path) -> None:
+    """Register, sign in, upload, wait, stream a part, get the very bytes back, change, hide, delete."""
+    done = subprocess.run(
+        ["bash"],
+        input=script(server),
+        cwd=home,
+        env=environment_of(home),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{(home / 'log').read_text()}"
+    assert done.stdout.count("\nready\n") == len(SONGS)
+    assert done.stdout.count("TRACK_NOT_FOUND") == len(SONGS)
+    assert len(re.findall(r"(?im)^content-range: bytes 10000-19999/", done.stdout)) == len(SONGS)
+    assert re.search(r"^http\S+/verify-email\?token=\S+$", done.stdout, re.MULTILINE)
+    assert gone(home / "data" / "files" / "tracks"), "files of deleted tracks are still there"
+
+
+def gone(folder: Path) -> bool:
+    """Whether no file is left, once the job that removes them has come round."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if not any(path.is_file() for path in folder.rglob("*")):
+            return True
+        time.sleep(0.05)
+    return False
