@@ -54,10 +54,11 @@ class World:
     def __init__(self, parts: Parts, app: Edge) -> None:
         self.parts = parts
         self.app = app
-        self.guest = Person(self._client({}), {})
+        self.guest = Person(self.client({}), {})
         self._people: dict[str, Person] = {}
 
-    def _client(self, headers: Mapping[str, str]) -> httpx.AsyncClient:
+    def client(self, headers: Mapping[str, str]) -> httpx.AsyncClient:
+        """A client of nobody's, who sends these headers each time."""
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://veza.test/api/v1", headers=headers)
 
@@ -68,7 +69,7 @@ class World:
             login = {"email": f"{name}@example.com", "password": PASSWORD}
             data = (await self.guest.post("/auth/login", json=login)).json()["data"]
             headers = {"Authorization": f"Bearer {data['token']['access_token']}"}
-            self._people[name] = Person(self._client(headers), data)
+            self._people[name] = Person(self.client(headers), data)
         return self._people[name]
 
     async def _make(self, name: str, role: str) -> None:
@@ -102,7 +103,7 @@ async def open_world(
     database: Database, folder: Path, *, work: bool = False, **choices: Any
 ) -> AsyncIterator[World]:
     """A world on an empty database; ``choices`` are settings. With ``work`` its jobs are run."""
-    settings = Settings(**{"data_dir": folder, "rate_limit_enabled": False, **choices})
+    settings = Settings(**{"data_dir": folder / "data", "rate_limit_enabled": False, **choices})
     parts = make_parts(settings, database=database)
     world = World(parts, make_app(parts, work=False))
     await database.start()

@@ -1,0 +1,217 @@
+"""From uploaded bytes to a track that can be heard: whatever is cut off, deleted or broken on the way."""
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.media.corpus import ffmpeg
+from tests.rooms.tracks_house import (
+    check_counts,
+    code,
+    files,
+    plant,
+    settled,
+    short,  # noqa: F401 - a fixture
+    used,
+)
+from tests.world import open_world
+from veza.app import working
+from veza.core import clock
+from veza.core.db import Database
+from veza.core.jobs import Job, LeaseLost
+from veza.media import MediaLimits
+from veza.rooms.tracks import jobs as track_jobs
+from veza.rooms.tracks.jobs import ProcessTrack, TrackJobs, sweep_files
+
+# ruff: noqa: F811 - a fixture is asked for by its name
+
+Short = Callable[[str], Path]
+
+
+async def column(database: Database, name: str, table: str = "tracks") -> list[Any]:
+    return [row[0] for row in await database.rows(f"SELECT {name} FROM {table}")]
+
+
+async def job_row(database: Database) -> tuple[UUID, str]:
+    rows = await database.rows("SELECT id, payload FROM jobs WHERE kind = 'tracks.process'")
+    raw, payload = rows[0]
+    return raw if isinstance(raw, UUID) else UUID(bytes=bytes(raw)), payload
+
+
+async def set_attempt(database: Database, attempt: int) -> None:
+    await database.script(f"UPDATE jobs SET attempt = {attempt}, run_at = 0 WHERE kind = 'tracks.process'")
+
+
+async def test_a_song_becomes_a_track(database: Database, tmp_path: Path, short: Short) -> None:
+    """C32, T18, T19: tags fill what nobody said, progress only rises, and all that is offered plays."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        song = short("vorbis.ogg")
+        bare = await olga.upload(song)
+        said = await olga.upload(
+            song, title="Mine", artist="Me", genre="Folk", year="1970", is_public="false"
+        )
+        assert (await olga.put(f"/tracks/{bare['id']}", json={"artist": "Somebody"})).status_code == 200
+        seen: list[int] = []
+        async with working(world.parts):
+            while not seen or seen[-1] < 100:
+                status = (await olga.get(f"/tracks/{bare['id']}/status")).json()["data"]
+                assert status["status"] == ("ready" if status["progress"] == 100 else "processing")
+                seen.append(status["progress"])
+                await asyncio.sleep(0.02)
+            assert (await world.ready(olga, said["id"]))["status"] == "ready"
+        assert seen == sorted(seen)
+        names = ("title", "artist", "album", "genre", "year")
+        found = [(await olga.get(f"/tracks/{one['id']}")).json()["data"]["track"] for one in (bare, said)]
+        assert [found[0][name] for name in names] == ["Étude", "Somebody", "Nights", "Jazz", 2021]
+        assert [found[1][name] for name in names] == ["Mine", "Me", "Nights", "Folk", 1970]
+        assert found[0]["duration"] == pytest.approx(0.35, abs=0.05)
+        assert found[0]["format"] == "ogg"
+        assert found[0]["audio"]["codec"] == "vorbis"
+        assert set(await column(database, "sha256")) == {hashlib.sha256(song.read_bytes()).hexdigest()}
+        assert [t["id"] for t in (await world.guest.get("/tracks?genre=JAZZ")).json()["data"]["tracks"]] == [
+            bare["id"]
+        ]
+        await check_counts(world)
+        for quality in ("high", "low", "opus"):
+            answer = await world.guest.get(f"/tracks/{bare['id']}/stream?quality={quality}")
+            assert answer.headers["content-type"] in {"audio/mp4", "audio/webm", "audio/ogg"}
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            await asyncio.to_thread(ffmpeg, "-i", "pipe:0", "-f", "null", "-", data=answer.content)
+        assert code(await world.guest.get(f"/tracks/{bare['id']}/stream?quality=best")) == (
+            400,
+            "INVALID_REQUEST",
+        )
+        original = await world.guest.get(f"/tracks/{bare['id']}/download")
+        assert (original.content, original.headers["content-type"]) == (song.read_bytes(), "audio/ogg")
+        assert not [name for name in files(world) if name.startswith(".scratch")]
+
+
+async def test_what_cannot_be_decoded_fails(database: Database, tmp_path: Path, short: Short) -> None:
+    """C33: its owner is told why, its bytes are given back and its files are gone; it stays failed."""
+    broken = tmp_path / "broken.flac"
+    whole = short("s16.flac").read_bytes()
+    broken.write_bytes(whole[:42] + bytes(len(whole)))
+    async with open_world(database, tmp_path, work=True) as world:
+        olga, stan = await world.person("olga"), await world.person("stan")
+        track = (await olga.upload(broken))["id"]
+        status = await world.ready(olga, track)
+        assert (status["status"], status["progress"] < 100) == ("failed", True)
+        assert status["error"].startswith(("UNDECODABLE_AUDIO: ", "UNSUPPORTED_AUDIO: "))
+        assert await used(world, olga) == 0
+        await settled(world, lambda: not files(world))
+        assert (await stan.get(f"/tracks/{track}")).status_code == 404
+        assert (await olga.delete(f"/tracks/{track}")).status_code == 200
+        assert await used(world, olga) == 0
+
+
+async def test_work_that_is_cut_off_is_done_again(database: Database, tmp_path: Path, short: Short) -> None:
+    """C33: a worker that stops in the middle loses nothing; one that keeps dying is given up."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        track = (await olga.upload(short("a.mp3")))["id"]
+        progress = [0]
+        for _ in range(2):
+            async with working(world.parts):
+                await asyncio.sleep(0.15)
+            progress += await column(database, "progress")
+        assert progress == sorted(progress)
+        async with working(world.parts):
+            assert (await world.ready(olga, track))["status"] == "ready"
+        assert await column(database, "kind", "jobs WHERE kind = 'tracks.process'") == []
+        lost = (await olga.upload(short("a.mp3")))["id"]
+        await set_attempt(database, 3)
+        async with working(world.parts):
+            status = await world.ready(olga, lost)
+            assert status["error"].startswith("PROCESSING_FAILED: ")
+            await settled(world, lambda: not files(world, lost))
+        assert await used(world, olga) == short("a.mp3").stat().st_size
+        assert await column(database, "kind", "jobs WHERE kind = 'tracks.process' AND dead_at IS NULL") == []
+
+
+async def test_only_one_worker_finishes(database: Database, tmp_path: Path, short: Short) -> None:
+    """C33: of two who process a track, since one was thought dead, one is kept, and the other's files go."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        track = (await olga.upload(short("a.mp3")))["id"]
+        job_id, payload = await job_row(database)
+        await set_attempt(database, 2)
+        workers = TrackJobs(database, world.parts.storage, MediaLimits())
+        told = ProcessTrack(UUID(track), "a", "olga")
+        both = [Job(job_id, "tracks.process", payload, attempt, clock.now()) for attempt in (1, 2)]
+        outcomes = await asyncio.gather(*(workers.process(job, told) for job in both), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [LeaseLost, type(None)]
+        assert len(await column(database, "name", "renditions")) == 3
+        assert [name for name in files(world, track) if "/1/" in name] == []
+        assert len([name for name in files(world, track) if "/2/" in name]) == 3
+        assert await column(database, "kind", "events WHERE kind = 'track.processed'") == ["track.processed"]
+
+
+@pytest.mark.parametrize("moment", ["before", "between", "after"])
+async def test_deleted_while_it_is_processed(
+    database: Database, tmp_path: Path, short: Short, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T11: whenever that is, no file is left, no job, no byte of the quota."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        track = (await olga.upload(short("a.mp3")))["id"]
+        real = track_jobs.process
+
+        async def delete() -> None:
+            assert (await olga.delete(f"/tracks/{track}")).status_code == 200
+
+        async def process(*args: Any, **options: Any) -> Any:
+            # `between`: it is noticed as soon as there is progress to tell. `after`: only when all is done.
+            if moment == "between":
+                await delete()
+            done = await real(*args, **options)
+            if moment == "after":
+                await delete()
+            return done
+
+        monkeypatch.setattr(track_jobs, "process", process)
+        if moment == "before":
+            await delete()
+        async with working(world.parts):
+            open_jobs = "SELECT COUNT(*) FROM jobs WHERE kind IN ('tracks.process', 'tracks.remove_files')"
+            async with asyncio.timeout(20):
+                while (await database.rows(open_jobs))[0][0] or files(world):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.02)
+        assert await used(world, olga) == 0
+        assert await column(database, "error", "jobs WHERE error IS NOT NULL") == []
+
+
+async def test_the_sweep_takes_what_no_track_names(database: Database, tmp_path: Path) -> None:
+    """T11, C34: files of no track, of a failed one and of attempts that died go, but no young ones."""
+    async with open_world(database, tmp_path) as world:
+        olga, storage = await world.person("olga"), world.parts.storage
+        living, busy = await plant(world, olga), await plant(world, olga, "processing")
+        failed, nobody = await plant(world, olga, "failed"), living[:-4] + "ffff"
+        kept = [
+            f"tracks/{living}/peaks.dat",
+            f"tracks/{living}/cover-320.jpg",
+            *files(world, living),
+            *files(world, busy),
+        ]
+        stray = [f"tracks/{living}/2/aac_96", f"tracks/{busy}/1/aac_96", f"tracks/{nobody}/original"]
+        stray += [f"tracks/{living}/notes.txt", "tracks/no-id/x", *files(world, failed)]
+        for key in kept[:2] + stray[:5]:
+            await storage.put_bytes(key, b"x")
+        (storage.scratch / "intake-x").write_bytes(b"x")
+        everything = files(world)
+        await sweep_files(database, storage, timedelta(hours=24))
+        assert files(world) == everything
+        old = time.time() - 25 * 3600
+        for name in everything:
+            path = storage.local_path(name) if name.startswith("tracks") else storage.scratch / "intake-x"
+            os.utime(path, (old, old))
+        await sweep_files(database, storage, timedelta(hours=24))
+        assert files(world) == sorted(kept)
