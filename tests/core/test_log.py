@@ -46,7 +46,7 @@ def written(tmp_path: Path) -> Iterator[Callable[..., list[Any]]]:
         found = path.read_text().splitlines()
         return found if raw else [json.loads(line) for line in found]
 
-    lines.file = file  # type: ignore[attr-defined]
+    lines.file = file
     yield lines
     os.close(file)
 

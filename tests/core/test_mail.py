@@ -50,12 +50,12 @@ class Inbox:
     def __init__(self, *, rcpt="250 OK", data="250 OK"):
         self.rcpt, self.data, self.got = rcpt, data, []
 
-    async def handle_RCPT(self, server, session, envelope, address, rcpt_options):  # noqa: N802
+    async def handle_RCPT(self, server, session, envelope, address, rcpt_options):  # noqa: N802 - aiosmtpd's name
         if self.rcpt.startswith("250"):
             envelope.rcpt_tos.append(address)
         return self.rcpt
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         self.got.append(envelope)
         return self.data
 

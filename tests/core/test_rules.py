@@ -27,7 +27,7 @@ RESERVED = [
     (r"os\.environ|\bgetenv\(", ["settings.py"], "settings.py alone reads the environment"),
     (
         r"\bsqlalchemy\b|\.execute\(",
-        ["core/**", "migrations/**", "rooms/**/store.py", "rooms/**/tables.py"],
+        ["core/**", "migrations/**", "rooms/**/*store.py", "rooms/**/tables.py"],
         "SQL stands in a store",
     ),
     (

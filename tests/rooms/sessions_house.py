@@ -36,12 +36,12 @@ from veza.rooms.accounts import service as accounts
 from veza.rooms.accounts.events import CHANGED
 from veza.rooms.accounts.store import User
 from veza.rooms.accounts.tables import users
-from veza.rooms.sessions import grants, proofs
+from veza.rooms.sessions import grants, proofs_store
 from veza.rooms.sessions import jobs as session_jobs
 from veza.rooms.sessions.attempts import Attempts
 from veza.rooms.sessions.authenticator import Authenticator
 from veza.rooms.sessions.means import Means
-from veza.rooms.sessions.proofs import Account
+from veza.rooms.sessions.proofs_store import Account
 from veza.rooms.sessions.routes import router
 from veza.rooms.sessions.tables import recovery_codes, refresh_tokens, sessions
 
@@ -236,7 +236,7 @@ class House:
 
     async def account(self, user_id: UUID | str) -> Account:
         async with self.database.read() as view:
-            return await proofs.require(view, UUID(str(user_id)))
+            return await proofs_store.require(view, UUID(str(user_id)))
 
     async def password_hash(self, user_id: UUID) -> str:
         return (await self.account(user_id)).password_hash
@@ -244,7 +244,7 @@ class House:
     async def set_password(self, user_id: UUID | str, password: str) -> None:
         account, new = await self.account(user_id), await self.hasher.hash(password)
         async with self.database.write() as tx:
-            assert await proofs.set_password(tx, account.id, old=account.password_hash, new=new)
+            assert await proofs_store.set_password(tx, account.id, old=account.password_hash, new=new)
 
     async def recovery_digests(self) -> list[bytes]:
         async with self.database.read() as view:

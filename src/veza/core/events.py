@@ -5,6 +5,7 @@ reaction to it a row of ``jobs``: if the change is kept, so are its consequences
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -54,9 +55,25 @@ events = sa.Table(
     sa.Index("ix_events_kind_created_at", "kind", "created_at"),
 )
 
+
+class Source(msgspec.Struct, frozen=True):
+    """From where an event was caused, and when."""
+
+    ip: str
+    created_at: datetime
+
+
+_SOURCE = Statement(
+    sa.select(events.c.ip, events.c.created_at).where(events.c.id == sa.bindparam("event_id")), Source
+)
 _INSERT: Statement[None] = Statement(sa.insert(events))
 
 Reactions = Mapping[type[Event], Sequence[JobKind[EventJob]]]
+
+
+async def find_source(tx: Tx, event_id: UUID) -> Source | None:
+    """From where an event was caused, and when; None once it is forgotten."""
+    return await tx.first(_SOURCE, event_id=event_id)
 
 
 class Outbox:

@@ -2,7 +2,7 @@
 
 from veza.access.secrets import digest
 from veza.access.tokens import CHALLENGE_TTL, TWO_FACTOR, ChallengeClaims, Tokens
-from veza.rooms.sessions.proofs import Account
+from veza.rooms.sessions.proofs_store import Account
 
 
 class Challenge(ChallengeClaims, frozen=True, kw_only=True):

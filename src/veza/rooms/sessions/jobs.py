@@ -1,19 +1,18 @@
 """What sessions do later: mails about safety, links for a new password, and forgetting what has ended."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
-import sqlalchemy as sa
 
-from veza.core.db import Database, Statement
-from veza.core.events import EventJob, events
+from veza.core.db import Database
+from veza.core.events import EventJob, find_source
 from veza.core.jobs import Job, JobKind, NoPayload
 from veza.core.mail import Mailer, MailRefused, render
 from veza.core.worker import Task
 from veza.rooms.accounts import mail_tokens
-from veza.rooms.sessions import proofs, store
+from veza.rooms.sessions import proofs_store, store
 
 RESET_TTL = timedelta(hours=1)
 
@@ -42,16 +41,6 @@ _ALERTS = {
 }
 
 
-class _Source(msgspec.Struct, frozen=True):
-    ip: str
-    created_at: datetime
-
-
-_SOURCE = Statement(
-    sa.select(events.c.ip, events.c.created_at).where(events.c.id == sa.bindparam("event_id")), _Source
-)
-
-
 class _Post:
     """Writes to people about their account."""
 
@@ -64,8 +53,8 @@ class _Post:
         """Tell the owner of an account what happened to it."""
         user_id = told.data.get("user_id")
         async with self._database.read() as view:
-            account = await proofs.find(view, UUID(user_id)) if user_id else None
-            source = await view.first(_SOURCE, event_id=told.event_id)
+            account = await proofs_store.find(view, UUID(user_id)) if user_id else None
+            source = await find_source(view, told.event_id)
         if account is None or source is None:
             return
         about: dict[str, Any] = {"when": source.created_at, "ip_address": source.ip}
@@ -77,7 +66,7 @@ class _Post:
     async def send_reset(self, job: Job, told: SendReset) -> None:
         """Send a link for a new password; its token is made here and kept nowhere else."""
         async with self._database.write() as tx:
-            account = await proofs.find_by_email(tx, told.email_key)
+            account = await proofs_store.find_by_email(tx, told.email_key)
             if account is None:
                 return
             token = await mail_tokens.issue(tx, mail_tokens.RESET, account.id, account.email, RESET_TTL)

@@ -11,12 +11,12 @@ from veza.core.events import Context
 from veza.core.ids import new_id
 from veza.core.text import BadValue, email_key
 from veza.rooms.accounts import service as accounts
-from veza.rooms.sessions import challenge, grants, proofs, store
+from veza.rooms.sessions import challenge, grants, proofs_store, store
 from veza.rooms.sessions.attempts import require_patience, too_soon
 from veza.rooms.sessions.errors import AccountSuspended, InvalidCredentials
 from veza.rooms.sessions.events import LoggedIn
 from veza.rooms.sessions.means import Means
-from veza.rooms.sessions.proofs import Account
+from veza.rooms.sessions.proofs_store import Account
 from veza.rooms.sessions.schemas import Credentials, Login, Registered, Registration, UserSummary
 
 
@@ -46,7 +46,7 @@ async def log_in(means: Means, form: Credentials, origin: Context) -> Login:
     """
     key, attempts = email_key(form.email), means.attempts
     async with means.database.read() as view:
-        found = await proofs.find_by_email(view, key)
+        found = await proofs_store.find_by_email(view, key)
         user_id = found.id if found else None
         known = await store.knows_device(view, user_id or new_id(), origin.ip, origin.user_agent)
     wait = await attempts.passwords.check(key)
@@ -80,9 +80,9 @@ async def prove(means: Means, account: Account | None, password: str) -> Account
         return account
     password_hash = await means.hasher.hash(password)
     async with means.database.write() as tx:
-        if await proofs.set_password(tx, account.id, old=account.password_hash, new=password_hash):
+        if await proofs_store.set_password(tx, account.id, old=account.password_hash, new=password_hash):
             return msgspec.structs.replace(account, password_hash=password_hash)
-        now = await proofs.find(tx, account.id)
+        now = await proofs_store.find(tx, account.id)
     return await prove(means, now, password)
 
 
@@ -91,7 +91,7 @@ async def enter(tx: Tx, means: Means, account: Account, origin: Context, *, reme
 
     Raises InvalidCredentials when the password was changed meanwhile, and AccountSuspended.
     """
-    now = await proofs.lock(tx, account.id)
+    now = await proofs_store.lock(tx, account.id)
     if now is None or now.password_hash != account.password_hash:
         raise InvalidCredentials
     if now.suspended_at:
@@ -107,7 +107,7 @@ async def confirm_password(means: Means, user_id: UUID, password: str, origin: C
     Raises ValidationFailed for the field ``password``, and RateLimited.
     """
     async with means.database.read() as view:
-        account = await proofs.require(view, user_id)
+        account = await proofs_store.require(view, user_id)
     await require_password(means, account, password, "password", origin)
 
 

@@ -8,7 +8,7 @@ from veza.core.jobs import enqueue
 from veza.core.text import email_key
 from veza.rooms.accounts import mail_tokens
 from veza.rooms.accounts.errors import TokenInvalid
-from veza.rooms.sessions import proofs, store
+from veza.rooms.sessions import proofs_store, store
 from veza.rooms.sessions.events import PasswordChanged
 from veza.rooms.sessions.jobs import SEND_RESET, SendReset
 from veza.rooms.sessions.login import require_good_password, require_password
@@ -35,7 +35,7 @@ async def reset(means: Means, form: NewPassword, origin: Context) -> None:
     Raises TokenInvalid, with one message for every reason, and ValidationFailed.
     """
     async with means.database.read() as view:
-        account = await proofs.find_by_link(view, mail_tokens.RESET, form.token)
+        account = await proofs_store.find_by_link(view, mail_tokens.RESET, form.token)
     if account is None:
         raise TokenInvalid
     require_good_password(form.password, form.password_confirm, account.username, account.email)
@@ -43,10 +43,10 @@ async def reset(means: Means, form: NewPassword, origin: Context) -> None:
     async with means.database.write() as tx:
         tx.context = lambda: origin
         redeemed = await mail_tokens.redeem(tx, mail_tokens.RESET, form.token)
-        now = await proofs.lock(tx, redeemed.user_id)
+        now = await proofs_store.lock(tx, redeemed.user_id)
         if now is None or email_key(now.email) != email_key(redeemed.email):
             raise TokenInvalid
-        await proofs.set_password(tx, now.id, old=now.password_hash, new=password_hash)
+        await proofs_store.set_password(tx, now.id, old=now.password_hash, new=password_hash)
         await store.revoke_all(tx, now.id)
         tx.emit(PasswordChanged(now.id, by_mail=True))
         tx.on_commit(lambda: means.authenticator.forget_user(now.id))
@@ -59,15 +59,15 @@ async def change(means: Means, actor: Member, form: PasswordChange, origin: Cont
     Raises ValidationFailed, RateLimited, and Conflict when something else changed it meanwhile.
     """
     async with means.database.read() as view:
-        account = await proofs.require(view, actor.id)
+        account = await proofs_store.require(view, actor.id)
     require_good_password(form.password, form.password_confirm, account.username, account.email)
     account = await require_password(means, account, form.current_password, "current_password", origin)
     password_hash = await means.hasher.hash(form.password)
     async with means.database.write() as tx:
         tx.context = lambda: origin
-        if not await proofs.set_password(tx, account.id, old=account.password_hash, new=password_hash):
+        if not await proofs_store.set_password(tx, account.id, old=account.password_hash, new=password_hash):
             raise Conflict
         await store.revoke_all(tx, account.id, spared=actor.session_id)
-        await proofs.drop_links(tx, mail_tokens.RESET, account.id)
+        await proofs_store.drop_links(tx, mail_tokens.RESET, account.id)
         tx.emit(PasswordChanged(account.id, by_mail=False))
         tx.on_commit(lambda: means.authenticator.forget_user(account.id))

@@ -13,7 +13,7 @@ from veza.access.actor import Me
 from veza.core.errors import RateLimited
 from veza.core.http import InTx, Reply, Route, Said, TheExchange, reply, said
 from veza.core.limits import Limit, Limiter, address_key
-from veza.rooms.sessions import grants, login, password, proofs, store, two_factor
+from veza.rooms.sessions import grants, login, password, proofs_store, store, two_factor
 from veza.rooms.sessions.grants import TokenPair
 from veza.rooms.sessions.means import Means, TheMeans, origin_of
 from veza.rooms.sessions.schemas import (
@@ -70,7 +70,7 @@ async def log_out(tx: InTx, actor: Me, data: RefreshToken, means: TheMeans) -> R
 @Route("/auth/me", http_method="GET", status_code=200)
 async def show_me(tx: InTx, actor: Me) -> Reply[CurrentUser]:
     """Show who is signed in."""
-    return reply(CurrentUser.of(await proofs.require(tx, actor.id)))
+    return reply(CurrentUser.of(await proofs_store.require(tx, actor.id)))
 
 
 @Route("/auth/2fa/setup", http_method="POST", status_code=200)

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from veza.core.body import checked
 from veza.core.text import normalise_email, normalise_username
 from veza.rooms.sessions.grants import TokenPair
-from veza.rooms.sessions.proofs import Account
+from veza.rooms.sessions.proofs_store import Account
 from veza.rooms.sessions.store import Session
 
 Email = Annotated[str, checked(normalise_email, maxLength=254)]

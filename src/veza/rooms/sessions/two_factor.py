@@ -9,24 +9,24 @@ from veza.core import clock
 from veza.core.db import Tx
 from veza.core.errors import InvalidToken
 from veza.core.events import Context
-from veza.rooms.sessions import challenge, proofs
+from veza.rooms.sessions import challenge, proofs_store
 from veza.rooms.sessions.attempts import require_patience
 from veza.rooms.sessions.errors import InvalidCode, TwoFactorNotSetUp, TwoFactorOff, TwoFactorOn
 from veza.rooms.sessions.events import RecoveryCodeUsed, TwoFactorDisabled, TwoFactorEnabled
 from veza.rooms.sessions.login import enter, refusal, require_password
 from veza.rooms.sessions.means import Means
-from veza.rooms.sessions.proofs import Account
+from veza.rooms.sessions.proofs_store import Account
 from veza.rooms.sessions.schemas import Login, PasswordAndCode, RecoveryCodes, SecondFactor, TwoFactorSecret
 
 
 async def set_up(tx: Tx, means: Means, actor: Member) -> TwoFactorSecret:
     """A new secret, which counts for nothing until a code made with it enables it. Raises TwoFactorOn."""
-    account = await proofs.require_lock(tx, actor.id)
+    account = await proofs_store.require_lock(tx, actor.id)
     if account.two_factor:
         raise TwoFactorOn
     secret = totp.new_totp_secret()
     sealed = means.keyring.seal(secret.encode(), _purpose(account.id))
-    await proofs.set_totp(tx, account.id, sealed, None, None)
+    await proofs_store.set_totp(tx, account.id, sealed, None, None)
     return TwoFactorSecret(secret, totp.provisioning_uri(secret, account.email))
 
 
@@ -35,7 +35,7 @@ async def enable(tx: Tx, means: Means, actor: Member, code: str) -> RecoveryCode
 
     Raises TwoFactorOn, TwoFactorNotSetUp and ValidationFailed.
     """
-    account = await proofs.require_lock(tx, actor.id)
+    account = await proofs_store.require_lock(tx, actor.id)
     if account.two_factor:
         raise TwoFactorOn
     if account.totp_secret is None:
@@ -44,8 +44,8 @@ async def enable(tx: Tx, means: Means, actor: Member, code: str) -> RecoveryCode
     if step is None:
         raise refusal("code", "INVALID_CODE", "This code is wrong, or of another time.")
     codes = totp.new_recovery_codes()
-    await proofs.set_totp(tx, account.id, account.totp_secret, clock.now(), step)
-    await proofs.replace_codes(tx, account.id, map(totp.recovery_digest, codes))
+    await proofs_store.set_totp(tx, account.id, account.totp_secret, clock.now(), step)
+    await proofs_store.replace_codes(tx, account.id, map(totp.recovery_digest, codes))
     tx.emit(TwoFactorEnabled(account.id))
     return RecoveryCodes("Two-factor login is on; keep the recovery codes in a safe place", codes)
 
@@ -53,7 +53,7 @@ async def enable(tx: Tx, means: Means, actor: Member, code: str) -> RecoveryCode
 async def disable(means: Means, actor: Member, form: PasswordAndCode, origin: Context) -> None:
     """Take the second factor off; that takes both. Raises TwoFactorOff, ValidationFailed and RateLimited."""
     async with means.database.read() as view:
-        account = await proofs.require(view, actor.id)
+        account = await proofs_store.require(view, actor.id)
     if not account.two_factor:
         raise TwoFactorOff
     await require_password(means, account, form.password, "password", origin)
@@ -61,11 +61,11 @@ async def disable(means: Means, actor: Member, form: PasswordAndCode, origin: Co
     await require_patience(codes, key)
     async with means.database.write() as tx:
         tx.context = lambda: origin
-        account = await proofs.require_lock(tx, actor.id)
+        account = await proofs_store.require_lock(tx, actor.id)
         right = account.two_factor and await _use(tx, means.keyring, account, form.code)
         if right:
-            await proofs.set_totp(tx, account.id, None, None, None)
-            await proofs.replace_codes(tx, account.id, ())
+            await proofs_store.set_totp(tx, account.id, None, None, None)
+            await proofs_store.replace_codes(tx, account.id, ())
             tx.emit(TwoFactorDisabled(account.id))
     if not right:
         await means.attempts.note_failure(codes, key, actor.id, origin)
@@ -86,7 +86,7 @@ async def verify(means: Means, form: SecondFactor, origin: Context) -> Login:
     await require_patience(codes, key)
     async with means.database.write() as tx:
         tx.context = lambda: origin
-        account = await proofs.require_lock(tx, found.sub)
+        account = await proofs_store.require_lock(tx, found.sub)
         if not account.two_factor or not challenge.stands(found, account):
             raise InvalidToken
         right = await _use(tx, means.keyring, account, form.code)
@@ -102,11 +102,11 @@ async def _use(tx: Tx, keyring: Keyring, account: Account, code: str) -> bool:
     """Whether the code is right; and if so, it never will be again."""
     step = _matched_step(keyring, account, code)
     if step is not None:
-        await proofs.set_step(tx, account.id, step)
+        await proofs_store.set_step(tx, account.id, step)
         return True
-    if not await proofs.use_code(tx, account.id, totp.recovery_digest(code)):
+    if not await proofs_store.use_code(tx, account.id, totp.recovery_digest(code)):
         return False
-    tx.emit(RecoveryCodeUsed(account.id, await proofs.count_codes(tx, account.id)))
+    tx.emit(RecoveryCodeUsed(account.id, await proofs_store.count_codes(tx, account.id)))
     return True
 
 
