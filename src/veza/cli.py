@@ -1,10 +1,13 @@
 """The command line."""
 
-import asyncio
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from types import ModuleType
+from typing import Annotated, TypeVar
 
 import typer
+
+T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,49 +20,49 @@ app.add_typer(users, name="users")
 
 
 def main() -> None:
-    """Run the command line; what an operator can mend is said in one line."""
-    from veza.access.secrets import SecretRefused  # noqa: PLC0415 - what a command does not need it does not load
-    from veza.core.db.migrate import UnknownRevision  # noqa: PLC0415 - as above
-    from veza.core.lock import InUse  # noqa: PLC0415 - as above
-    from veza.settings import BadSetting  # noqa: PLC0415 - as above
+    """Run the command line."""
+    app()
+
+
+def _do(work: Callable[[ModuleType], T]) -> T:
+    """Do it by the process module; what an operator can mend is said in one line.
+
+    That module is loaded only here: to ask for help loads nothing.
+    """
+    from veza import process  # noqa: PLC0415 - see above
 
     try:
-        app()
-    except (BadSetting, SecretRefused, InUse, UnknownRevision) as problem:
+        return work(process)
+    except process.REFUSALS as problem:
         print(f"veza: {problem}", file=sys.stderr)  # noqa: T201 - for the operator
         sys.exit(78)  # EX_CONFIG of sysexits.h
+    except process.OutOfReach as problem:
+        print(f"veza: {problem}", file=sys.stderr)  # noqa: T201 - for the operator
+        sys.exit(1)
 
 
 @app.command()
 def serve() -> None:
     """Run everything: the API, and the work behind it."""
-    from veza.process import serve_all  # noqa: PLC0415 - as above
-
-    sys.exit(serve_all())
+    sys.exit(_do(lambda process: process.serve_all()))
 
 
 @app.command()
 def worker() -> None:
     """Run only the work behind the API (PostgreSQL)."""
-    from veza.process import work_only  # noqa: PLC0415 - as above
-
-    sys.exit(work_only())
+    sys.exit(_do(lambda process: process.work_only()))
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database to this version's schema."""
-    from veza.process import migrate_only  # noqa: PLC0415 - as above
-
-    print("migrated" if migrate_only() else "nothing to do")  # noqa: T201 - the command's answer
+    print("migrated" if _do(lambda process: process.migrate_only()) else "nothing to do")  # noqa: T201 - the command's answer
 
 
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document of the API."""
-    from veza.process import print_document  # noqa: PLC0415 - as above
-
-    print_document()
+    print(_do(lambda process: process.document()).decode())  # noqa: T201 - the command's answer
 
 
 @users.command("create")
@@ -73,11 +76,9 @@ def create_user(
     ] = False,
 ) -> None:
     """Create an account."""
-    from veza.process import create_account  # noqa: PLC0415 - as above
-
     password = (
         sys.stdin.readline().rstrip("\n")
         if password_stdin
         else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
-    sys.exit(asyncio.run(create_account(username, email, password, admin=admin)))
+    sys.exit(_do(lambda process: process.create_account(username, email, password, admin=admin)))

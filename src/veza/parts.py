@@ -1,5 +1,10 @@
 """The parts that everything works with, made as the settings ask."""
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
 import msgspec
 
 from veza.access.passwords import PasswordHasher
@@ -11,7 +16,9 @@ from veza.core.mail import Mailer, mailer_from
 from veza.core.probes import Readiness
 from veza.core.storage import Storage, open_storage
 from veza.rooms.sessions.authenticator import Authenticator
-from veza.settings import Settings
+from veza.settings import BadSetting, Settings
+
+T = TypeVar("T")
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -34,20 +41,50 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 def make_parts(settings: Settings, *, database: Database | None = None) -> Parts:
-    """The parts that the settings ask for, or with this ``database``. Opens one, but does not migrate it."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keyring = Keyring.load_or_create(settings.data_dir, settings.secret_key or None)
-    database, tokens = database or open_database(settings.database), Tokens(keyring)
-    storage = open_storage(settings.storage, scratch=settings.data_dir / "scratch", s3=settings.s3)
+    """The parts that the settings ask for, or with this ``database``. Opens one, but does not migrate it.
+
+    Raises BadSetting and SecretRefused.
+    """
+    make_folder(settings)
+    # Data that is there already was made with a secret that is not: a new one could not open it.
+    file = Path(settings.database.removeprefix("sqlite:///"))
+    begun = database is None and settings.embedded and file.exists()
+    keyring = Keyring.load_or_create(settings.data_dir, settings.secret_key or None, may_create=not begun)
+    if database is None:
+        database = _made("DATABASE_URL", lambda: open_database(settings.database))
+    tokens = Tokens(keyring)
+    scratch = settings.data_dir / "scratch"
+    storage = _made("STORAGE_URL", lambda: open_storage(settings.storage, scratch=scratch, s3=settings.s3))
     return Parts(
         settings=settings,
         database=database,
         storage=storage,
-        limiter=open_limiter(settings.redis_url or None),
-        mailer=mailer_from(settings.smtp_url or None, settings.mail_folder, settings.mail_from),
+        limiter=_made("REDIS_URL", lambda: open_limiter(settings.redis_url or None)),
+        mailer=_made(
+            "SMTP_URL" if settings.smtp_url else "MAIL_FROM",
+            lambda: mailer_from(settings.smtp_url or None, settings.mail_folder, settings.mail_from),
+        ),
         keyring=keyring,
         tokens=tokens,
         hasher=PasswordHasher(),
         authenticator=Authenticator(database, tokens),
         readiness=Readiness({"database": database.check, "storage": storage.check}),
     )
+
+
+def make_folder(settings: Settings) -> None:
+    """Make the data folder, where there is none. Raises BadSetting when it cannot be written to."""
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BadSetting(f"VEZA_DATA_DIR: {folder} cannot be used: {error.strerror}.") from None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise BadSetting(f"VEZA_DATA_DIR: {folder} cannot be written to.")
+
+
+def _made(name: str, make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except (ValueError, OSError) as error:
+        raise BadSetting(f"VEZA_{name}: {error}") from None

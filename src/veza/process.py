@@ -3,157 +3,187 @@
 import asyncio
 import signal
 import sys
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
 
+import apsw
+import asyncpg
 import msgspec
-import structlog
 
+from veza.access.secrets import SecretRefused
 from veza.app import make_app, openapi_document, working
 from veza.core.db import Database
-from veza.core.db.migrate import current_revision, head_revision, upgrade
+from veza.core.db.migrate import UnknownRevision, current_revision, head_revision, upgrade
 from veza.core.errors import VezaError
 from veza.core.events import Outbox
-from veza.core.lock import FolderLock
+from veza.core.lock import FolderLock, InUse
 from veza.core.log import configure_logging
 from veza.core.server import loop_factory, serve_async
 from veza.core.text import BadValue
-from veza.parts import Parts, make_parts
+from veza.parts import Parts, make_folder, make_parts
 from veza.reactions import REACTIONS
 from veza.rooms.accounts.admin import create_user
-from veza.settings import BadSetting, Settings, load
+from veza.settings import BadSetting, Settings, address_of, load
 
-log = structlog.get_logger()
+# What only an operator can mend, before it makes sense to start again.
+REFUSALS = (BadSetting, SecretRefused, InUse, UnknownRevision)
+
+
+class OutOfReach(Exception):
+    """What is needed to begin does not answer; it may do so later."""
 
 
 def serve_all() -> int:
-    """Serve until told to stop; the exit code."""
-    settings = _begin()
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(_serve(settings))
+    """Serve until told to stop; the exit code. Raises OutOfReach and REFUSALS, as all functions here do."""
+    return _run(_serve(_begin()))
 
 
 async def _serve(settings: Settings) -> int:
-    lock = _lock(settings)
-    parts = make_parts(settings)
-    await prepare(parts.database)
-    code = await serve_async(
-        make_app(parts),
-        host=settings.host,
-        port=settings.port,
-        ready=lambda host, port: _welcome(settings, host, port),
-        on_drain=lambda: setattr(parts.readiness, "draining", True),
-    )
-    if lock is not None:
-        lock.release()
-    return code
+    with _lock(settings):
+        async with _prepared(settings) as parts:
+            return await serve_async(
+                make_app(parts, work=settings.serve_jobs),
+                host=settings.host,
+                port=settings.port,
+                ready=lambda host, port: _welcome(settings, host, port),
+                on_drain=parts.readiness.drain,
+            )
 
 
 def work_only() -> int:
     """Run jobs until told to stop; the exit code."""
     settings = _begin()
-    if settings.database.startswith("sqlite"):
+    if settings.embedded:
         raise BadSetting("`veza worker` needs PostgreSQL; with SQLite, `veza serve` does the work as well.")
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(_work(settings))
+    return _run(_work(settings))
 
 
 async def _work(settings: Settings) -> int:
-    parts = make_parts(settings)
-    await prepare(parts.database)
-    parts.database.record_events = Outbox(REACTIONS)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    await parts.database.start()
-    async with working(parts):
-        log.info("worker.ready")
-        await stop.wait()
-    await parts.database.close()
+    async with _prepared(settings) as parts:
+        parts.database.record_events = Outbox(REACTIONS)
+        await parts.database.start()
+        async with working(parts):
+            print("Veza is working", flush=True)  # noqa: T201 - for the person who started it
+            await stop.wait()
     return 0
 
 
 def migrate_only() -> bool:
     """Migrate; whether there was anything to do."""
-    settings = _begin()
-
-    async def run() -> bool:
-        lock = _lock(settings)
-        parts = make_parts(settings)
-        try:
-            return await upgrade(parts.database)
-        finally:
-            await parts.database.close()
-            if lock is not None:
-                lock.release()
-
-    return asyncio.run(run())
+    return bool(_run(_migrate(_begin())))
 
 
-def print_document() -> None:
-    """Print the OpenAPI document."""
-    import tempfile  # noqa: PLC0415 - only here: the document needs parts, but no data of anybody's
-    from pathlib import Path  # noqa: PLC0415 - as above
+async def _migrate(settings: Settings) -> int:
+    with _lock(settings):
+        async with _opened(settings) as parts:
+            return int(await upgrade(parts.database))
 
-    async def run(parts: Parts) -> bytes:
+
+def document() -> bytes:
+    """The OpenAPI document, as the default settings make it."""
+
+    async def make(folder: str) -> bytes:
+        parts = make_parts(Settings(data_dir=Path(folder)))
         try:
             return msgspec.json.encode(openapi_document(parts))
         finally:
             await parts.database.close()
 
     with tempfile.TemporaryDirectory() as folder:
-        parts_of = Settings(data_dir=Path(folder))
-
-        async def whole() -> bytes:
-            return await run(make_parts(parts_of))
-
-        sys.stdout.write(msgspec.json.format(asyncio.run(whole()), indent=1).decode() + "\n")
+        return asyncio.run(make(folder))
 
 
-async def create_account(username: str, email: str, password: str, *, admin: bool) -> int:
+def create_account(username: str, email: str, password: str, *, admin: bool) -> int:
     """Create an account and say so; the exit code."""
-    settings = _begin()
+    return _run(_create_account(_begin(), username, email, password, admin=admin))
+
+
+async def _create_account(
+    settings: Settings, username: str, email: str, password: str, *, admin: bool
+) -> int:
     # No lock: SQLite takes turns between a serving process and this one, whose change is a single row.
-    parts = make_parts(settings)
-    parts.database.record_events = Outbox(REACTIONS)
-    try:
-        await prepare(parts.database)
-        user = await create_user(
-            parts.database, parts.hasher, username=username, email=email, password=password, admin=admin
-        )
-    except BadValue as refused:
-        print(f"veza: {refused.message}", file=sys.stderr)  # noqa: T201 - for the operator
-        return 1
-    except VezaError as refused:
-        print(f"veza: {refused.message}", file=sys.stderr)  # noqa: T201 - for the operator
-        return 1
-    finally:
-        await parts.database.close()
+    async with _prepared(settings) as parts:
+        parts.database.record_events = Outbox(REACTIONS)
+        try:
+            user = await create_user(
+                parts.database, parts.hasher, username=username, email=email, password=password, admin=admin
+            )
+        except (BadValue, VezaError) as refused:
+            print(f"veza: {refused.message}", file=sys.stderr)  # noqa: T201 - for the operator
+            return 1
     print(f"created {user.username} ({user.id})")  # noqa: T201 - the command's answer
     return 0
 
 
-async def prepare(database: Database) -> None:
-    """Migrate where that is to be done at the start: an embedded database, or an empty one."""
-    if database.shared and await current_revision(database) not in {None, head_revision()}:
+@asynccontextmanager
+async def _prepared(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts, with a database at the newest schema.
+
+    What is embedded or empty is migrated here; what others use as well, when its operator says so.
+    """
+    async with _opened(settings) as parts:
+        await _migrate_if_ours(parts.database)
+        yield parts
+
+
+async def _migrate_if_ours(database: Database) -> None:
+    at = await current_revision(database) if database.shared else None
+    if at is not None and at < head_revision():
         raise BadSetting("the database has an older schema: run `veza migrate` first.")
     await upgrade(database)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts, with a database that answers, and is closed at the end."""
+    with _saying_what_is_wrong(settings):
+        parts = make_parts(settings)
+    try:
+        with _saying_what_is_wrong(settings):
+            await current_revision(parts.database)
+        yield parts
+    finally:
+        for part in (parts.database, parts.limiter, parts.storage):
+            await part.close()
+
+
+@contextmanager
+def _saying_what_is_wrong(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise BadSetting(f"{settings.database} is damaged ({error}): put a backup in its place.") from None
+    except (apsw.Error, asyncpg.PostgresError, OSError, VezaError) as error:
+        raise OutOfReach(f"the database does not answer: {error}") from None
+
+
+def _run(main: Coroutine[Any, Any, int]) -> int:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(main)
 
 
 def _begin() -> Settings:
     settings = load()
     pretty = {"auto": None, "json": False, "console": True}[settings.log_format]
-    configure_logging(settings.log_level.upper(), pretty=pretty)
+    configure_logging(settings.log_level.upper(), pretty=pretty, access=settings.access_log)
     return settings
 
 
-def _lock(settings: Settings) -> FolderLock | None:
-    if not settings.database.startswith("sqlite"):
-        return None
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _lock(settings: Settings) -> AbstractContextManager[Any]:
+    if not settings.embedded:
+        return nullcontext()
+    make_folder(settings)
     return FolderLock(settings.data_dir)
 
 
 def _welcome(settings: Settings, host: str, port: int) -> None:
-    here = settings.public_url or f"http://{host}:{port}"
+    here = settings.public_url.rstrip("/") or address_of(host, port)
     lines = (
         f"Veza is ready at {here}",
         f"  try the API      {here}/swagger/index.html",

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -33,13 +34,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     storage_url: Annotated[str, doc("`file:///path` or `s3://bucket`; by default the data folder.")] = ""
     redis_url: Annotated[
-        str, doc("Valkey or Redis for limits shared by several processes; in-process if unset.")
+        str, doc("Valkey or Redis (`redis://…`) for limits shared by several processes; in-process if unset.")
     ] = ""
     secret_key: Annotated[
         str, doc("At least 32 bytes; made at the first start and kept in the data folder if unset.")
     ] = ""
     smtp_url: Annotated[
-        str, doc("`smtp://user:password@host:587`; if unset, mails are written as `.eml` files.")
+        str,
+        doc("`smtp+starttls://user:password@host:587`, `smtps://` or `smtp://`; if unset, `.eml` files."),
     ] = ""
     mail_dir: Annotated[
         Path | None, doc("Folder for `.eml` files; by default `mail` in the data folder.")
@@ -59,17 +61,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = False
     max_file_size: Annotated[int, doc("Largest audio file, in bytes.")] = 500 * 1024**2
     quota: Annotated[int, doc("Bytes a user may store.")] = 1024**3
-    media_jobs: Annotated[int, doc("Audio files processed at a time.")] = 1
+    serve_jobs: Annotated[
+        bool, doc("Whether `veza serve` does the work behind the API too; if not, run `veza worker`.")
+    ] = True
+    media_jobs: Annotated[int, doc("Audio files processed at a time by one process.")] = 1
     log_format: Annotated[str, doc("`json`, `console`, or `auto`: console on a terminal.")] = "auto"
     log_level: Annotated[str, doc("`debug`, `info`, `warning` or `error`.")] = "info"
     access_log: Annotated[bool, doc("Whether each request is logged.")] = True
 
-    s3: Annotated[dict[str, str], doc("For `s3://`: the `AWS_…` variables, taken from the environment.")] = {}
+    s3: Annotated[Mapping[str, str], doc("For `s3://`; the environment's alone.")] = {}
 
     @property
     def base_url(self) -> str:
         """The public URL, without a slash at its end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return (self.public_url or address_of(self.host, self.port)).rstrip("/")
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins whose pages may call the API."""
+        return frozenset(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is a file of this process."""
+        return self.database.startswith("sqlite")
 
     @property
     def database(self) -> str:
@@ -87,80 +102,82 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.mail_dir or self.data_dir / "mail"
 
 
+def address_of(host: str, port: int) -> str:
+    """The URL under which this machine reaches a server that listens there."""
+    here = {"0.0.0.0": "localhost", "::": "localhost", "": "localhost"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+
+
 _CHOICES = {"log_format": ("auto", "json", "console"), "log_level": ("debug", "info", "warning", "error")}
 _LIMITS = ("rate_limit_global", "rate_limit_login", "rate_limit_verification", "rate_limit_upload")
+_POSITIVE = ("max_file_size", "quota", "media_jobs")
+_SECRET = {"secret_key", "smtp_url", "redis_url", "database_url"}
+_TRUTHS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
+_MOST_PORT = 65_535
 
 
 def load(environment: Mapping[str, str] | None = None, file: Path | None = None) -> Settings:
-    """The settings: the file's, overruled by the environment's.
+    """The settings: the file's, overruled by the environment's; an empty variable counts as unset.
 
     Raises :class:`BadSetting` with one clear line.
     """
     environment = os.environ if environment is None else environment
-    given: dict[str, Any] = {}
-    file = file or Path(environment.get("VEZA_CONFIG", "veza.toml"))
-    if file.exists():
-        try:
-            given = tomllib.loads(file.read_text())
-        except (OSError, ValueError) as error:
-            raise BadSetting(f"{file}: {error}") from None
+    given = _read_file(file or Path(environment.get("VEZA_CONFIG") or "veza.toml"), environment)
     for name, value in environment.items():
-        if name.startswith("VEZA_") and name != "VEZA_CONFIG":
+        if name.startswith("VEZA_") and name != "VEZA_CONFIG" and value:
             given[name.removeprefix("VEZA_").lower()] = value
-    given["s3"] = {name: value for name, value in environment.items() if name.startswith("AWS_")}
-    return _build(given)
+    return _build(given, {name: value for name, value in environment.items() if name.startswith("AWS_")})
 
 
-def _build(given: Mapping[str, Any]) -> Settings:
-    kinds = get_type_hints(Settings)
-    values: dict[str, Any] = {}
+def _read_file(file: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        if environment.get("VEZA_CONFIG"):
+            raise BadSetting(f"VEZA_CONFIG: there is no file {file}.") from None
+        return {}
+    except (OSError, ValueError) as error:
+        raise BadSetting(f"{file}: {error}") from None
+
+
+def _build(given: Mapping[str, Any], s3: Mapping[str, str]) -> Settings:
+    kinds = get_type_hints(Settings, include_extras=True)
+    values: dict[str, Any] = {"s3": s3}
     for name, value in given.items():
         shown = f"VEZA_{name.upper()}"
-        if name not in kinds:
+        if name not in kinds or name == "s3":
             raise BadSetting(f"{shown} is not a setting of Veza.")
         try:
-            values[name] = _convert(value, kinds[name])
+            values[name] = _convert(value, _plain(kinds[name]))
         except ValueError:
-            raise BadSetting(f"{shown}={value!r} is not {_wanted(kinds[name])}.") from None
+            said = shown if name in _SECRET else f"{shown}={value!r}"
+            raise BadSetting(f"{said} is not {_WANTED[_plain(kinds[name])]}.") from None
     settings = Settings(**values)
     _check(settings)
     return settings
 
 
 def _plain(kind: Any) -> Any:
+    """The class behind ``Annotated[Path | None, ...]``."""
     kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    if get_origin(kind) is dict:
-        return dict
     return next((part for part in get_args(kind) if part is not type(None)), kind)
 
 
-def _convert(value: Any, kind: Any) -> Any:
-    plain = _plain(kind)
+_WANTED = {bool: "true or false", int: "a whole number", Path: "a path", str: "a text"}
+
+
+def _convert(value: Any, plain: Any) -> Any:
     if plain is bool and isinstance(value, str):
-        known = {
-            "true": True,
-            "1": True,
-            "yes": True,
-            "on": True,
-            "false": False,
-            "0": False,
-            "no": False,
-            "off": False,
-        }
-        if value.lower() not in known:
+        if value.lower() not in _TRUTHS:
             raise ValueError(value)
-        return known[value.lower()]
+        return _TRUTHS[value.lower()]
     if plain is int and isinstance(value, str):
         return int(value)
-    if plain is Path:
+    if plain is Path and isinstance(value, str):
         return Path(value).expanduser()
-    if not isinstance(value, plain):
-        raise ValueError(value)  # noqa: TRY004 - one kind of error for one kind of mistake
+    if not isinstance(value, plain) or (plain is int and isinstance(value, bool)):
+        raise ValueError(value)
     return value
-
-
-def _wanted(kind: Any) -> str:
-    return {bool: "true or false", int: "a whole number", Path: "a path"}.get(_plain(kind), "a text")
 
 
 def _check(settings: Settings) -> None:
@@ -172,15 +189,62 @@ def _check(settings: Settings) -> None:
             parse_limit(name, getattr(settings, name))
         except ValueError:
             raise BadSetting(f"VEZA_{name.upper()} must look like 100/min, 5/hour or 10/day.") from None
+    for name in _POSITIVE:
+        if getattr(settings, name) < 1:
+            raise BadSetting(f"VEZA_{name.upper()} must be 1 or more.")
     try:
         parse_networks(settings.trusted_proxies)
     except ValueError as error:
         raise BadSetting(f"VEZA_TRUSTED_PROXIES: {error}.") from None
+    if not 0 <= settings.port <= _MOST_PORT:
+        raise BadSetting(f"VEZA_PORT must be between 0 and {_MOST_PORT}.")
+    _check_addresses(settings)
+
+
+def _check_addresses(settings: Settings) -> None:
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise BadSetting("VEZA_DATABASE_URL must begin with sqlite:/// or postgresql://.")
     if not settings.storage.startswith(("file:///", "s3://")):
         raise BadSetting("VEZA_STORAGE_URL must begin with file:/// or s3://.")
-    if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
-        raise BadSetting("VEZA_PUBLIC_URL must begin with http:// or https://.")
-    if not 0 <= settings.port <= 65535:  # noqa: PLR2004 - what a port is
-        raise BadSetting("VEZA_PORT must be between 0 and 65535.")
+    if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
+        raise BadSetting("VEZA_REDIS_URL must begin with redis://, rediss:// or unix://.")
+    if settings.public_url and not _is_web(settings.public_url.rstrip("/")):
+        raise BadSetting("VEZA_PUBLIC_URL must look like https://music.example.com.")
+    for origin in settings.origins - {"*"}:
+        if not _is_web(origin):
+            raise BadSetting("VEZA_CORS_ORIGINS must look like https://a.example,https://b.example, or be *.")
+    if not settings.serve_jobs and settings.embedded:
+        raise BadSetting("VEZA_SERVE_JOBS=false needs PostgreSQL: with SQLite nobody else can do the work.")
+
+
+def _is_web(url: str) -> bool:
+    """Whether this is an origin: scheme, host, perhaps a port, and nothing else (RFC 6454)."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and url == _origin(parts)
+    except ValueError:
+        return False
+
+
+def _origin(parts: Any) -> str:
+    _ = parts.port  # raises ValueError when it is none
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def settings_table() -> str:
+    """Every setting, its default and its meaning, as a Markdown table: the README's."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    kinds = get_type_hints(Settings, include_extras=True)
+    for field in msgspec.structs.fields(Settings):
+        told = next(meta for meta in kinds[field.name].__metadata__ if isinstance(meta, msgspec.Meta))
+        name = "`AWS_…`" if field.name == "s3" else f"`VEZA_{field.name.upper()}`"
+        rows.append(f"| {name} | {_shown(field.name, field.default)} | {told.description} |")
+    return "\n".join(rows)
+
+
+def _shown(name: str, default: Any) -> str:
+    if default in {None, ""} or default is msgspec.NODEFAULT:
+        return ""
+    if name in {"max_file_size", "quota"}:
+        return f"{default} ({default // 1024**2} MiB)"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"

@@ -20,7 +20,7 @@ _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
 
 
-class SecretRefused(ValueError):  # noqa: N818 - reads as what happened
+class SecretRefused(ValueError):
     """The server's secret is missing, unsafe, or not the one that made this; says so in one line."""
 
 

@@ -29,6 +29,16 @@ _STATUSES = {
     503: "Not right now",
     507: "No room left",
 }
+_HEADERS = {
+    "X-Request-ID": ("string", "The request's name in the logs; a sane one that was sent is kept."),
+    "X-RateLimit-Limit": ("integer", "How many requests may be made in a window of time."),
+    "X-RateLimit-Remaining": ("integer", "How many of them are left."),
+    "X-RateLimit-Reset": ("integer", "When the window ends, in seconds since 1970."),
+    "Retry-After": ("integer", "How many seconds to wait before trying again."),
+    "WWW-Authenticate": ("string", "Always `Bearer`."),
+}
+_ON_ALL = ("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+_ON_SOME = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
 _EVERYWHERE = (400, 404, 429, 500, 503)
 _WITH_TOKEN = (401, 403)
 _WITH_BODY = (409, 413, 415, 422, 507)
@@ -65,6 +75,9 @@ def api_document(described: Litestar, errors: Iterable[type[VezaError]]) -> dict
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     }
     document["components"]["schemas"] |= _error_schemas(errors)
+    document["components"]["headers"] = {
+        name: {"description": said, "schema": {"type": kind}} for name, (kind, said) in _HEADERS.items()
+    }
     return _with_plain_names(document)
 
 
@@ -84,6 +97,9 @@ def _finish(path: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> 
         statuses += _WITH_BODY
     good = {code: said for code, said in operation["responses"].items() if code.startswith("2")}
     operation["responses"] = good | {str(status): _error_response(status) for status in sorted(statuses)}
+    for status, answer in operation["responses"].items():
+        names = (*_ON_ALL, *_ON_SOME.get(status, ()))
+        answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _error_response(status: int) -> dict[str, Any]:

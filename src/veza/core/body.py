@@ -11,6 +11,10 @@ from veza.core.text import BadValue
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_MOST = 2**63
+_DIGITS = 20
+_INFINITE = (float("inf"), float("-inf"))
+
 Check = Callable[[str], str]
 
 
@@ -33,14 +37,12 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError("a number is too large")
-    return number
+def _integer(text: str) -> int:
+    # Longer ones are out of any range, and take quadratic time to read.
+    return int(text) if len(text) <= _DIGITS else _MOST
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_no_twins, parse_constant=_no_constant, parse_float=_finite)
+_decoder = json.JSONDecoder(object_pairs_hook=_no_twins, parse_constant=_no_constant, parse_int=_integer)
 
 
 def parse_json(raw: bytes) -> Any:
@@ -99,16 +101,29 @@ def validate(given: Any, kind: type[T], *, strict: bool = True) -> T:
 
 
 def _field(value: Any, kind: Any, *, strict: bool) -> Any:
-    if isinstance(value, str):
-        _storable(value)
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise BadValue("INVALID", "This number is too large.")
+    _check_storable(value)
     converted = msgspec.convert(value, kind, strict=strict)
     check = _check_of(kind)
     return check(converted) if check and isinstance(converted, str) else converted
 
 
-def _storable(text: str) -> None:
+def _check_storable(value: Any) -> None:
+    """Raise :class:`BadValue` for what no database keeps, at any depth."""
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, str):
+            _check_text(one)
+        elif isinstance(one, dict):
+            rest += one.keys()
+            rest += one.values()
+        elif isinstance(one, list):
+            rest += one
+        elif (isinstance(one, int) and not -_MOST <= one < _MOST) or one in _INFINITE:
+            raise BadValue("INVALID", "This number is too large.")
+
+
+def _check_text(text: str) -> None:
     if "\0" in text:
         raise BadValue("INVALID", "Texts cannot hold the character NUL.")
     if not text.isascii():

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from veza.core.errors import Forbidden, InternalError, MethodNotAllowed, NotFound, RateLimited, VezaError
-from veza.core.exchange import HEADER_LINES, Exchange
-from veza.core.limits import Limit, Limiter, address_key
+from veza.core.errors import Forbidden, InternalError, NotFound, RateLimited, VezaError
+from veza.core.exchange import HEADER_LINES, REQUEST_ID, Exchange
+from veza.core.limits import Limit, Limiter, Standing, address_key
 from veza.core.log import access_line
-from veza.core.metrics import observe_request
+from veza.core.metrics import count_error, metrics, observe_request
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -47,7 +47,8 @@ log = structlog.get_logger()
 _CSP = b"content-security-policy"
 _CACHE = b"cache-control"
 _JSON: Header = (b"content-type", b"application/json")
-# What no path of the API holds: an encoded slash, dot, backslash or NUL.
+_VARY: Header = (b"vary", b"Origin")
+# What no path of ours holds: an encoded slash, dot, backslash or NUL.
 _DISGUISES = (b"%2f", b"%2e", b"%5c", b"%00")
 
 
@@ -68,6 +69,7 @@ class Edge:
     def __init__(self, app: ASGIApp, config: EdgeConfig) -> None:
         self.app = app
         self.config = config
+        self.limiter = config.limiter
         self.hot: Mapping[str, Hot] = {}
         common: list[Header] = [
             (b"x-content-type-options", b"nosniff"),
@@ -76,6 +78,9 @@ class Edge:
         ]
         if config.https:
             common.append((b"strict-transport-security", b"max-age=31536000"))
+        self.by_origin = bool(config.origins) and "*" not in config.origins
+        if self.by_origin:
+            common.append(_VARY)
         self.common = tuple(common)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,9 +90,16 @@ class Edge:
             return
         exchange = Exchange(scope, self.config.trusted)
         scope["veza"] = exchange
+        REQUEST_ID.set(exchange.request_id)
+        metrics.in_flight += 1
         try:
-            if scope["path"].startswith("/api/"):
-                await self._count(exchange, scope["path"])
+            if self.limiter is not None and scope["path"].startswith("/api/"):
+                standing = self._count(exchange, scope["path"], self.limiter)
+                if standing is None:
+                    standing = await self.limiter.hit(self.config.global_limit, address_key(exchange.ip))
+                exchange.limits = standing.headers
+                if not standing.allowed:
+                    raise _too_many(standing)  # noqa: TRY301 - a call for it would cost each request
             ready = await self._find_ready(exchange, scope)
             if ready is None:
                 await self._answer(exchange, scope, receive, send)
@@ -95,10 +107,13 @@ class Edge:
                 await self._send_ready(exchange, ready, send)
         except VezaError as error:
             await self._fail(exchange, error, send)
-        except Exception:
-            log.exception("request.crashed", request_id=exchange.request_id, path=scope["path"])
+        except Exception as error:
+            count_error(type(error).__name__)
+            # The route and not the path, for paths may hold secrets.
+            log.exception("request.crashed", method=scope["method"], route=exchange.route)
             await self._fail(exchange, InternalError(), send)
         finally:
+            metrics.in_flight -= 1
             if exchange.tx is not None:
                 await exchange.tx.close()
             if exchange.claim is not None:
@@ -107,16 +122,16 @@ class Edge:
             observe_request(scope["method"], exchange.route, exchange.status, seconds)
             access_line(exchange, seconds)
 
-    async def _count(self, exchange: Exchange, path: str) -> None:
-        limiter = self.config.limiter
-        if limiter is not None and not self.config.uncounted(path):
-            standing = await limiter.hit(self.config.global_limit, address_key(exchange.ip))
-            exchange.limits = standing.headers
-            if not standing.allowed:
-                raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
+    def _count(self, exchange: Exchange, path: str, limiter: Limiter) -> Standing | None:
+        """The caller's standing, if it is known without waiting."""
+        if self.config.uncounted(path):
+            return limiter.peek(self.config.global_limit, address_key(exchange.ip))
+        if limiter.shared:
+            return None
+        return limiter.hit_now(self.config.global_limit, address_key(exchange.ip))
 
     async def _find_ready(self, exchange: Exchange, scope: Scope) -> Ready | None:
-        if scope["method"] != "GET" or b"origin" in exchange.headers:
+        if scope["method"] != "GET" or b"origin" in exchange.headers or b"%" in scope["raw_path"]:
             return None
         path: str = scope["path"]
         hot = self.hot.get(path if len(path) < 40 else path[:-36])  # noqa: PLR2004 - a UUID's length
@@ -150,19 +165,23 @@ class Edge:
 
         self._check_path(scope)
         method = scope["method"]
-        if method == "OPTIONS":
-            await self._preflight(exchange, send_dressed)
-            return
         if method == "HEAD":
             # GET without a body: the server below leaves the body out, for it knows the true method.
             scope = {**scope, "method": "GET"}
-        await self.app(scope, receive, send_dressed)
+        elif method == "OPTIONS":
+            if b"origin" in exchange.headers and b"access-control-request-method" in exchange.headers:
+                await self._preflight(exchange, send_dressed)
+                return
+            # No route has a method of this name: so the answer is 405 with what the route does have, or 404.
+            scope = {**scope, "method": "NONE"}
+        try:
+            await self.app(scope, receive, send_dressed)
+        finally:
+            exchange.route = min(getattr(scope.get("route_handler"), "paths", ()), default="")
 
     def _check_path(self, scope: Scope) -> None:
         raw: bytes = scope["raw_path"]
-        if not scope["path"].startswith("/api/"):
-            return
-        if b"//" in raw or raw.endswith(b"/") or b";" in raw:
+        if b"//" in raw or b";" in raw or (raw.endswith(b"/") and raw != b"/"):
             raise NotFound
         if b"%" in raw and any(disguise in raw.lower() for disguise in _DISGUISES):
             raise NotFound
@@ -188,7 +207,7 @@ class Edge:
         allowed = self.config.origins
         if "*" in allowed:
             return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
-        headers = [(b"vary", b"Origin")]
+        headers = [] if self.by_origin else [_VARY]
         if origin.decode("latin-1") in allowed:
             headers += [
                 (b"access-control-allow-origin", origin),
@@ -197,8 +216,6 @@ class Edge:
         return headers
 
     async def _preflight(self, exchange: Exchange, send: Send) -> None:
-        if b"origin" not in exchange.headers or b"access-control-request-method" not in exchange.headers:
-            raise MethodNotAllowed(headers={"Allow": "GET, HEAD, POST, PUT, DELETE"})
         if not any(name == b"access-control-allow-origin" for name, _ in self._cors(exchange)):
             raise Forbidden("This origin may not call the API; see VEZA_CORS_ORIGINS.")
         headers = [
@@ -229,6 +246,10 @@ _EXPOSED = (
     b"etag, idempotency-replayed, location, retry-after, x-ratelimit-limit, x-ratelimit-remaining, "
     b"x-ratelimit-reset, x-request-id"
 )
+
+
+def _too_many(standing: Standing) -> RateLimited:
+    return RateLimited(headers={"Retry-After": str(standing.retry_after)})
 
 
 def render_error(error: VezaError) -> tuple[int, list[Header], bytes]:

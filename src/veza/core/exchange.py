@@ -1,6 +1,7 @@
 """One request and what is known of it while it is answered."""
 
 import re
+from contextvars import ContextVar
 from ipaddress import ip_address, ip_network
 from itertools import count
 from time import perf_counter
@@ -21,6 +22,9 @@ _count = count(1)
 _SANE_ID = re.compile(rb"[A-Za-z0-9-]{8,64}")
 
 MAX_USER_AGENT = 512
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request at work, for log lines; empty outside of one."""
 
 # An ASGI extension of our own server: a key of `http.response.start` for header lines as they go on the wire.
 HEADER_LINES = "veza.header_lines"

@@ -127,7 +127,6 @@ class Route(HTTPRouteHandler):
     async def to_response(self, app: Litestar, data: Any, request: AnyRequest) -> ASGIApp:
         """Encode, commit, and only then let the answer go."""
         exchange: Exchange = request.scope["veza"]  # type: ignore[typeddict-item]  # ours
-        exchange.route = self._template()
         if isinstance(data, Response) or callable(data):
             await _commit(exchange)
             return await super().to_response(app, data, request) if isinstance(data, Response) else data
@@ -136,9 +135,6 @@ class Route(HTTPRouteHandler):
             await exchange.claim.keep(exchange.tx, answer.status, answer.body)
         await _commit(exchange)
         return _Answer(exchange, answer, public=bool(self.opt.get("public")))
-
-    def _template(self) -> str:
-        return min(self.paths) if self.paths else ""
 
 
 async def _commit(exchange: Exchange) -> None:
@@ -244,13 +240,19 @@ def as_veza_error(error: Exception) -> VezaError:
         case 404:
             return errors.NotFound()
         case 405:
-            return errors.MethodNotAllowed(headers=dict(error.headers or {}))
+            return errors.MethodNotAllowed(headers={"Allow": _allowed(error)})
         case 413:
             return errors.PayloadTooLarge()
         case 400:
             return _bad_parameters(error)
         case _:
             raise error
+
+
+def _allowed(error: HTTPException) -> str:
+    """What the route does know: HEAD with each GET; OPTIONS is for browsers' questions alone."""
+    methods = {method.strip() for method in (error.headers or {}).get("allow", "").split(",")} - {"OPTIONS"}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _bad_parameters(error: HTTPException) -> VezaError:

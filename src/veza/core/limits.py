@@ -91,6 +91,8 @@ def address_key(ip: str) -> str:
 class Limiter:
     """Counts in this process."""
 
+    shared = False
+
     def __init__(self) -> None:
         self._windows: dict[str, Recent[_Window]] = {}
 
@@ -116,12 +118,24 @@ class Limiter:
             return Standing(limit.count, limit.count - count, window.reset_unix, True, 0)  # noqa: FBT003 - 4 times quicker
         return Standing(limit.count, 0, window.reset_unix, False, ceil(window.ends - now))  # noqa: FBT003 - as above
 
+    def peek(self, limit: Limit, key: str) -> Standing:
+        """Where ``key`` stands, as far as this process knows; nothing is counted."""
+        now = clock.monotonic()
+        windows = self._windows.get(limit.name)
+        window = windows.find(key, now) if windows is not None else None
+        if window is None or window.ends <= now:
+            reset = ceil(clock.now().timestamp() + limit.seconds)
+            return Standing(limit.count, limit.count, reset, True, 0)  # noqa: FBT003 - as above
+        return Standing(limit.count, max(limit.count - window.count, 0), window.reset_unix, True, 0)  # noqa: FBT003 - as above
+
     async def close(self) -> None:
         """Let go of what is held open."""
 
 
 class SharedLimiter(Limiter):
     """Counts with every other process that uses the same store."""
+
+    shared = True
 
     def __init__(self, store: Valkey) -> None:
         super().__init__()
@@ -138,9 +152,16 @@ class SharedLimiter(Limiter):
                 raise
             return self.hit_now(limit, key)
         reset = ceil(clock.now().timestamp() + left / 1000)
+        self._note(limit, key, _Window(clock.monotonic() + left / 1000, reset, count))
         allowed = count <= limit.count
         remaining = max(limit.count - count, 0)
         return Standing(limit.count, remaining, reset, allowed, 0 if allowed else max(ceil(left / 1000), 1))
+
+    def _note(self, limit: Limit, key: str, window: _Window) -> None:
+        """Remember what the store said: for a peek, and to go on from when the store is out of reach."""
+        windows = self._windows.setdefault(limit.name, Recent(limit.seconds))
+        windows.find(key, clock.monotonic())
+        windows.put(key, window)
 
     async def close(self) -> None:
         """Close the connections to the store."""

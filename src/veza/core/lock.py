@@ -3,6 +3,7 @@
 import fcntl
 import os
 from pathlib import Path
+from typing import Self
 
 
 class InUse(Exception):
@@ -23,6 +24,8 @@ class FolderLock:
             os.close(self._file)
             raise InUse(f"another Veza is running on {folder}; stop it first.") from None
 
-    def release(self) -> None:
-        """Let go."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         os.close(self._file)

@@ -11,7 +11,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from veza.core import clock
-from veza.core.exchange import Exchange
+from veza.core.exchange import REQUEST_ID, Exchange
 from veza.core.log_sink import Sink
 from veza.core.redact import HIDDEN, Secret, redact, redact_keys, redact_text
 
@@ -44,9 +44,12 @@ class _Output:
 _output = _Output()
 
 
-def configure_logging(level: str = "INFO", *, pretty: bool | None = None, file: int = 2) -> None:
+def configure_logging(
+    level: str = "INFO", *, pretty: bool | None = None, access: bool = True, file: int = 2
+) -> None:
     """Send all lines of this process, also those of :mod:`logging`, to a file descriptor.
 
+    ``access`` is whether each request has a line, at level INFO.
     ``pretty`` is for people; by default, when the descriptor is a terminal. Raises ValueError for no level.
     """
     number = logging.getLevelNamesMapping().get(level.upper())
@@ -56,10 +59,11 @@ def configure_logging(level: str = "INFO", *, pretty: bool | None = None, file: 
         _output.sink.close()
     _output.sink = Sink(file)
     _output.pretty = os.isatty(file) if pretty is None else pretty
-    _output.access = number <= logging.INFO
+    _output.access = access and number <= logging.INFO
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _name_request,
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             _redact,
@@ -122,6 +126,12 @@ def _write_urgent(line: bytes) -> None:
 
 def _stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event["timestamp"] = clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return event
+
+
+def _name_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if request_id := REQUEST_ID.get():
+        event.setdefault("request_id", request_id)
     return event
 
 

@@ -7,16 +7,19 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import aiosmtplib
-import jinja2
 import msgspec
 
 from veza.core import clock
+
+if TYPE_CHECKING:
+    import jinja2
 
 _TIMEOUT_SECONDS = 20
 _SCHEMES = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
@@ -25,11 +28,11 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PERMANENT = range(500, 600)
 
 
-class MailDelayed(Exception):  # noqa: N818 - says what became of the mail
+class MailDelayed(Exception):
     """The mail could not be sent now; it may be later."""
 
 
-class MailRefused(Exception):  # noqa: N818 - says what became of the mail
+class MailRefused(Exception):
     """The receiving server will never take this mail."""
 
 
@@ -62,14 +65,18 @@ def _one_line(value: Any) -> Any:
     return " ".join(value.split()) if type(value) is str else value
 
 
-_templates = jinja2.Environment(
-    loader=jinja2.PackageLoader("veza", "mails"),
-    autoescape=jinja2.select_autoescape(["html"]),
-    undefined=jinja2.StrictUndefined,
-    finalize=_one_line,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+@cache
+def _templates() -> "jinja2.Environment":
+    import jinja2  # noqa: PLC0415 - a server that sends no mail starts without it
+
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("veza", "mails"),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        finalize=_one_line,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def render(template: str, *, to: str, public_url: str, **context: Any) -> Mail:
@@ -78,9 +85,9 @@ def render(template: str, *, to: str, public_url: str, **context: Any) -> Mail:
     The text template's first line is the subject. Raises jinja2.UndefinedError when a name is lacking.
     """
     context["public_url"] = public_url.rstrip("/")
-    head, _, text = _templates.get_template(f"{template}.txt").render(context).partition("\n")
+    head, _, text = _templates().get_template(f"{template}.txt").render(context).partition("\n")
     subject = head.removeprefix("Subject: ")
-    html = _templates.get_template(f"{template}.html").render(context, subject=subject)
+    html = _templates().get_template(f"{template}.html").render(context, subject=subject)
     return Mail(to, subject, text.strip() + "\n", html)
 
 

@@ -27,6 +27,10 @@ class Readiness:
         self._checks = checks
         self.draining = False
 
+    def drain(self) -> None:
+        """Ask for no more requests."""
+        self.draining = True
+
     async def look(self) -> Health:
         """Ask every part, for at most five seconds."""
         answers = dict(

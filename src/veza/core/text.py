@@ -30,7 +30,7 @@ _REFUSED = re.compile(
 _UNSEEN_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 
-class BadValue(ValueError):  # noqa: N818 - a value is bad; the error is the one that the caller answers with
+class BadValue(ValueError):
     """A value that breaks a rule: ``code`` is stable, ``message`` is for the person who sent it."""
 
     def __init__(self, code: str, message: str) -> None:

@@ -4,10 +4,6 @@ import hashlib
 from typing import Any
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from veza.core import clock
 from veza.core.errors import Unavailable
@@ -22,9 +18,15 @@ _REST = 1.0
 
 
 class Valkey:
-    """The store at a URL: ``redis://``, ``rediss://`` or ``unix://``."""
+    """The store at a URL: ``redis://``, ``rediss://`` or ``unix://``. Raises ValueError for any other."""
 
     def __init__(self, url: str) -> None:
+        # Here, for most installations have no store, and its library takes 20 MB.
+        from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - see above
+        from redis.asyncio.retry import Retry  # noqa: PLC0415 - see above
+        from redis.backoff import NoBackoff  # noqa: PLC0415 - see above
+        from redis.exceptions import RedisError  # noqa: PLC0415 - see above
+
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
@@ -34,6 +36,7 @@ class Valkey:
             retry=Retry(NoBackoff(), 1),  # once more, for the store may have closed an idle connection
         )
         self._client = Redis.from_pool(pool)
+        self._errors = (RedisError, OSError)
         self._scripts: dict[str, Any] = {}
         self._rests_until = float("-inf")
 
@@ -46,7 +49,7 @@ class Valkey:
             known = self._scripts[script] = self._client.register_script(script)
         try:
             found: list[int] = await known(keys=[key], args=numbers)
-        except (RedisError, OSError) as error:
+        except self._errors as error:
             self._rests_until = clock.monotonic() + _REST
             log.warning("valkey.unreachable", error=type(error).__name__)
             raise Unavailable(headers={"Retry-After": "1"}) from error

@@ -6,15 +6,16 @@ killed leaves the schema as it was.
 """
 
 import io
+import re
 from pathlib import Path
-
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import StampStep
-from alembic.script import ScriptDirectory
+from typing import TYPE_CHECKING
 
 from veza.core.db.base import Database
 from veza.core.db.types import metadata
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import StampStep
+    from alembic.script import ScriptDirectory
 
 SCRIPTS = Path(__file__).parents[2] / "migrations"
 _VERSIONED = {
@@ -26,8 +27,15 @@ _VERSIONED = {
 class UnknownRevision(Exception):
     """The database was migrated by a newer Veza; this one must not touch it."""
 
+    def __init__(self, revision: str) -> None:
+        super().__init__(f"the database was made by a newer Veza (its schema is {revision}): run that one.")
 
-def _scripts() -> ScriptDirectory:
+
+def _scripts() -> "ScriptDirectory":
+    # Here, for a server whose database is at the newest schema starts without Alembic.
+    from alembic.config import Config  # noqa: PLC0415 - see above
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
+
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.set_main_option("path_separator", "os")
@@ -43,15 +51,19 @@ async def current_revision(database: Database) -> str | None:
 
 
 def head_revision() -> str:
-    """The newest revision this Veza knows."""
-    return str(_scripts().get_current_head())
+    """The newest revision this Veza knows: revisions are numbered, and their files named by the number."""
+    found = (re.fullmatch(r"r(\d+)_\w+\.py", path.name) for path in (SCRIPTS / "versions").iterdir())
+    return max(match[1] for match in found if match)
 
 
 def upgrade_sql(dialect: str, start: str | None) -> str:
     """The SQL from revision ``start`` to the newest, without BEGIN and COMMIT."""
+    from alembic.config import Config  # noqa: PLC0415 - see above
+    from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415 - see above
+
     scripts, out = _scripts(), io.StringIO()
 
-    def steps(_revision: object, _context: object) -> list[StampStep]:
+    def steps(_revision: object, _context: object) -> "list[StampStep]":
         return scripts._upgrade_revs("head", start or "base")  # type: ignore[return-value]  # noqa: SLF001 - as alembic's own commands do
 
     with EnvironmentContext(Config(), scripts, fn=steps, as_sql=True, starting_rev=start) as environment:

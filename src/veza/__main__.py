@@ -1,0 +1,5 @@
+"""``python -m veza``."""
+
+from veza.cli import main
+
+main()
