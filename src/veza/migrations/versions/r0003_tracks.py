@@ -1,5 +1,7 @@
 """Tracks, their renditions and their counts."""
 
+from itertools import combinations, product
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -44,13 +46,15 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger, nullable=False),
     )
     listed = sa.text("listed")
-    for by in (None, "user_id", "genre_key", "format"):
-        for sort in ("created_at", "title_key", "play_count"):
-            name = "_".join(filter(None, ("ix_tracks_listed", by, sort)))
-            columns = list(filter(None, (by, sort, "id")))
-            op.create_index(
-                name, "tracks", columns, sqlite_where=sa.text("listed = 1"), postgresql_where=listed
-            )
+    filters = [by for count in range(4) for by in combinations(("user_id", "genre_key", "format"), count)]
+    for by, sort in product(filters, ("created_at", "title_key", "play_count")):
+        op.create_index(
+            "_".join(("ix_tracks_listed", *by, sort)),
+            "tracks",
+            [*by, sort, "id"],
+            sqlite_where=sa.text("listed = 1"),
+            postgresql_where=listed,
+        )
     op.create_index("ix_tracks_user_id_created_at", "tracks", ["user_id", "created_at", "id"])
     op.create_table(
         "track_counts",

@@ -1,5 +1,7 @@
 """Tracks, their streaming renditions, and kept counts."""
 
+from itertools import combinations
+
 import sqlalchemy as sa
 
 from veza.core.db import Id, Json, Time, metadata
@@ -44,15 +46,17 @@ tracks = sa.Table(
     sa.Column("listed", sa.Boolean, nullable=False),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("updated_at", Time, nullable=False),
-    # A list is one of these, read from either end: by a filter (or none), sorted by one of three columns.
+    # A list is one of these, read from either end: by any filters together (or none), sorted by one of three
+    # columns. For each combination, or the rows of a common genre would be searched for a rare format's.
     *(
         sa.Index(
-            "_".join(filter(None, ("ix_tracks_listed", by, sort))),
-            *filter(None, (by, sort, "id")),
+            "_".join(("ix_tracks_listed", *by, sort)),
+            *(*by, sort, "id"),
             sqlite_where=sa.text("listed = 1"),
             postgresql_where=sa.text("listed"),
         )
-        for by in (None, "user_id", "genre_key", "format")
+        for count in range(4)
+        for by in combinations(("user_id", "genre_key", "format"), count)
         for sort in ("created_at", "title_key", "play_count")
     ),
     # What an owner sees of their own.
