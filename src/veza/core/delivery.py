@@ -23,7 +23,9 @@ _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|;%]')
 def disposition(kind: str, filename: str) -> str:
     """A Content-Disposition that saves under ``filename`` and holds no traps (RFC 6266, RFC 8187)."""
     clean = _cut(_UNSAFE.sub("_", filename).strip(". ")) or "file"
-    plain = unicodedata.normalize("NFKD", clean).encode("ascii", "ignore").decode() or "file"
+    plain = unicodedata.normalize("NFKD", clean).encode("ascii", "ignore").decode().lstrip()
+    if not plain or plain.startswith("."):  # nothing but its ending is left
+        plain = f"file{plain}"
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(clean, safe='')}"
 
 

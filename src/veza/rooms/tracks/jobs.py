@@ -99,7 +99,11 @@ class TrackJobs:
         workdir.mkdir()
         try:
             await self._process(job, what, workdir)
-        except TrackGone:
+        except Exception as error:
+            if isinstance(error, LeaseLost) or await self._find(what.track_id) is not None:
+                raise
+            # Deleted meanwhile, perhaps its original, too: whatever went wrong is of that.
+            await self._storage.delete_prefix(folder_of(what.track_id))
             log.info("track.gone", track_id=str(what.track_id))
         finally:
             shutil.rmtree(workdir, ignore_errors=True)
