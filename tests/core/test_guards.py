@@ -1,0 +1,124 @@
+"""Every route there is, asked by everybody: what its signature promises is what it answers.
+
+Nothing here names a route, so a new one is held to the same by itself.
+"""
+
+import re
+from uuid import uuid4
+
+import pytest
+from litestar.routes import HTTPRoute
+
+from tests.core.asking import ask
+from tests.world import PASSWORD, open_world
+
+ROLES = ("user", "moderator", "admin")
+
+
+def calls(app):
+    """(method, path, handler) of every route, with ids of things that do not exist."""
+    for route in app.app.routes:
+        if isinstance(route, HTTPRoute):
+            path = re.sub(r"{\w+}", lambda _: str(uuid4()), route.path_format)
+            for handler in route.route_handlers:
+                for method in sorted(handler.http_methods - {"OPTIONS"}):
+                    yield method, path, handler
+
+
+def wanted(handler) -> set[str]:
+    return set(handler.parsed_fn_signature.parameters)
+
+
+@pytest.fixture
+async def world(database, tmp_path):
+    async with open_world(database, tmp_path / "data") as opened:
+        yield opened
+
+
+async def test_a_guest_is_asked_to_sign_in_wherever_a_member_is_needed(world):
+    """G1, D2: 401 with WWW-Authenticate and before anything else, never 500."""
+    seen = 0
+    for method, path, handler in calls(world.app):
+        for headers in [(), (("content-type", "application/json"),)]:
+            answer = await ask(world.app, method, path, *headers)
+            assert answer.status < 500, (method, path, answer.body)
+            if answer.status >= 400:
+                assert answer.error
+            if "actor" in wanted(handler):
+                seen += 1
+                assert (answer.status, answer.error) == (401, "UNAUTHENTICATED"), (method, path)
+                assert answer.headers["www-authenticate"] == "Bearer"
+            else:
+                assert answer.status != 401, (method, path)
+    assert seen > 30
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [
+        (("",), "UNAUTHENTICATED"),
+        (("Bearer",), "UNAUTHENTICATED"),
+        (("Bearer ",), "UNAUTHENTICATED"),
+        (("Basic dTpw",), "UNAUTHENTICATED"),
+        (("Bearer a.b.c", "Bearer a.b.c"), "UNAUTHENTICATED"),
+        (("Bearer a.b.c",), "INVALID_TOKEN"),
+        (("Bearer \xff\xfe",), "INVALID_TOKEN"),
+        (("Bearer " + "x" * 60_000,), "INVALID_TOKEN"),
+    ],
+)
+async def test_a_bad_token_is_refused_even_where_none_is_needed(world, authorization, code):
+    """G1, G2: nobody who shows a token is silently taken for a guest."""
+    headers = [("authorization", value) for value in authorization]
+    for method, path, handler in calls(world.app):
+        if {"actor", "viewer"} & wanted(handler):
+            answer = await ask(world.app, method, path, *headers)
+            assert (answer.status, answer.error) == (401, code), (method, path)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_no_route_fails_for_anybody_signed_in(world, role):
+    """D2: whoever is signed in is never asked to sign in, and nothing that they send breaks the server."""
+    token = await sign_in(world, role)
+    for method, path, handler in calls(world.app):
+        for body in (b"", b"{}", b'{"id": 1, "role": "admin"}'):
+            headers = [("authorization", f"Bearer {token}"), ("content-type", "application/json")]
+            answer = await ask(world.app, method, path, *headers, body=body)
+            assert answer.status < 500, (method, path, body, answer.body)
+            if {"actor", "viewer"} & wanted(handler):
+                assert answer.status != 401, (method, path)
+            alive = await ask(world.app, "GET", "/api/v1/auth/me", ("authorization", f"Bearer {token}"))
+            if alive.status == 401:
+                assert answer.status == 200, (method, path)
+                token = await sign_in(world, role)
+
+
+@pytest.mark.parametrize("role", ["guest", "user"])
+async def test_to_read_changes_nothing(world, database, role):
+    """G31: no GET leaves a trace in any table; HEAD answers the same, without a body."""
+    headers = [] if role == "guest" else [("authorization", f"Bearer {await sign_in(world, role)}")]
+    before = await contents(database)
+    for method, path, _ in calls(world.app):
+        if method == "GET" and "/metrics" not in path:
+            read = await ask(world.app, "GET", path, *headers)
+            looked = await ask(world.app, "HEAD", path, *headers)
+            assert looked.status == read.status, path
+            own = {"x-request-id", "x-ratelimit-remaining", "x-ratelimit-reset"}
+            assert looked.headers.keys() - own == read.headers.keys() - own, path
+    assert await contents(database) == before
+
+
+async def sign_in(world, role: str) -> str:
+    person = await world.person(f"one-{role}", role)
+    login = {"email": f"{person.username}@example.com", "password": PASSWORD}
+    answer = await world.guest.post("/auth/login", json=login)
+    return str(answer.json()["data"]["token"]["access_token"])
+
+
+async def contents(database) -> dict[str, list]:
+    listed = (
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        if database.dialect == "sqlite"
+        else "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    )
+    tables = [row[0] for row in await database.rows(listed)]
+    return {name: sorted(map(repr, await database.rows(f"SELECT * FROM {name}"))) for name in tables}
