@@ -1,0 +1,190 @@
+"""Each setting has its row here: what it takes, and what it refuses in one clear line."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from veza.parts import make_parts
+from veza.settings import BadSetting, Settings, address_of, load, settings_table
+
+# setting -> (written -> read), (written -> a word of the refusal)
+ROWS = {
+    "host": ({"0.0.0.0": "0.0.0.0", "::1": "::1"}, {}),
+    "port": ({"0": 0, "65535": 65535}, {"65536": "between", "-1": "between", "http": "whole number"}),
+    "public_url": (
+        {"https://music.example": "https://music.example", "http://a.example:81/": "http://a.example:81/"},
+        {"music.example": "look like", "ftp://a.example": "look like", "https://": "look like",
+         "https://a.example/veza": "look like", "https://a.example:port": "look like",
+         "https://a.example?x=1": "look like", "https://u:p@a.example": "look like"},
+    ),
+    "data_dir": ({"/srv/veza": Path("/srv/veza")}, {}),
+    "database_url": (
+        {"postgresql://u@h/veza": "postgresql://u@h/veza", "sqlite:////srv/v.db": "sqlite:////srv/v.db"},
+        {"mysql://h/veza": "sqlite:/// or postgresql://", "veza.db": "sqlite:/// or postgresql://"},
+    ),
+    "storage_url": (
+        {"s3://bucket/prefix": "s3://bucket/prefix", "file:///srv/files": "file:///srv/files"},
+        {"ftp://h/files": "file:/// or s3://", "/srv/files": "file:/// or s3://"},
+    ),
+    "redis_url": ({"redis://h:6379/0": "redis://h:6379/0"}, {"h:6379": "redis://", "http://h": "redis://"}),
+    "secret_key": ({"k" * 32: "k" * 32}, {}),
+    "smtp_url": ({"smtps://u:p@h": "smtps://u:p@h"}, {}),
+    "mail_dir": ({"/srv/mail": Path("/srv/mail")}, {}),
+    "mail_from": ({"Veza <veza@music.example>": "Veza <veza@music.example>"}, {}),
+    "rate_limit_enabled": (
+        {"true": True, "FALSE": False, "1": True, "0": False, "yes": True, "off": False},
+        {"maybe": "true or false", "2": "true or false"},
+    ),
+    "rate_limit_global": ({"7/min": "7/min"}, {"0/min": "100/min", "many": "100/min"}),
+    "rate_limit_login": ({"7/hour": "7/hour"}, {"7": "100/min"}),
+    "rate_limit_verification": ({"7/day": "7/day"}, {"7/week": "100/min"}),
+    "rate_limit_upload": ({"7/10min": "7/10min"}, {"-7/min": "100/min"}),
+    "trusted_proxies": (
+        {"10.0.0.0/8, ::1": "10.0.0.0/8, ::1"},
+        {"proxy.example": "proxy.example", "10.0.0.0/40": "10.0.0.0/40"},
+    ),
+    "cors_origins": (
+        {"*": "*", "https://a.example,http://localhost:3000": "https://a.example,http://localhost:3000"},
+        {"null": "look like", "a.example": "look like", "https://a.example/": "look like",
+         "https://*.example, x": "look like"},
+    ),
+    "require_verified_email": ({"true": True}, {"": ""}),
+    "max_file_size": ({"1000": 1000}, {"0": "1 or more", "1MB": "whole number"}),
+    "quota": ({"1000": 1000}, {"-1": "1 or more"}),
+    "serve_jobs": ({"true": True}, {"false": "PostgreSQL"}),
+    "media_jobs": ({"4": 4}, {"0": "1 or more"}),
+    "log_format": ({"json": "json"}, {"xml": "json"}),
+    "log_level": ({"debug": "debug"}, {"loud": "debug"}),
+    "access_log": ({"no": False}, {"some": "true or false"}),
+}  # fmt: skip
+GOOD = [(name, text, value) for name, (good, _) in ROWS.items() for text, value in good.items()]
+BAD = [(name, text, said) for name, (_, bad) in ROWS.items() for text, said in bad.items() if text]
+HERE = Path("/nowhere/veza.toml")
+
+
+def variable(name: str) -> str:
+    return f"VEZA_{name.upper()}"
+
+
+def test_every_setting_has_a_row():
+    assert ROWS.keys() | {"s3"} == {field.name for field in msgspec.structs.fields(Settings)}
+
+
+@pytest.mark.parametrize(("name", "text", "value"), GOOD)
+def test_a_good_value_is_read(name, text, value):
+    assert getattr(load({variable(name): text}, HERE), name) == value
+
+
+@pytest.mark.parametrize(("name", "text", "said"), BAD)
+def test_a_wrong_value_is_refused_in_one_line_that_names_it(name, text, said):
+    with pytest.raises(BadSetting) as caught:
+        load({variable(name): text}, HERE)
+    line = str(caught.value)
+    assert variable(name) in line
+    assert said in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("name", ["VEZA_PROT", "VEZA_S3", "VEZA_"])
+def test_an_unknown_setting_is_refused(name):
+    with pytest.raises(BadSetting, match="not a setting"):
+        load({name: "x"}, HERE)
+
+
+def test_an_empty_variable_is_none():
+    assert load(dict.fromkeys(map(variable, ROWS), ""), HERE) == load({}, HERE)
+
+
+def test_other_variables_are_not_ours():
+    settings = load({"PATH": "/bin", "PORT": "1", "AWS_REGION": "eu-1", "AWS_ENDPOINT": "http://s3"}, HERE)
+    assert settings.port == 8080
+    assert settings.s3 == {"AWS_REGION": "eu-1", "AWS_ENDPOINT": "http://s3"}
+
+
+def test_a_file_is_read_and_overruled_by_the_environment(tmp_path):
+    file = tmp_path / "veza.toml"
+    file.write_text('port = 1234\nhost = "::1"\nrate_limit_enabled = false\ndata_dir = "/srv/veza"\n')
+    settings = load({"VEZA_PORT": "4321", "VEZA_CONFIG": str(file)})
+    assert (settings.port, settings.host, settings.rate_limit_enabled) == (4321, "::1", False)
+    assert settings.data_dir == Path("/srv/veza")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("port = ", "veza.toml"),
+        ("port = true", "VEZA_PORT=True is not a whole number"),
+        ("port = 1.5", "VEZA_PORT=1.5 is not a whole number"),
+        ("host = 1", "VEZA_HOST=1 is not a text"),
+        ("access_log = 1", "VEZA_ACCESS_LOG=1 is not true or false"),
+        ("data_dir = 1", "VEZA_DATA_DIR=1 is not a path"),
+        ("[host]\nname = 1", "VEZA_HOST"),
+        ("colour = 1", "VEZA_COLOUR is not a setting"),
+        ("port = 99999", "VEZA_PORT must be"),
+        ("\udcff", "veza.toml"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(tmp_path, content, said):
+    file = tmp_path / "veza.toml"
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(BadSetting) as caught:
+        load({}, file)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_not_repeated(tmp_path):
+    file = tmp_path / "veza.toml"
+    file.write_text("secret_key = 123456789")
+    with pytest.raises(BadSetting) as caught:
+        load({}, file)
+    assert "123456789" not in str(caught.value)
+
+
+def test_a_file_that_was_asked_for_must_be_there(tmp_path):
+    with pytest.raises(BadSetting, match="VEZA_CONFIG"):
+        load({"VEZA_CONFIG": str(tmp_path / "none.toml")})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("smtp_url", "http://h", "VEZA_SMTP_URL"),
+        ("smtp_url", "smtp://user:pass@mail.example", "in the clear"),
+        ("mail_from", "nobody", "VEZA_MAIL_FROM"),
+        ("redis_url", "redis://h:port", "VEZA_REDIS_URL"),
+        ("storage_url", "s3://", "VEZA_STORAGE_URL"),
+        ("database_url", "sqlite:////dev/null/veza.db", "VEZA_DATABASE_URL"),
+        ("data_dir", Path("/dev/null/veza"), "VEZA_DATA_DIR"),
+    ],
+)
+async def test_what_only_its_part_can_judge_is_refused_too(tmp_path, name, value, said):
+    with pytest.raises(BadSetting) as caught:
+        make_parts(Settings(**{"data_dir": tmp_path, name: value}))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("0.0.0.0", "http://localhost:8080"),
+        ("::", "http://localhost:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("music.example", "http://music.example:8080"),
+    ],
+)
+def test_links_begin_where_the_server_is_reached(host, url):
+    """X20: also on a host that speaks IPv6 alone."""
+    assert address_of(host, 8080) == url
+    assert load({"VEZA_HOST": host}, HERE).base_url == url
+
+
+def test_the_table_tells_every_setting():
+    table = settings_table().splitlines()
+    assert len(table) == 2 + len(msgspec.structs.fields(Settings))
+    assert all(row.count("|") == 4 for row in table)
+    assert "| `VEZA_PORT` | `8080` | Port to listen on; 0 takes a free one. |" in table
+    assert all(variable(name) in settings_table() for name in ROWS)
