@@ -1,0 +1,195 @@
+"""What stops a start: one line that says what to do, and exit code 78 where to try again is no use."""
+
+import asyncio
+import json
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.conftest import create_database
+from veza import cli, process
+from veza.core.db import open_database
+from veza.core.db.migrate import _scripts, head_revision, upgrade_sql
+from veza.core.lock import FolderLock, InUse
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path, capfd):
+    """Run the command line in this process; its exit code, and what it said on its two streams."""
+    monkeypatch.setattr(process, "configure_logging", lambda *_, **__: None)
+    monkeypatch.setenv("VEZA_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("VEZA_PORT", "0")
+
+    def run(*words: str, **variables: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["veza", *words])
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capfd.readouterr()
+        return int(end.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path, migrated_file) -> Path:
+    """A data folder as a server leaves it."""
+    data = tmp_path / "data"
+    data.mkdir(0o700)
+    shutil.copyfile(migrated_file, data / "veza.db")
+    secret = data / "secret.key"
+    secret.write_text("0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGH\n")
+    secret.chmod(0o600)
+    return data
+
+
+def refused(outcome: tuple[int, str, str], said: str) -> None:
+    code, out, err = outcome
+    assert code == 78
+    assert out == ""
+    assert err.count("\n") == 1, err
+    assert err.startswith("veza: ")
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VEZA_PORT", "http"),
+        ("VEZA_PROT", "80"),
+        ("VEZA_SMTP_URL", "http://mail"),
+        ("VEZA_REDIS_URL", "redis://h:x"),
+        ("VEZA_STORAGE_URL", "ftp://files"),
+        ("VEZA_DATABASE_URL", "mysql://h/veza"),
+        ("VEZA_DATA_DIR", "/dev/null/veza"),
+        ("VEZA_SECRET_KEY", "short"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start(command, name, value):
+    outcome = command("serve", **{name: value})
+    refused(outcome, "secret key" if name == "VEZA_SECRET_KEY" else name)
+
+
+@pytest.mark.parametrize("words", [("serve",), ("migrate",)])
+def test_a_second_process_on_a_data_folder_is_refused(command, folder, words):
+    """X9: it would count jobs and limits by itself, and take over jobs that are being done."""
+    with FolderLock(folder):
+        refused(command(*words), "another Veza is running")
+    with FolderLock(folder), pytest.raises(InUse):
+        FolderLock(folder)
+
+
+@pytest.mark.parametrize("words", [("serve",), ("migrate",), ("users", "create", "--username", "ada",
+                                   "--email", "ada@example.com", "--password-stdin")])  # fmt: skip
+def test_a_damaged_database_is_refused(command, folder, words, monkeypatch):
+    """X3: before anything is written to it."""
+    damaged = b"This is no database. " * 5_000
+    (folder / "veza.db").write_bytes(damaged)
+    monkeypatch.setattr("sys.stdin.readline", lambda: "seven purple lanterns\n", raising=False)
+    refused(command(*words), "damaged")
+    assert (folder / "veza.db").read_bytes() == damaged
+
+
+def test_a_damaged_schema_is_refused(command, folder):
+    """X3: also where the first lines still look well."""
+    whole = (folder / "veza.db").read_bytes()
+    (folder / "veza.db").write_bytes(whole[:100] + b"\xff" * (len(whole) - 100))
+    refused(command("serve"), "damaged")
+
+
+def test_a_newer_database_is_refused(command, folder):
+    """X11: this program does not know what is in it."""
+    database = apsw.Connection(str(folder / "veza.db"))
+    database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    for words in (("serve",), ("migrate",)):
+        refused(command(*words), "newer Veza (its schema is 9999)")
+
+
+def test_a_secret_that_others_may_read_is_refused(command, folder):
+    """X18: whoever has read it can sign in as anybody."""
+    (folder / "secret.key").chmod(0o644)
+    refused(command("serve"), "chmod 600")
+
+
+def test_a_secret_that_is_gone_is_not_made_anew(command, folder):
+    """X18: what was sealed with it could never be opened again."""
+    (folder / "secret.key").unlink()
+    refused(command("serve"), "secret.key is missing")
+    assert not (folder / "secret.key").exists()
+
+
+def test_a_worker_needs_a_database_that_can_be_shared(command):
+    refused(command("worker"), "PostgreSQL")
+
+
+def test_a_database_out_of_reach_is_worth_another_try(command):
+    code, out, err = command("serve", VEZA_DATABASE_URL="postgresql://veza@127.0.0.1:1/veza")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("veza: the database does not answer")
+
+
+def test_an_older_postgres_waits_for_its_operator(command, postgres_url):
+    """Others may be using it: to serve does not migrate it, to migrate does."""
+
+    async def grow_old() -> str:
+        url = await create_database(postgres_url)
+        database = open_database(url)
+        await database.script(upgrade_sql("postgresql", None))
+        await database.script("UPDATE alembic_version SET version_num = '0001'")
+        await database.close()
+        return url
+
+    refused(command("serve", VEZA_DATABASE_URL=asyncio.run(grow_old())), "veza migrate")
+
+
+def test_a_port_in_use_ends_the_start(command):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = command("serve", VEZA_PORT=str(port))
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert f"127.0.0.1:{port} is already in use" in err
+
+
+def test_to_migrate_says_whether_there_was_anything_to_do(command, monkeypatch, capfd):
+    for said in ("migrated\n", "nothing to do\n"):
+        monkeypatch.setattr(sys, "argv", ["veza", "migrate"])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert (end.value.code, capfd.readouterr().out) == (0, said)
+
+
+def test_the_document_is_printed(command):
+    code, out, err = command("openapi")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["openapi"] == "3.0.3"
+
+
+def test_accounts_are_made_by_hand(command, monkeypatch):
+    """A30: there is no account but those that somebody has made."""
+    words = ("users", "create", "--admin", "--username", "boss", "--email", "boss@example.com",
+             "--password-stdin")  # fmt: skip
+
+    def type_in(password: str) -> None:
+        monkeypatch.setattr("sys.stdin.readline", lambda: f"{password}\n", raising=False)
+
+    type_in("short")
+    code, out, err = command(*words)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    type_in("seven purple lanterns")
+    code, out, err = command(*words)
+    assert (code, err) == (0, "")
+    assert out.startswith("created boss (")
+    code, _, err = command(*words)
+    assert code == 1
+    assert "taken" in err.lower()
+
+
+def test_the_newest_revision_is_known_without_alembic():
+    assert head_revision() == _scripts().get_current_head()

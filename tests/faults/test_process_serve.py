@@ -1,0 +1,168 @@
+"""`veza serve` and `veza worker` as an operator has them: real processes, from their start to their end."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import apsw
+import httpx
+import pytest
+
+from tests.conftest import create_database
+from tests.world import PASSWORD, open_world
+from veza.core.db import open_database
+from veza.core.db.migrate import upgrade
+
+# Seconds; a start takes one or two where nobody else is at work.
+WAIT = 60.0
+
+
+class Served:
+    """A running server: its process, what it said, and a client for it."""
+
+    def __init__(self, process: Process, said: list[str]) -> None:
+        self.process = process
+        self.said = said
+        self.url = re.search(r"http://\S+", said[0])[0]
+        self.client = httpx.AsyncClient(base_url=f"{self.url}/api/v1", timeout=WAIT)
+
+    async def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.process.wait(), WAIT)
+
+
+async def start(folder: Path, *words: str, **variables: str) -> Process:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("VEZA_")}
+    chosen = {"VEZA_DATA_DIR": str(folder), "VEZA_PORT": "0", "VEZA_LOG_FORMAT": "json", **variables}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "veza", *words, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=inherited | chosen
+    )
+
+
+async def run(folder: Path, *words: str, typed: str = "", **variables: str) -> tuple[int, str, str]:
+    process = await start(folder, *words, **variables)
+    out, err = await asyncio.wait_for(process.communicate(typed.encode()), WAIT)
+    return int(process.returncode or 0), out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def serving(folder: Path, **variables: str) -> AsyncIterator[Served]:
+    process = await start(folder, "serve", **variables)
+    try:
+        async with asyncio.timeout(WAIT):
+            said = [(await process.stdout.readline()).decode() for _ in range(5)]
+        assert said[0], (await process.stderr.read()).decode()
+        served = Served(process, said)
+        async with served.client:
+            yield served
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def person(name: str) -> dict[str, str]:
+    return {"username": name, "email": f"{name}@example.com", "password": PASSWORD,
+            "password_confirm": PASSWORD}  # fmt: skip
+
+
+def mails(folder: Path) -> list[Path]:
+    return list(folder.glob("mail/*.eml"))
+
+
+async def test_a_server_from_its_start_to_its_end(tmp_path: Path) -> None:
+    """X9, X13, A30: one block says where it is, a second one is refused, and it ends with 0."""
+    async with serving(tmp_path / "data") as served:
+        assert served.said[0].startswith("Veza is ready at http://127.0.0.1:")
+        assert str(tmp_path / "data") in "".join(served.said)
+        assert (await served.client.get(f"{served.url}/readyz")).json()["status"] == "ready"
+        for page in ("/swagger/index.html", "/redoc", "/swagger/doc.json"):
+            assert (await served.client.get(f"{served.url}{page}")).status_code == 200
+        words = ("--username", "boss", "--email", "boss@example.com", "--password-stdin")
+        second, made = await asyncio.gather(
+            run(tmp_path / "data", "serve"),
+            run(tmp_path / "data", "users", "create", "--admin", *words, typed=f"{PASSWORD}\n"),
+        )
+        assert (second[0], second[1], second[2].count("\n")) == (78, "", 1)
+        assert (made[0], made[2]) == (0, "")
+        login = {"email": "boss@example.com", "password": PASSWORD}
+        answer = await served.client.post("/auth/login", json=login)
+        token = answer.json()["data"]["token"]["access_token"]
+        me = await served.client.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
+        assert me.json()["data"]["role"] == "admin"
+        assert await served.end() == 0
+        assert await served.process.stdout.read() == b""
+        logged = (await served.process.stderr.read()).decode()
+        assert PASSWORD not in logged
+        assert token not in logged
+
+
+async def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
+    """X13, G28: requests that came before the signal are answered, and then the process ends by itself."""
+    async with serving(tmp_path / "data", VEZA_RATE_LIMIT_ENABLED="false") as served:
+        asked = [
+            asyncio.create_task(served.client.post("/auth/register", json=person(f"one-{n}")))
+            for n in range(8)
+        ]
+        await asyncio.sleep(0.15)
+        ended = asyncio.create_task(served.end())
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert await ended == 0
+    met = [answer.status_code for answer in answers if isinstance(answer, httpx.Response)]
+    assert met
+    assert set(met) <= {201, 503}
+    with closing(apsw.Connection(str(tmp_path / "data" / "veza.db"))) as database:
+        kept = database.execute("SELECT count(*) FROM users").get
+    assert kept == met.count(201)
+
+
+async def test_two_processes_share_a_postgres(tmp_path: Path, postgres_url: str) -> None:
+    """One answers requests, the other does the work behind them; each ends with 0."""
+    url = await create_database(postgres_url)
+    database = open_database(url)
+    await upgrade(database)
+    await database.close()
+    shared = {"VEZA_DATABASE_URL": url, "VEZA_SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz",
+              "VEZA_MAIL_DIR": str(tmp_path / "mail")}  # fmt: skip
+    async with serving(tmp_path / "one", VEZA_SERVE_JOBS="false", **shared) as served:
+        answer = await served.client.post("/auth/register", json=person("ada"))
+        assert answer.status_code == 201
+        await asyncio.sleep(0.5)
+        assert not mails(tmp_path), "whoever serves does no work"
+        worker = await start(tmp_path / "two", "worker", **shared)
+        try:
+            async with asyncio.timeout(WAIT):
+                assert (await worker.stdout.readline()).decode() == "Veza is working\n"
+                while not mails(tmp_path):  # noqa: ASYNC110 - another process writes it
+                    await asyncio.sleep(0.05)
+            worker.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(worker.wait(), WAIT) == 0
+        finally:
+            if worker.returncode is None:
+                worker.kill()
+            await worker.communicate()
+        assert await served.end() == 0
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_a_locked_database_is_busy_and_then_well_again(database, tmp_path, monkeypatch) -> None:
+    """X1: a write that cannot begin in time is 503 with Retry-After, reads go on, and nothing is lost."""
+    monkeypatch.setattr("veza.core.db.sqlite_writer.PATIENCE", 0.2)
+    async with open_world(database, tmp_path / "data") as world:
+        with closing(apsw.Connection(str(database.path))) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = time.perf_counter()
+            busy = await world.guest.post("/auth/register", json=person("ada"))
+            assert time.perf_counter() - began < 5
+            assert (busy.status_code, busy.json()["error"]["code"]) == (503, "DB_BUSY")
+            assert busy.headers["retry-after"] == "1"
+            assert (await world.guest.get("/tracks")).status_code == 200
+            other.execute("ROLLBACK")
+        assert (await world.guest.post("/auth/register", json=person("ada"))).status_code == 201
