@@ -7,6 +7,7 @@ process of tests, with one migrated database whose tables are emptied before eac
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -14,6 +15,7 @@ import pytest
 import uvloop
 
 from tests.postgres import start_postgres
+from veza.core import clock
 from veza.core.db import Database, open_database
 from veza.core.db.migrate import upgrade
 from veza.core.ids import new_id
@@ -118,3 +120,11 @@ async def bare_url(dialect: str, postgres_url: str, tmp_path: Path) -> str:
     if dialect == "sqlite":
         return f"sqlite:///{tmp_path / 'bare.db'}"
     return await create_database(postgres_url)
+
+
+@pytest.fixture(autouse=True)
+def _unmoved_clock() -> Iterator[None]:
+    """Whoever moves the clock puts it back, or the next test would pay for it."""
+    yield
+    moved, clock._shift = clock._shift, timedelta()
+    assert not moved

@@ -26,8 +26,8 @@ def monotonic() -> float:
 def shifted(by: timedelta) -> Iterator[None]:
     """Within this block, both clocks stand ``by`` away from the machine's (tests only)."""
     global _shift  # noqa: PLW0603 - the one clock of the process
-    before, _shift = _shift, _shift + by
+    _shift += by
     try:
         yield
     finally:
-        _shift = before
+        _shift -= by  # and not to what it was: another task may have moved it meanwhile

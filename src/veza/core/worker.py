@@ -69,6 +69,7 @@ class Worker:
         self._woken = asyncio.Event()
         self._running: dict[asyncio.Task[None], Job] = {}
         self._claimed: list[Job] = []
+        self._concluding: set[Job] = set()
         database.listen(CHANNEL, self._woken.set)
 
     async def run(self) -> None:
@@ -95,10 +96,14 @@ class Worker:
             await asyncio.shield(self._stop())
 
     async def _stop(self) -> None:
-        """Cancel what runs and give it back; the attempt does not count, since the job was not at fault."""
+        """Cancel what runs and give it back; the attempt does not count, since the job was not at fault.
+
+        A job that has ended, well or badly, is left to write that down: else it would be done again.
+        """
         running = dict(self._running)
-        for task in running:
-            task.cancel()
+        for task, job in running.items():
+            if job not in self._concluding:
+                task.cancel()
         if running:
             await asyncio.wait(running, timeout=STOP_LIMIT)
         # Among what was claimed in the last moment, only what was committed will be found.
@@ -169,10 +174,13 @@ class Worker:
             log.warning("jobs.lease_lost", kind=job.kind, job_id=str(job.id))
         except Exception as error:
             log.exception("jobs.failed", kind=job.kind, job_id=str(job.id), attempt=job.attempt)
+            self._concluding.add(job)
             await self._fail(job, task, f"{type(error).__name__}: {error}")
         else:
+            self._concluding.add(job)
             await self._succeed(job, task.kind)
         finally:
+            self._concluding.discard(job)
             beat.cancel()
 
     async def _keep_lease(self, job: Job, lease: timedelta, worker: "asyncio.Task[None] | None") -> None:
