@@ -129,8 +129,13 @@ async def load(
     run = _Run(requests)
     loop = asyncio.get_running_loop()
     opened = [
-        (await loop.create_connection(lambda turn=turn: _Connection(run, turn), host, port))[0]
-        for turn in range(connections)
+        # Each begins elsewhere in the list, or all would ask for the same at the same time.
+        (
+            await loop.create_connection(
+                lambda n=n: _Connection(run, n * len(requests) // connections), host, port
+            )
+        )[0]
+        for n in range(connections)
     ]
     await asyncio.sleep(min(0.2, seconds / 4))  # caches warm, connections all at work
     run.latencies, run.statuses = array("d"), Counter()

@@ -1,0 +1,42 @@
+"""python -m bench [NAME ...]: measure everything, or what is named."""
+
+import argparse
+import time
+
+import uvloop
+
+from bench import people, seed, start, tracks, upload
+from bench.table import Figure, show
+
+GROUPS = {
+    "tracks": (tracks.speed, 100_000),
+    "scale": (tracks.scale, 10_000, 1_000_000),
+    "truth": (tracks.truth, 10_000),
+    "signed-in": (people.signed_in, 100_000),
+    "logins": (people.logins, 100_000),
+    "start": (start.start, 100_000),
+    "memory": (start.memory, 100_000),
+    "upload": (upload.upload, 10_000),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Figures of Veza, side by side with the machine's own."
+    )
+    parser.add_argument("names", nargs="*", choices=[[], *GROUPS], metavar="NAME", help=", ".join(GROUPS))
+    figures: list[Figure] = []
+    for name in parser.parse_args().names or GROUPS:
+        measure, *sizes = GROUPS[name]
+        for size in sizes:
+            seed.seeded(size)
+        began = time.perf_counter()
+        found = uvloop.run(measure())
+        print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
+        figures += found
+    show(figures)
+    raise SystemExit(any(figure.held is False for figure in figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Servers to measure: Veza as a whole, and bare applications on the same server, each a process."""
+
+import http.client
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from bench.load import cpu_seconds
+from bench.seed import CACHE, PASSWORD, email, user_id
+
+ROOT = Path(__file__).parents[1]
+_PATIENCE = 30.0
+
+
+class Server:
+    """A process that says on its first line where it listens."""
+
+    def __init__(self, command: list[str], environment: dict[str, str] | None = None) -> None:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("VEZA_", "AWS_"))}
+        self.began = time.perf_counter()
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=clean | {"PYTHONPATH": str(ROOT)} | (environment or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.pid = self.process.pid
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        self.start_seconds = time.perf_counter() - self.began
+        if "http://" not in line:
+            self.process.wait(_PATIENCE)
+            raise RuntimeError(f"did not start: {' '.join(command)}; run it by hand to see why")
+        self.host, _, port = line.split("http://")[1].strip().partition(":")
+        self.port = int(port)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_PATIENCE)
+        self.process.kill()
+        self.process.wait()
+
+    def memory(self, field: str = "VmRSS") -> float:
+        """Resident memory in MB; VmHWM is the most there was since `forget_peak`."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+    def forget_peak(self) -> None:
+        """Measure the most memory from here on."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def cpu(self) -> float:
+        """CPU seconds used so far."""
+        return cpu_seconds(self.pid)
+
+    def call(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
+        """One request with JSON, on a connection of its own: status and the answer's data."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=_PATIENCE)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, json.loads(text).get("data") if text else None
+
+    def log_in(self, number: int = 0) -> str:
+        """An access token of a seeded user."""
+        form = {"email": email(number), "password": PASSWORD}
+        status, data = self.call("POST", "/api/v1/auth/login", form)
+        assert status == 200, (status, data)
+        return str(data["token"]["access_token"])
+
+
+def hello() -> Server:
+    """The bare hello-world on Veza's server."""
+    return Server([sys.executable, "-m", "bench.hello"])
+
+
+def bare(application: str, *arguments: str) -> Server:
+    """Another bare application of bench/bare.py."""
+    return Server([sys.executable, "-m", "bench.bare", application, *arguments])
+
+
+class Veza(Server):
+    """The whole program on a copy of a seeded database, or on the database itself if it is not written to.
+
+    Limits count, as for everybody, but are too high to be met; the access log is written, to /dev/null.
+    """
+
+    def __init__(self, database: Path, *, copy: bool = True, **settings: str) -> None:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        self.token = ""
+        self.folder = Path(tempfile.mkdtemp(prefix="data-", dir=CACHE))
+        if copy:
+            database = Path(shutil.copy(database, self.folder / "veza.db"))
+        limits = {
+            f"VEZA_RATE_LIMIT_{name}": "100000000/min"
+            for name in ("GLOBAL", "LOGIN", "UPLOAD", "VERIFICATION")
+        }
+        environment = limits | {
+            "VEZA_SECRET_KEY": secrets.token_hex(32),
+            "VEZA_DATA_DIR": str(self.folder), "VEZA_DATABASE_URL": f"sqlite:///{database}", "VEZA_PORT": "0",
+            "VEZA_QUOTA": str(1 << 40), **{f"VEZA_{name.upper()}": value for name, value in settings.items()},
+        }  # fmt: skip
+        try:
+            super().__init__(
+                [sys.executable, "-c", "from veza.cli import main; main()", "serve"], environment
+            )
+        except BaseException:
+            shutil.rmtree(self.folder)
+            raise
+
+    def commit(self) -> None:
+        """Have something unimportant written: what the server kept for as long as nothing is, it forgets."""
+        self.token = self.token or self.log_in()
+        path = f"/api/v1/users/{user_id(0)}"
+        status, data = self.call("PUT", path, {"bio": f"measured {time.time_ns()}"}, self.token)
+        assert status == 200, (status, data)
+
+    def __exit__(self, *problem: object) -> None:
+        super().__exit__(*problem)
+        shutil.rmtree(self.folder)
