@@ -28,7 +28,7 @@ def segment(value):
 
 def claims(**changes):
     now = int(clock.now().timestamp())
-    made = {"iss": "veza", "aud": "veza:access", "typ": "access", "jti": "1", "iat": now, "exp": now + 60}
+    made = {"iss": "veza", "aud": "veza:access", "typ": "access", "jti": "1", "iat": now, "exp": now + 86_400}
     made |= {"sub": str(new_id()), "sid": str(new_id()), "role": "user"} | changes
     return {name: value for name, value in made.items() if value is not ...}
 
