@@ -40,7 +40,7 @@ class SqliteDatabase(Database):
         self.path = path
         self.writer = Writer(path)
         self.reader = connect(path, readonly=True)
-        self._heavy = [connect(path, readonly=True) for _ in range(READERS)]
+        self._heavy = [connect(path, readonly=True, cache_kib=2_000) for _ in range(READERS)]
         for connection in self._heavy:
             connection.pragma("cache_size", -4_000)  # KiB; they read much once, not little often
         self._heavy_idle = list(self._heavy)

@@ -13,7 +13,7 @@ OLDEST = (3, 51, 3)
 WAL_BYTES = 64 * 1024**2
 
 
-def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
+def connect(path: Path, *, readonly: bool = False, cache_kib: int = 8_000) -> apsw.Connection:
     """A connection set up as Veza needs it.
 
     No ANALYZE is ever run, and so no ``PRAGMA optimize``: without figures SQLite takes every table for a
@@ -32,7 +32,7 @@ def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
         "synchronous=FULL",
         "foreign_keys=ON",
         "temp_store=MEMORY",
-        "cache_size=-16000",
+        f"cache_size=-{cache_kib}",
         f"query_only={'ON' if readonly else 'OFF'}",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()

@@ -68,7 +68,7 @@ class Writer:
         self.commits = 0
         self._committer = ThreadPoolExecutor(1, "veza-sqlite-commit")
         self._checkpointer = ThreadPoolExecutor(1, "veza-sqlite-checkpoint")
-        self._checkpoints = connect(path)
+        self._checkpoints = connect(path, cache_kib=1_000)
         self._checkpointing = False
 
     async def enter(self) -> Group:

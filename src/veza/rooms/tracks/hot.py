@@ -30,8 +30,9 @@ from veza.rooms.tracks.schemas import TrackBody
 Remembered = Callable[[str], Actor | None]
 Dress = Callable[[str, int, Sequence[Header], bytes], Ready]
 
-# Some 7 kB each.
-MOST_KEPT = 1_000
+# Bytes of bodies; what is around each of them weighs some 2 kB more.
+MOST_KEPT = 8_000_000
+AROUND = 2_000
 
 _encode = msgspec.json.Encoder().encode
 _NAMES = {"user_id", "genre", "format", "sort_by", "sort_order", "page", "limit"}
@@ -71,6 +72,7 @@ class HotTracks:
         self._dress = dress
         self._version: int | None = None
         self._kept: dict[str | bytes, _Kept] = {}
+        self._weight = 0
 
     async def list(self, exchange: Exchange, scope: Scope) -> Ready | None:
         """A list; None leaves it to the ordinary route."""
@@ -114,6 +116,7 @@ class HotTracks:
         version = self._database.version()
         if version != self._version:
             self._kept.clear()
+            self._weight = 0
             self._version = version
         return self._kept.get(name)
 
@@ -121,8 +124,10 @@ class HotTracks:
         kept = _Kept(route, body, self._dress)
         # What was read at ``version`` or later may be kept under it, but not under one that came meanwhile.
         if version == self._version:
-            if len(self._kept) >= MOST_KEPT:
+            self._weight += len(body) + AROUND
+            if self._weight > MOST_KEPT:
                 self._kept.clear()
+                self._weight = len(body) + AROUND
             self._kept[name] = kept
         return kept
 
