@@ -4,6 +4,7 @@
 import asyncio
 import re
 from datetime import timedelta
+from importlib import resources
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from veza.core.db import Database
 from veza.core.ids import new_id
 from veza.core.jobs import Job
 from veza.core.mail import MailDelayed, MailRefused
-from veza.rooms.accounts import mail_tokens, store
+from veza.rooms.accounts import mail_tokens, pages, store
 from veza.rooms.accounts.kinds import SendVerification
 
 UNKNOWN = "nobody@example.com"
@@ -207,8 +208,15 @@ async def test_what_has_expired_is_forgotten(house: House, database: Database) -
     assert await kept() == [(0, 0)]
 
 
+def test_every_link_in_a_mail_leads_to_a_page() -> None:
+    """A24, A26: also the one by which somebody who is warned of a thief asks for a new password."""
+    mails = "".join(mail.read_text() for mail in resources.files("veza").joinpath("mails").iterdir())
+    linked = set(re.findall(r'public_url(?: }}| ~ ")(/[a-z-]+)', mails))
+    assert linked == {path for path in pages.FILES if not path.startswith("/account/")}
+
+
 @pytest.mark.parametrize("dialect", ["sqlite"])
-@pytest.mark.parametrize("page", ["/verify-email", "/reset-password"])
+@pytest.mark.parametrize("page", ["/verify-email", "/reset-password", "/forgot-password"])
 async def test_the_links_pages_do_nothing_until_their_button_is_pressed(house: House, page: str) -> None:
     """A24: opened by a mail scanner, a link uses no token up; and the page obeys its own policy."""
     token = await token_for(house, "ann")

@@ -1,4 +1,4 @@
-"""The two pages that mails lead to: they only ask, and what they ask for happens by a POST, on a button.
+"""The pages that mails lead to: they only ask, and what they ask for happens by a POST, on a button.
 
 So a mail scanner that opens every link uses none up.
 """
@@ -21,6 +21,7 @@ POLICY = (
 FILES = {
     "/verify-email": ("verify-email.html", "text/html"),
     "/reset-password": ("reset-password.html", "text/html"),
+    "/forgot-password": ("forgot-password.html", "text/html"),
     "/account/pages.js": ("pages.js", "text/javascript"),
     "/account/pages.css": ("pages.css", "text/css"),
 }

@@ -1,4 +1,4 @@
-// The two pages that mails lead to: each has one form, and sends it when its button is pressed.
+// The pages that mails lead to: each has one form, and sends it when its button is pressed.
 "use strict";
 
 const token = new URLSearchParams(location.search).get("token") || "";
@@ -9,13 +9,18 @@ const form = document.querySelector("form");
 const status = document.querySelector("[role=status]");
 const button = form.querySelector("button");
 
-const requests = {
-  verify: () => fetch(`api/v1/auth/verify-email?token=${encodeURIComponent(token)}`, { method: "POST" }),
-  reset: () => fetch("api/v1/auth/password/reset", {
+function post(path, more) {
+  return fetch(`api/v1/auth/${path}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ token, ...Object.fromEntries(new FormData(form)) }),
-  }),
+    body: JSON.stringify({ ...more, ...Object.fromEntries(new FormData(form)) }),
+  });
+}
+
+const requests = {
+  verify: () => fetch(`api/v1/auth/verify-email?token=${encodeURIComponent(token)}`, { method: "POST" }),
+  reset: () => post("password/reset", { token }),
+  forgot: () => post("password/forgot", {}),
 };
 
 function say(text, good) {
@@ -47,7 +52,7 @@ form.addEventListener("submit", async (event) => {
   button.disabled = false;
 });
 
-if (!token) {
+if (!token && form.dataset.action !== "forgot") {
   form.hidden = true;
   say("This link is not complete. Open it from the mail once more.", false);
 }
