@@ -26,6 +26,12 @@ def test_the_document_is_what_it_was_given(client: TestClient[Litestar]) -> None
     assert answer.headers["content-type"] == "application/json"
 
 
+def test_the_address_of_the_server_leads_to_them(client: TestClient[Litestar]) -> None:
+    answer = client.get("/", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (302, "redoc")
+    assert client.get("/").url.path == "/redoc"
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("accepted", ["gzip, deflate", "identity", "gzip;q=0", "*"])
 def test_every_file_is_served_and_known_again(client: TestClient[Litestar], path: str, accepted: str) -> None:
