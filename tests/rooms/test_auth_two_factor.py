@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.rooms.sessions_house import (
     NEW_PASSWORD,
     PASSWORD,
@@ -161,6 +163,25 @@ async def test_a_challenge_dies_with_its_password(house: House) -> None:
     await house.set_password(user_id, NEW_PASSWORD)
     answer = await ann.post("/auth/2fa/verify", challenge_token=token, code=totp_code(secret))
     assert (answer.status_code, code_of(answer)) == (401, "INVALID_TOKEN")
+
+
+async def test_a_login_overtaken_by_a_second_factor(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A11: a password that was checked before the second factor was on opens no session without it."""
+    ann, other = house.client(), house.client()
+    await ann.register("ann")
+    verify = house.hasher.verify
+
+    async def verify_slowly(stored: str | None, password: str) -> Any:
+        verdict = await verify(stored, password)
+        await turn_on(ann)
+        return verdict
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.hasher, "verify", verify_slowly)
+        answer = await other.log_in("ann")
+    assert (answer.status_code, code_of(answer)) == (401, "INVALID_CREDENTIALS")
+    assert (await house.count())[0] == 1
+    assert (await other.log_in("ann")).json()["data"]["requires_2fa"] is True
 
 
 async def test_turning_it_off_takes_both_factors(house: House) -> None:

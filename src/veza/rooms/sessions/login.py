@@ -1,5 +1,6 @@
 """Registering, and signing in with a password."""
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -89,16 +90,21 @@ async def prove(means: Means, account: Account | None, password: str) -> Account
 async def enter(tx: Tx, means: Means, account: Account, origin: Context, *, remember_me: bool) -> Login:
     """Open a session for somebody who has proved who they are, unless that is overtaken by now.
 
-    Raises InvalidCredentials when the password was changed meanwhile, and AccountSuspended.
+    Raises InvalidCredentials when the password was changed or a second factor turned on meanwhile, and
+    AccountSuspended.
     """
     now = await proofs_store.lock(tx, account.id)
-    if now is None or now.password_hash != account.password_hash:
+    if now is None or _proofs_of(now) != _proofs_of(account):
         raise InvalidCredentials
     if now.suspended_at:
         raise AccountSuspended
     session_id, pair = await grants.open_session(tx, means, now.id, now.role, origin, remember_me=remember_me)
     tx.emit(LoggedIn(now.id, session_id))
     return Login(UserSummary(now.id, now.username, now.email), pair)
+
+
+def _proofs_of(account: Account) -> tuple[str, datetime | None]:
+    return account.password_hash, account.totp_enabled_at
 
 
 async def confirm_password(means: Means, user_id: UUID, password: str, origin: Context) -> None:
