@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -21,7 +22,7 @@ from veza.core.errors import VezaError
 from veza.core.events import Outbox
 from veza.core.lock import FolderLock, InUse
 from veza.core.log import configure_logging
-from veza.core.server import loop_factory, serve_async
+from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
 from veza.parts import Parts, make_folder, make_parts
 from veza.reactions import REACTIONS
@@ -42,12 +43,13 @@ def serve_all() -> int:
 
 
 async def _serve(settings: Settings) -> int:
-    with _lock(settings):
+    with _lock(settings), _listening(settings) as listeners:
+        # Links in mails name the port, which may have been taken just now.
+        settings = msgspec.structs.replace(settings, port=listeners[0].getsockname()[1])
         async with _prepared(settings) as parts:
             return await serve_async(
                 make_app(parts, work=settings.serve_jobs),
-                host=settings.host,
-                port=settings.port,
+                listeners=listeners,
                 ready=lambda host, port: _welcome(settings, host, port),
                 on_drain=parts.readiness.drain,
             )
@@ -180,6 +182,19 @@ def _lock(settings: Settings) -> AbstractContextManager[Any]:
         return nullcontext()
     make_folder(settings)
     return FolderLock(settings.data_dir)
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[list[socket.socket]]:
+    try:
+        listeners = listen(settings.host, settings.port)
+    except OSError as error:
+        raise OutOfReach(why_not(error, f"{settings.host}:{settings.port}")) from None
+    try:
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.close()
 
 
 def _welcome(settings: Settings, host: str, port: int) -> None:

@@ -1,6 +1,8 @@
 """`veza serve` and `veza worker` as an operator has them: real processes, from their start to their end."""
 
 import asyncio
+import email
+import email.policy
 import os
 import re
 import signal
@@ -102,6 +104,26 @@ async def test_a_server_from_its_start_to_its_end(tmp_path: Path) -> None:
         logged = (await served.process.stderr.read()).decode()
         assert PASSWORD not in logged
         assert token not in logged
+
+
+async def test_the_link_in_a_mail_leads_back_to_the_server_that_sent_it(tmp_path: Path) -> None:
+    """A24, A26: on whatever free port it listens; the mail is a file in text and HTML, for its owner alone."""
+    async with serving(tmp_path / "data") as served:
+        assert (await served.client.post("/auth/register", json=person("ada"))).status_code == 201
+        async with asyncio.timeout(WAIT):
+            while not mails(tmp_path / "data"):  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.05)
+        [file] = mails(tmp_path / "data")
+        assert file.stat().st_mode & 0o077 == 0
+        mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+        texts = [mail.get_body([kind]).get_content() for kind in ("plain", "html")]
+        [link] = {found for text in texts for found in re.findall(r'http://[^\s"<]+\?token=[\w-]+', text)}
+        assert link.startswith(f"{served.url}/verify-email?token=")
+        assert (await served.client.get(link)).status_code == 200
+        token = link.partition("=")[2]
+        answer = await served.client.post("/auth/verify-email", params={"token": token})
+        assert answer.json()["data"] == {"message": "Email verified successfully"}
+        assert await served.end() == 0
 
 
 async def test_what_is_under_way_is_finished(tmp_path: Path) -> None:

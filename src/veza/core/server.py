@@ -34,7 +34,7 @@ except ImportError:  # Windows has neither
 else:
     loop_factory = uvloop.new_event_loop
 
-__all__ = ["Limits", "serve", "serve_async"]
+__all__ = ["Limits", "listen", "serve", "serve_async", "why_not"]
 
 BACKLOG = 2048
 _SPARE_FILES = 512  # for databases, uploads, jobs and the files being sent
@@ -61,6 +61,7 @@ async def serve_async(
     host: str = "127.0.0.1",
     port: int = 8080,
     uds: str | None = None,
+    listeners: list[socket.socket] | None = None,
     reuse_port: bool = False,
     ready: Ready | None = None,
     on_drain: Callable[[], None] | None = None,
@@ -72,16 +73,17 @@ async def serve_async(
 ) -> int:
     """Serve an ASGI application in the running loop; see :func:`serve`.
 
-    `port` 0 takes any free one. `uds` is the path of a Unix socket to listen on instead of `host` and `port`.
+    `port` 0 takes any free one. `uds` is the path of a Unix socket to listen on instead of `host` and `port`;
+    `listeners` are sockets that listen already, as `listen` makes them, and are closed at the end.
     `reuse_port` lets several processes listen on one port, the kernel spreading connections among them (and
     hides from us that the port is taken). `ready` is called with the address and port once requests are
     answered. On the first signal, or when `stop` is set, `on_drain` is called, nothing is accepted any more,
     and what is under way has `drain_seconds` to finish.
     """
     try:
-        sockets = [_listen_unix(uds)] if uds else _listen(host, port, reuse_port=reuse_port)
+        sockets = listeners or ([_listen_unix(uds)] if uds else listen(host, port, reuse_port=reuse_port))
     except OSError as error:
-        why = _why_not(error, uds or f"{host}:{port}")
+        why = why_not(error, uds or f"{host}:{port}")
         print(f"veza: {why}", file=sys.stderr)  # noqa: T201 - for the operator
         return 1
     limits = replace(limits, max_connections=min(limits.max_connections, _raise_file_limit()))
@@ -199,7 +201,7 @@ class _Server:
         return True
 
 
-def _listen(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
+def listen(host: str, port: int, *, reuse_port: bool = False) -> list[socket.socket]:
     """Listening sockets for every address of `host`, all on one port; OSError when none can be had."""
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     addresses = dict.fromkeys((family, address) for family, *_, address in found)
@@ -268,7 +270,8 @@ def _raise_if_alive(path: str) -> None:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _why_not(error: OSError, address: str) -> str:
+def why_not(error: OSError, address: str) -> str:
+    """In words for an operator, why nothing can listen there."""
     if error.errno == errno.EADDRINUSE:
         return f"{address} is already in use; stop what listens there, or choose another port"
     return f"cannot listen on {address}: {error.strerror or error}"
