@@ -31,7 +31,6 @@ from veza.parts import Parts
 from veza.rooms.accounts.avatars import Avatars
 from veza.rooms.accounts.config import AccountsConfig
 from veza.rooms.accounts.deletion import HOLDING as ACCOUNT
-from veza.rooms.accounts.events import CHANGED
 from veza.rooms.sessions import login
 from veza.rooms.sessions.attempts import Attempts
 from veza.rooms.sessions.authenticator import Authenticator
@@ -55,7 +54,6 @@ def make_app(parts: Parts, *, work: bool = True) -> Edge:
     """The whole application; with ``work`` it also runs the jobs."""
     settings, database = parts.settings, parts.database
     database.record_events = Outbox(reactions.REACTIONS)
-    database.listen(CHANGED, parts.authenticator.forget_all)
     means = make_means(parts)
     document = cache(lambda: msgspec.json.encode(openapi_document(parts)))
     app = _Litestar(

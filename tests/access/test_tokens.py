@@ -105,7 +105,7 @@ FORGERIES = {
     "not JSON": forge(payload=b"{"),
     "not UTF-8": forge(payload=b'{"iss":"\xff"}'),
     "deep": forge(payload=b"[" * 2000),
-    "another purpose's token": TOKENS.issue_challenge(new_id(), remember_me=False),
+    "another purpose's token": TOKENS.issue("2fa", timedelta(minutes=5), claims()),
     "another server's token": Tokens(Keyring([os.urandom(32)])).issue_access(new_id(), new_id(), "admin"),
 }
 
@@ -149,16 +149,6 @@ def test_tokens_end_with_their_time_and_30_seconds():
             else:
                 with pytest.raises(InvalidToken):
                     TOKENS.read_access(token)
-
-
-def test_a_challenge_opens_nothing_else():
-    """A11, A13: single-purpose, for 5 minutes."""
-    user_id = new_id()
-    token = TOKENS.issue_challenge(user_id, remember_me=True)
-    read = TOKENS.read_challenge(token)
-    assert (read.sub, read.remember_me, read.exp - read.iat) == (user_id, True, 300)
-    with pytest.raises(InvalidToken):
-        TOKENS.read_challenge(TOKENS.issue_access(user_id, new_id(), "user"))
 
 
 def test_other_purposes():

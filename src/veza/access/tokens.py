@@ -53,13 +53,6 @@ class AccessClaims(Claims, frozen=True, kw_only=True):
     role: str
 
 
-class ChallengeClaims(Claims, frozen=True, kw_only=True):
-    """Whose password was right, so that the second factor may follow."""
-
-    sub: UUID
-    remember_me: bool
-
-
 C = TypeVar("C", bound=Claims)
 
 
@@ -111,14 +104,6 @@ class Tokens:
     def read_access(self, token: str) -> AccessClaims:
         """Who sends this access token. Raises InvalidToken."""
         return self.read(token, ACCESS, AccessClaims)
-
-    def issue_challenge(self, user_id: UUID, *, remember_me: bool) -> str:
-        """The token that a right password earns where a second factor is on; it opens nothing else."""
-        return self.issue(TWO_FACTOR, CHALLENGE_TTL, {"sub": user_id, "remember_me": remember_me})
-
-    def read_challenge(self, token: str) -> ChallengeClaims:
-        """Who gave the right password. Raises InvalidToken."""
-        return self.read(token, TWO_FACTOR, ChallengeClaims)
 
     def _keys_for(self, purpose: str) -> dict[str, bytes]:
         """The headers that we write for this purpose, as they stand in a token, and their keys."""

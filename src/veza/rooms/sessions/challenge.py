@@ -1,13 +1,17 @@
 """The token between the two factors: it says whose password was right, and opens nothing by itself."""
 
+from uuid import UUID
+
 from veza.access.secrets import digest
-from veza.access.tokens import CHALLENGE_TTL, TWO_FACTOR, ChallengeClaims, Tokens
+from veza.access.tokens import CHALLENGE_TTL, TWO_FACTOR, Claims, Tokens
 from veza.rooms.sessions.proofs_store import Account
 
 
-class Challenge(ChallengeClaims, frozen=True, kw_only=True):
+class Challenge(Claims, frozen=True, kw_only=True):
     """Whose password was right, and which: it must still be theirs when the second factor comes."""
 
+    sub: UUID
+    remember_me: bool
     pwd: str
 
 
