@@ -33,9 +33,11 @@ from veza.core.storage import LocalStorage
 from veza.rooms.accounts import deletion, pages, routes, service, store
 from veza.rooms.accounts.avatars import Avatars
 from veza.rooms.accounts.config import AccountsConfig
+from veza.rooms.accounts.events import CHANGED
 from veza.rooms.accounts.holdings import Holding
 from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.accounts.store import User
+from veza.rooms.accounts.tables import users
 from veza.rooms.roles import routes as roles
 
 BASE_URL = "https://veza.example"
@@ -44,6 +46,9 @@ ROLES = {"admin": "admin", "mod": "moderator"}
 
 _JOBS = Statement(sa.select(jobs.c.id, jobs.c.kind, jobs.c.payload, jobs.c.attempt, jobs.c.created_at), Job)
 _STRIKE: Statement[None] = Statement(sa.delete(jobs).where(jobs.c.id == sa.bindparam("job_id")))
+_SUSPEND: Statement[None] = Statement(
+    sa.update(users).where(users.c.id == sa.bindparam("of_user")).values(suspended_at=sa.bindparam("at"))
+)
 _KINDS = Statement(sa.select(events.c.kind).order_by(events.c.id), str)
 
 
@@ -98,6 +103,11 @@ class House:
                     role=ROLES.get(name, "user"),
                 )
         await self.drop_jobs()
+
+    async def suspend(self, name: str) -> None:
+        async with self.database.write() as tx:
+            await tx.run(_SUSPEND, of_user=self.id(name), at=clock.now())
+            tx.notify(CHANGED)
 
     def id(self, name: str) -> UUID:
         return self.people[name].id

@@ -144,6 +144,19 @@ async def test_the_last_admin_remains_one(house: House) -> None:
     assert await role_of(house, "ann") == "admin"
 
 
+async def test_an_admin_who_is_suspended_does_not_count(house: House) -> None:
+    """N9: whoever remains must be able to act."""
+    await house.ask("admin", "PUT", "/admin/users/{ann}/role", json={"role": "admin"})
+    await house.suspend("ann")
+    for answer in (
+        await house.ask("admin", "PUT", "/admin/users/{admin}/role", json={"role": "user"}),
+        await house.ask("admin", "DELETE", "/users/{admin}", json={"password": PASSWORD}),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "LAST_ADMIN")
+    answer = await house.ask("admin", "PUT", "/admin/users/{ann}/role", json={"role": "user"})
+    assert answer.status_code == 200
+
+
 async def test_two_admins_who_depose_each_other_leave_one(house: House) -> None:
     """N9: in a race too, and with one who deletes and one who deposes."""
     for _ in range(5):
@@ -187,6 +200,9 @@ async def test_nobody_stores_more_than_their_quota(house: House) -> None:
     async with house.database.write() as tx:
         with pytest.raises(QuotaExceeded):
             await quota.reserve(tx, house.id("ann"), 101, 100)
+        # Who is deleted while their upload comes in hears that, and nothing of a quota.
+        with pytest.raises(UserNotFound):
+            await quota.reserve(tx, new_id(), 1, 100)
 
 
 async def test_a_quota_is_for_its_user_and_admins(house: House) -> None:

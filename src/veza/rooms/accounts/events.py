@@ -5,7 +5,8 @@ from uuid import UUID
 
 from veza.core.events import Event
 
-# Notified whenever who somebody is has changed: name, address, its verification, role, or all, by deletion.
+# Notified whenever who somebody is has changed: name, address, its verification, role, suspension, or all, by
+# deletion.
 CHANGED = "veza_accounts"
 
 

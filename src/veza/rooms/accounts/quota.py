@@ -38,8 +38,12 @@ def limit_of(role: str, base: int) -> int:
 
 
 async def reserve(tx: Tx, user_id: UUID, size: int, limit: int) -> None:
-    """Count ``size`` bytes as the user's. Raises :class:`QuotaExceeded` where that would pass ``limit``."""
+    """Count ``size`` bytes as the user's.
+
+    Raises :class:`QuotaExceeded` where that would pass ``limit``, and :class:`UserNotFound`.
+    """
     if not await store.reserve(tx, user_id, size, limit):
+        await usage(tx, user_id)
         raise QuotaExceeded
 
 

@@ -105,10 +105,11 @@ async def assign_role(tx: Tx, actor: Actor, user_id: UUID, role: str) -> User:
 
 
 async def lock_keeping_an_admin(tx: Tx, user_id: UUID, *, stays_admin: bool = False) -> User:
-    """The user, who may be about to be an admin no longer.
+    """The user, who may be about to be an admin no longer, or one who cannot act.
 
-    Raises :class:`UserNotFound`, and :class:`LastAdmin` when nobody else would be one. Of two admins who
-    depose each other, one succeeds: the admins are locked, in one order, before anybody else.
+    Raises :class:`UserNotFound`, and :class:`LastAdmin` when nobody else would be one; a suspended admin does
+    not count. Of two admins who depose each other, one succeeds: the admins are locked, in one order, before
+    anybody else.
     """
     admins = await store.lock_admins(tx)
     user = await store.lock(tx, user_id)

@@ -93,7 +93,9 @@ _SET_AVATAR: Statement[None] = Statement(
 )
 _SET_ROLE: Statement[None] = Statement(sa.update(users).where(_one).values(role=sa.bindparam("new_role")))
 _DELETE: Statement[None] = Statement(sa.delete(users).where(_one))
-_LOCK_ADMINS = Statement(sa.select(U.id).where(_is_admin).order_by(U.id).with_for_update(), UUID)
+_LOCK_ADMINS = Statement(
+    sa.select(U.id).where(_is_admin, U.suspended_at.is_(None)).order_by(U.id).with_for_update(), UUID
+)
 
 _HOLDER = Statement(sa.select(F.user_id).where(_name, _held), UUID)
 _HELD_FOR = Statement(
@@ -228,7 +230,7 @@ async def delete(tx: Tx, user_id: UUID) -> None:
 
 
 async def lock_admins(tx: Tx) -> list[UUID]:
-    """The admins there are; none ceases to be one until ``tx`` ends, except by it."""
+    """The admins who can act; none ceases to be one until ``tx`` ends, except by it."""
     return await tx.all(_LOCK_ADMINS)
 
 

@@ -26,6 +26,8 @@ users = sa.Table(
     sa.Column("totp_secret", sa.LargeBinary),
     sa.Column("totp_enabled_at", Time),
     sa.Column("totp_last_step", sa.BigInteger),
+    # Since when its tokens and its password open nothing. Whoever sets it notifies CHANGED in the same
+    # transaction, for where one process serves alone it remembers who asks.
     sa.Column("suspended_at", Time),
     # Bytes stored and reserved; kept here so that a quota is one conditional update.
     sa.Column("storage_used", sa.BigInteger, nullable=False),
