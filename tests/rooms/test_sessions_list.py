@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from tests.rooms.sessions_house import House, code_of, house
@@ -222,9 +223,20 @@ async def test_a_session_that_refreshes_all_the_time(house: House, monkeypatch: 
 
 
 async def test_the_export(house: House) -> None:
-    """S5: what is exported of one's sessions is what one sees, without tokens."""
-    user = await house.move_in("ann")
+    """S5: all that is kept of one's sessions, also of those that have ended; no token, and nobody else's."""
+    user, other = await house.move_in("ann"), await house.move_in("ben")
+    ann = house.client("192.0.2.4")
+    await ann.log_in("ann")
+    await ann.post("/sessions/logout")
     await house.open_session(user, origin=Context(ip="192.0.2.3", user_agent="test/2"))
+    await house.open_session(other)
     async with house.database.read() as view:
         exported = await HOLDING.export(view, user.id)
-    assert [(one.ip_address, one.user_agent) for one in exported] == [("192.0.2.3", "test/2")]
+    assert [(one.ip_address, one.user_agent, one.revoked_at is None) for one in exported] == [
+        ("192.0.2.3", "test/2", True),
+        ("192.0.2.4", "test/1", False),
+    ]
+    told = msgspec.to_builtins(exported[0])
+    assert told.keys() == {
+        "id", "ip_address", "user_agent", "created_at", "last_activity", "expires_at", "revoked_at"
+    }  # fmt: skip

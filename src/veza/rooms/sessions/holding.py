@@ -5,11 +5,11 @@ from uuid import UUID
 from veza.core.db import Tx
 from veza.rooms.accounts.holdings import Holding
 from veza.rooms.sessions import store
-from veza.rooms.sessions.store import Session
+from veza.rooms.sessions.store import KeptSession
 
 
-async def _export(tx: Tx, user_id: UUID) -> list[Session]:
-    return await store.list_alive(tx, user_id)
+async def _export(tx: Tx, user_id: UUID) -> list[KeptSession]:
+    return await store.list_kept(tx, user_id)
 
 
 # Nothing to erase: sessions, tokens and codes go with the row of their user.

@@ -46,6 +46,12 @@ class Session(msgspec.Struct, frozen=True):
     expires_at: datetime
 
 
+class KeptSession(Session, frozen=True):
+    """A session as it is kept, also when it has ended."""
+
+    revoked_at: datetime | None
+
+
 class Stats(msgspec.Struct, frozen=True):
     """How many sessions somebody has: all that are still kept, and those in which they are signed in."""
 
@@ -102,18 +108,17 @@ _ASKER = Statement(
     Asker,
 )
 _LIST = Statement(
-    sa.select(
-        sessions.c.id,
-        sessions.c.ip_address,
-        sessions.c.user_agent,
-        sessions.c.created_at,
-        sessions.c.last_activity,
-        sessions.c.expires_at,
-    )
+    sa.select(*(sessions.c[name] for name in Session.__struct_fields__))
     .where(_mine, _alive)
     .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
     .limit(MAX_SESSIONS),
     Session,
+)
+_LIST_KEPT = Statement(
+    sa.select(*(sessions.c[name] for name in KeptSession.__struct_fields__))
+    .where(_mine)
+    .order_by(sessions.c.created_at.desc(), sessions.c.id.desc()),
+    KeptSession,
 )
 _STATS = Statement(
     sa.select(
@@ -248,6 +253,11 @@ async def find_asker(tx: Tx, session_id: UUID) -> Asker | None:
 async def list_alive(tx: Tx, user_id: UUID) -> list[Session]:
     """The sessions in which somebody is signed in, newest first; at most ``MAX_SESSIONS``."""
     return await tx.all(_LIST, of_user=user_id, now=clock.now())
+
+
+async def list_kept(tx: Tx, user_id: UUID) -> list[KeptSession]:
+    """All that is kept of somebody's sessions, ended ones too, newest first; at most ``MAX_SESSIONS``."""
+    return await tx.all(_LIST_KEPT, of_user=user_id)
 
 
 async def count(tx: Tx, user_id: UUID) -> Stats:
