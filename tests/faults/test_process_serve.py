@@ -107,7 +107,7 @@ async def test_a_server_from_its_start_to_its_end(tmp_path: Path) -> None:
 
 
 async def test_the_link_in_a_mail_leads_back_to_the_server_that_sent_it(tmp_path: Path) -> None:
-    """A24, A26: on whatever free port it listens; the mail is a file in text and HTML, for its owner alone."""
+    """A24, A26: on whatever free port it listens; the mail is a private file in text and HTML."""
     async with serving(tmp_path / "data") as served:
         assert (await served.client.post("/auth/register", json=person("ada"))).status_code == 201
         async with asyncio.timeout(WAIT):

@@ -41,7 +41,7 @@ class _File(msgspec.Struct, frozen=True):
 
 
 def docs_routes(document: Callable[[], bytes]) -> list[HTTPRouteHandler]:
-    """Return the handlers of `/`, `/swagger/*` and `/redoc*`; `document` gives the OpenAPI document as JSON."""
+    """Return the handlers of `/`, `/swagger/*` and `/redoc*`; `document` gives the document as JSON."""
     routes = [_route("/swagger/doc.json", lambda: _File(document(), "application/json"))]
     for path, (name, media_type) in FILES.items():
         file = _File((STATIC / name).read_bytes(), media_type, name.endswith(".gz"))
@@ -51,7 +51,7 @@ def docs_routes(document: Callable[[], bytes]) -> list[HTTPRouteHandler]:
 
 @get("/", include_in_schema=False, sync_to_thread=False)
 def _begin() -> Response[bytes]:
-    """Where people begin: mails and the first line at the start lead here, and there is nothing else to see."""
+    """Where people begin: mails lead here, and there is nothing else to see."""
     return Response(b"", status_code=302, headers={"Location": "redoc"})
 
 
