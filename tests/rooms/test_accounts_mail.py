@@ -128,7 +128,7 @@ async def test_asking_again_answers_alike_whoever_asks(house: House) -> None:
 
 
 async def test_three_mails_an_hour_and_no_more(house: House) -> None:
-    """A25: counted alike for an unknown address, and however the address is written; nobody else is hit."""
+    """A25, G17: counted alike for an unknown address, and however it is written; nobody else is hit."""
     for email in (UNKNOWN, "ann@example.com"):
         statuses = [(await resend(house, email)).status_code for _ in range(3)]
         statuses.append((await resend(house, email.upper())).status_code)
@@ -136,6 +136,7 @@ async def test_three_mails_an_hour_and_no_more(house: House) -> None:
         assert [*statuses, answer.status_code] == [200, 200, 200, 429, 429]
         assert answer.json()["error"]["code"] == "RATE_LIMITED"
         assert 3500 < int(answer.headers["retry-after"]) <= 3600
+        assert (answer.headers["x-ratelimit-limit"], answer.headers["x-ratelimit-remaining"]) == ("3", "0")
     assert (await resend(house, "ben@example.com")).status_code == 200
     await house.work()
     assert [mail.to for _, mail in house.postbox.mails].count("ann@example.com") == 3

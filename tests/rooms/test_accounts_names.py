@@ -2,11 +2,14 @@
 # ruff: noqa: F811 - a fixture is asked for by its name
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from tests.rooms.accounts_house import House, days, house  # noqa: F401 - a fixture
+from tests.world import open_world
 from veza.access.passwords import PasswordHasher
+from veza.core.db import Database
 from veza.core.errors import VezaError
 from veza.core.text import BadValue
 from veza.rooms.accounts import admin, service, store
@@ -62,6 +65,16 @@ async def test_whether_a_name_is_available(house: House) -> None:
         "ann@example.com", "", "аdmin",  # noqa: RUF001 - the first letter is Cyrillic: that is the point
     ):  # fmt: skip
         assert not await is_available(house, username)
+
+
+async def test_names_are_not_tried_out_by_the_thousand(database: Database, tmp_path: Path) -> None:
+    """A22: each question counts, whatever its answer."""
+    limits = {"rate_limit_enabled": True, "rate_limit_global": "4/min"}
+    async with open_world(database, tmp_path, **limits) as world:
+        names = ("somebody-new", "admin", "-", "x" * 65, "another")
+        answers = [await world.guest.get("/auth/check-username", params={"username": n}) for n in names]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429]
+    assert [answer.json()["data"]["available"] for answer in answers[:4]] == [True, False, False, False]
 
 
 async def test_check_username_needs_a_name(house: House) -> None:

@@ -168,6 +168,8 @@ async def test_three_mails_an_hour(database: Database, name: str) -> None:
         askers = [house.client(f"198.51.100.{i}") for i in range(4)]
         answers = [await asker.post("/auth/password/forgot", email=f"{name}@example.com") for asker in askers]
         assert [answer.status_code for answer in answers] == [200] * 3 + [429]
+        left = [answer.headers["x-ratelimit-remaining"] for answer in answers]
+        assert left == ["2", "1", "0", "0"], "the answers speak of the limit that was met"
         with clock.shifted(timedelta(minutes=61)):
             assert (
                 await askers[0].post("/auth/password/forgot", email=f"{name}@example.com")

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import structlog
 
-from veza.core.errors import Forbidden, InternalError, NotFound, RateLimited, VezaError
+from veza.core.errors import Forbidden, InternalError, NotFound, VezaError
 from veza.core.exchange import HEADER_LINES, REQUEST_ID, Exchange
-from veza.core.limits import Limit, Limiter, Standing, address_key
+from veza.core.limits import Limit, Limiter, Standing, address_key, too_many
 from veza.core.log import access_line
 from veza.core.metrics import count_error, metrics, observe_request
 
@@ -99,7 +99,7 @@ class Edge:
                     standing = await self.limiter.hit(self.config.global_limit, address_key(exchange.ip))
                 exchange.limits = standing.headers
                 if not standing.allowed:
-                    raise _too_many(standing)  # noqa: TRY301 - a call for it would cost each request
+                    raise too_many(standing)  # noqa: TRY301 - a call for it would cost each request
             ready = await self._find_ready(exchange, scope)
             if ready is None:
                 await self._answer(exchange, scope, receive, send)
@@ -246,10 +246,6 @@ _EXPOSED = (
     b"etag, idempotency-replayed, location, retry-after, x-ratelimit-limit, x-ratelimit-remaining, "
     b"x-ratelimit-reset, x-request-id"
 )
-
-
-def _too_many(standing: Standing) -> RateLimited:
-    return RateLimited(headers={"Retry-After": str(standing.retry_after)})
 
 
 def render_error(error: VezaError) -> tuple[int, list[Header], bytes]:

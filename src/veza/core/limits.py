@@ -9,13 +9,17 @@ import re
 from functools import lru_cache
 from ipaddress import IPv6Address
 from math import ceil
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from veza.core import clock
-from veza.core.errors import Unavailable
+from veza.core.errors import RateLimited, Unavailable
 from veza.core.recent import Recent
 from veza.core.valkey import Valkey, store_key
+
+if TYPE_CHECKING:
+    from veza.core.exchange import Exchange
 
 _SETTING = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})?(s|sec|second|m|min|minute|h|hour|d|day)s?")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -88,6 +92,11 @@ def address_key(ip: str) -> str:
     return f"{address.packed[:8].hex()}::/64"
 
 
+def too_many(standing: Standing) -> RateLimited:
+    """What a caller is told who does not pass."""
+    return RateLimited(headers={"Retry-After": str(standing.retry_after)})
+
+
 class Limiter:
     """Counts in this process."""
 
@@ -127,6 +136,16 @@ class Limiter:
             reset = ceil(clock.now().timestamp() + limit.seconds)
             return Standing(limit.count, limit.count, reset, True, 0)  # noqa: FBT003 - as above
         return Standing(limit.count, max(limit.count - window.count, 0), window.reset_unix, True, 0)  # noqa: FBT003 - as above
+
+    async def admit(self, limit: Limit, key: str, exchange: "Exchange") -> None:
+        """Count one more for ``key``; the answer says of this limit where it stands.
+
+        Raises :class:`RateLimited`, and :class:`Unavailable` as ``hit`` does.
+        """
+        standing = await self.hit(limit, key)
+        exchange.limits = standing.headers
+        if not standing.allowed:
+            raise too_many(standing)
 
     async def close(self) -> None:
         """Let go of what is held open."""

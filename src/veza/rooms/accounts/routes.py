@@ -66,10 +66,10 @@ async def verify_email(tx: InTx, token: str) -> Reply[Said]:
 
 @Route("/auth/resend-verification", http_method="POST", status_code=200)
 async def resend_verification(
-    tx: InTx, limiter: TheLimiter, accounts: TheAccounts, data: Address
+    tx: InTx, limiter: TheLimiter, accounts: TheAccounts, data: Address, exchange: TheExchange
 ) -> Reply[Said]:
     """Resend the verification mail."""
-    await service.request_verification(tx, limiter, accounts, data.email)
+    await service.request_verification(tx, limiter, accounts, data.email, exchange)
     return said("Verification email sent")
 
 

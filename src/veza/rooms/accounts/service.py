@@ -6,7 +6,8 @@ from uuid import UUID
 from veza.access.actor import Actor
 from veza.access.policy import Action, require
 from veza.core.db import Tx, UniqueViolation
-from veza.core.errors import Conflict, RateLimited
+from veza.core.errors import Conflict
+from veza.core.exchange import Exchange
 from veza.core.jobs import enqueue
 from veza.core.limits import Limiter
 from veza.core.text import BadValue, email_key, normalise_username
@@ -71,16 +72,16 @@ async def is_available(tx: Tx, username: str) -> bool:
     )
 
 
-async def request_verification(tx: Tx, limiter: Limiter, config: AccountsConfig, email: str) -> None:
+async def request_verification(
+    tx: Tx, limiter: Limiter, config: AccountsConfig, email: str, exchange: Exchange
+) -> None:
     """Have a link sent to this address, if an account waits for it.
 
     Whether one does is found out later, by the job: so the answer is the same for all, and as quick.
-    Raises :class:`RateLimited`.
+    Raises :class:`veza.core.errors.RateLimited`.
     """
     if config.verification_limit is not None:
-        standing = await limiter.hit(config.verification_limit, email_key(email))
-        if not standing.allowed:
-            raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
+        await limiter.admit(config.verification_limit, email_key(email), exchange)
     await enqueue(tx, SEND_VERIFICATION, SendVerification(email))
 
 

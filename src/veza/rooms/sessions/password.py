@@ -2,8 +2,9 @@
 
 from veza.access.actor import Member
 from veza.core.db import Tx
-from veza.core.errors import Conflict, RateLimited
+from veza.core.errors import Conflict
 from veza.core.events import Context
+from veza.core.exchange import Exchange
 from veza.core.jobs import enqueue
 from veza.core.text import email_key
 from veza.rooms.accounts import mail_tokens
@@ -16,16 +17,14 @@ from veza.rooms.sessions.means import Means
 from veza.rooms.sessions.schemas import NewPassword, PasswordChange
 
 
-async def request_reset(tx: Tx, means: Means, email: str) -> None:
+async def request_reset(tx: Tx, means: Means, email: str, exchange: Exchange) -> None:
     """Have a link sent, if there is such an account: only the job finds that out, so nobody else does.
 
     Raises RateLimited, for unknown addresses too.
     """
     key = email_key(email)
     if means.mail_limit is not None:
-        standing = await means.limiter.hit(means.mail_limit, key)
-        if not standing.allowed:
-            raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
+        await means.limiter.admit(means.mail_limit, key, exchange)
     await enqueue(tx, SEND_RESET, SendReset(key))
 
 

@@ -10,7 +10,6 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
 from veza.access.actor import Me
-from veza.core.errors import RateLimited
 from veza.core.http import InTx, Reply, Route, Said, TheExchange, reply, said
 from veza.core.limits import Limit, Limiter, address_key
 from veza.rooms.sessions import grants, login, password, proofs_store, store, two_factor
@@ -95,9 +94,9 @@ async def disable_second_factor(
 
 
 @Route("/auth/password/forgot", http_method="POST", status_code=200)
-async def forgot_password(tx: InTx, data: EmailOnly, means: TheMeans) -> Reply[Said]:
+async def forgot_password(tx: InTx, data: EmailOnly, exchange: TheExchange, means: TheMeans) -> Reply[Said]:
     """Have a link for a new password sent."""
-    await password.request_reset(tx, means, data.email)
+    await password.request_reset(tx, means, data.email, exchange)
     return said("If there is an account with this address, a link was sent to it")
 
 
@@ -191,9 +190,6 @@ def _guards(limiter: Limiter, name: str, per_address: Limit | None) -> list[Guar
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         exchange = connection.scope["veza"]  # type: ignore[typeddict-item]  # ours
-        standing = await limiter.hit(limit, address_key(exchange.ip))
-        exchange.limits = standing.headers
-        if not standing.allowed:
-            raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
+        await limiter.admit(limit, address_key(exchange.ip), exchange)
 
     return [guard]

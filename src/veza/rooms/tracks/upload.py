@@ -10,7 +10,7 @@ from veza.access.actor import Member
 from veza.access.policy import Action, require
 from veza.core.body import validate
 from veza.core.db import Database, Tx
-from veza.core.errors import Detail, RateLimited, ValidationFailed
+from veza.core.errors import Detail, ValidationFailed
 from veza.core.exchange import Exchange
 from veza.core.idempotency import claim
 from veza.core.ids import new_id
@@ -70,10 +70,7 @@ class Uploads:
         if used + size > quota.limit_of(actor.role, self.rules.quota) + FORM_BYTES:
             raise QuotaExceeded
         if self.rules.limit is not None:
-            standing = await self._limiter.hit(self.rules.limit, str(actor.id))
-            exchange.limits = standing.headers
-            if not standing.allowed:
-                raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
+            await self._limiter.admit(self.rules.limit, str(actor.id), exchange)
 
     async def take(self, tx: Tx, actor: Member, exchange: Exchange, body: AsyncIterator[bytes]) -> Track:
         """The track that the body's form makes; ``tx`` begins only when the file is safe in the storage.
