@@ -136,7 +136,6 @@ async def test_a_foreign_private_track_is_like_none(database: Database, tmp_path
         for path in ("quota/status", "nonsense", f"{private}x", "quota/", "null"):
             answer = await stan.get(f"/tracks/{path}")
             assert answer.status_code in {400, 404}, path
-        assert code(await stan.get(f"/tracks/quota/{olga.id}")) == (403, "FORBIDDEN")
 
 
 async def test_a_token_that_is_no_good_is_not_a_guest(database: Database, tmp_path: Path) -> None:
@@ -175,3 +174,19 @@ async def test_the_quick_way_and_the_ordinary_one_answer_alike(database: Databas
                 assert (quick.status_code, quick.text) == (slow.status_code, slow.text), path
                 heads = [dict(answer.headers) | {"x-request-id": ""} for answer in (quick, slow)]
                 assert heads[0] == heads[1], path
+
+
+async def test_a_quota_is_nobody_elses_business(database: Database, tmp_path: Path) -> None:
+    """T21: another's → 403, whoever asks but an admin; nobody's → 404 for an admin, 403 for others."""
+    async with open_world(database, tmp_path) as world:
+        olga, stan = await world.person("olga"), await world.person("stan")
+        mona, boss = await world.person("mona", "moderator"), await world.person("boss", "admin")
+        for person in (stan, mona):
+            assert code(await person.get(f"/tracks/quota/{olga.id}")) == (403, "FORBIDDEN")
+            assert code(await person.get(f"/tracks/quota/{NOBODY}")) == (403, "FORBIDDEN")
+        assert code(await world.guest.get(f"/tracks/quota/{olga.id}")) == (401, "UNAUTHENTICATED")
+        assert code(await boss.get(f"/tracks/quota/{NOBODY}")) == (404, "USER_NOT_FOUND")
+        assert code(await olga.get("/tracks/quota/me")) == (400, "INVALID_REQUEST")
+        of_both = [(await person.get(f"/tracks/quota/{olga.id}")).json()["data"] for person in (olga, boss)]
+        quota = {"used": 0, "limit": 1024**3, "remaining": 1024**3, "percentage_used": 0.0}
+        assert of_both == [{"quota": quota}] * 2
