@@ -293,3 +293,17 @@ async def test_failures_are_forgotten_after_a_quarter_of_an_hour():
         assert await backoff.fail("k") == 1
     with contextlib.suppress(KeyError):
         assert await backoff.fail("unknown") == 0
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1)])
+async def test_a_wall_clock_that_jumps_opens_no_window(monkeypatch, jump):
+    """A27: limits and waits are counted by the clock that never jumps."""
+    limiter, backoff = Limiter(), Backoff("login")
+    for _ in range(LIMIT.count):
+        assert (await limiter.hit(LIMIT, "ann")).allowed
+    for _ in range(10):
+        assert await backoff.check("ann") == 0
+    present = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: present + jump)
+    assert not (await limiter.hit(LIMIT, "ann")).allowed
+    assert await backoff.check("ann") > 0

@@ -8,7 +8,16 @@ import argon2
 import msgspec
 import pytest
 
-from tests.rooms.sessions_house import NEW_PASSWORD, PASSWORD, House, code_of, detail_of, house, open_house
+from tests.rooms.sessions_house import (
+    NEW_PASSWORD,
+    PASSWORD,
+    House,
+    code_of,
+    detail_of,
+    house,
+    open_house,
+    totp_code,
+)
 from veza.core import clock
 from veza.core.db import Database
 from veza.core.limits import parse_limit
@@ -110,8 +119,12 @@ async def test_unknown_and_wrong_are_alike(house: House) -> None:
     for name in ("ann", "banned"):
         user = await house.move_in(name)
     await house.suspend(user.id)
+    careful = house.client()
+    await careful.register("careful")
+    secret = (await careful.post("/auth/2fa/setup")).json()["data"]["secret"]
+    assert (await careful.post("/auth/2fa/enable", code=totp_code(secret))).status_code == 200
     seen = set()
-    for name in ("ann", "banned", "nobody"):
+    for name in ("ann", "banned", "careful", "nobody"):
         house.hasher.verified = 0
         answer = await house.client().log_in(name, "wrong wrong wrong")
         head = {k: v for k, v in answer.headers.items() if k != "x-request-id"}
@@ -120,7 +133,7 @@ async def test_unknown_and_wrong_are_alike(house: House) -> None:
     assert (status, verified) == (401, 1)
     assert "INVALID_CREDENTIALS" in body
     failures = await house.happened("auth.login_failed")
-    assert [event.data["user_id"] is None for event in failures] == [False, False, True]
+    assert [event.data["user_id"] is None for event in failures] == [False] * 3 + [True]
 
 
 async def test_a_suspended_account(house: House) -> None:
