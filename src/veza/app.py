@@ -9,9 +9,12 @@ from uuid import UUID
 
 import msgspec
 from litestar import Litestar, Request
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
+from litestar.types import Guard
 
 from veza import __version__, reactions, routes
 from veza.access.actor import GUEST, Actor, Member
@@ -24,7 +27,7 @@ from veza.core.errors import Unauthenticated, all_errors
 from veza.core.events import Context, Outbox
 from veza.core.exchange import Exchange, parse_networks
 from veza.core.gauges import watch_jobs
-from veza.core.http import JSON_BYTES, on_error
+from veza.core.http import JSON_BYTES, Route, on_error
 from veza.core.limits import parse_limit
 from veza.core.worker import Worker, release_leases
 from veza.parts import Parts
@@ -59,6 +62,7 @@ def make_app(parts: Parts, *, work: bool = True) -> Edge:
     app = _Litestar(
         [routes.api(parts, means), *routes.pages(document, parts.readiness)],
         dependencies=_dependencies(parts, means),
+        guards=[_who_first(parts.authenticator)],
         exception_handlers={Exception: on_error},
         lifespan=[lambda _: _running(parts, work=work)],
         openapi_config=None,
@@ -177,10 +181,7 @@ def _asking(parts: Parts) -> dict[str, Provide]:
         return await _who(parts.authenticator, exchange(request))
 
     async def actor(request: AnyRequest) -> Member:
-        who = await _who(parts.authenticator, exchange(request))
-        if not isinstance(who, Member):
-            raise Unauthenticated
-        return who
+        return await _member(parts.authenticator, exchange(request))
 
     def tx(request: AnyRequest) -> Tx:
         here = exchange(request)
@@ -204,6 +205,29 @@ def _context(exchange: Exchange) -> Context:
 
 def _always(thing: Any) -> Any:
     return lambda: thing
+
+
+def _who_first(authenticator: Authenticator) -> Guard:
+    """Settles who asks before anything else of a request is read: a guest is told that, and nothing else."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if not isinstance(handler, Route):
+            return
+        exchange: Exchange = connection.scope["veza"]  # type: ignore[typeddict-item]  # ours
+        wanted = handler.parsed_fn_signature.parameters
+        if "actor" in wanted:
+            await _member(authenticator, exchange)
+        elif "viewer" in wanted:
+            await _who(authenticator, exchange)
+
+    return guard
+
+
+async def _member(authenticator: Authenticator, exchange: Exchange) -> Member:
+    who = await _who(authenticator, exchange)
+    if not isinstance(who, Member):
+        raise Unauthenticated
+    return who
 
 
 async def _who(authenticator: Authenticator, exchange: Exchange) -> Actor:

@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 
 from tests.core.asking import ask
 from tests.world import PASSWORD, open_world
+from veza.core.http import JSON_BYTES
 
 ROLES = ("user", "moderator", "admin")
 
@@ -35,22 +36,47 @@ async def world(database, tmp_path):
         yield opened
 
 
+JSON, FORM = "application/json", "multipart/form-data; boundary=b"
+# (Content-Type, body): none, empty, malformed, not valid, of the wrong type, too large.
+BODIES = [
+    ("", b""),
+    (JSON, b""),
+    (JSON, b"{"),
+    (JSON, b'{"no_such_field": 1}'),
+    ("text/plain", b"x"),
+    (FORM, b"x"),
+    (JSON, b" " * (JSON_BYTES + 1)),
+]
+
+
 async def test_a_guest_is_asked_to_sign_in_wherever_a_member_is_needed(world):
-    """G1, D2: 401 with WWW-Authenticate and before anything else, never 500."""
+    """G1, D2: 401 with WWW-Authenticate and before anything else, whatever was sent; never 500."""
     seen = 0
     for method, path, handler in calls(world.app):
-        for headers in [(), (("content-type", "application/json"),)]:
-            answer = await ask(world.app, method, path, *headers)
-            assert answer.status < 500, (method, path, answer.body)
-            if answer.status >= 400:
-                assert answer.error
-            if "actor" in wanted(handler):
-                seen += 1
-                assert (answer.status, answer.error) == (401, "UNAUTHENTICATED"), (method, path)
-                assert answer.headers["www-authenticate"] == "Bearer"
-            else:
-                assert answer.status != 401, (method, path)
-    assert seen > 30
+        for content_type, body in BODIES if method != "GET" else BODIES[:2]:
+            for query in ("", "?page=x&limit=0&sort_by=x"):
+                headers = [("content-type", content_type)] if content_type else []
+                answer = await ask(world.app, method, path + query, *headers, body=body)
+                assert answer.status < 500, (method, path, answer.body)
+                if answer.status >= 400:
+                    assert answer.error
+                if "actor" in wanted(handler):
+                    seen += 1
+                    assert (answer.status, answer.error) == (401, "UNAUTHENTICATED"), (method, path)
+                    assert answer.headers["www-authenticate"] == "Bearer"
+                else:
+                    assert answer.status != 401, (method, path)
+    assert seen > 100
+
+
+async def test_a_bad_token_is_seen_before_the_body(world):
+    """G1, G2: what is wrong with the token comes before what is wrong with the rest."""
+    for method, path, handler in calls(world.app):
+        if {"actor", "viewer"} & wanted(handler):
+            for content_type, body in BODIES:
+                headers = [("authorization", "Bearer a.b.c"), ("content-type", content_type)]
+                answer = await ask(world.app, method, path + "?page=x", *headers, body=body)
+                assert (answer.status, answer.error) == (401, "INVALID_TOKEN"), (method, path)
 
 
 @pytest.mark.parametrize(
