@@ -14,11 +14,14 @@ import asyncpg
 import pytest
 import uvloop
 
+from tests.bucket import start_s3
 from tests.postgres import start_postgres
 from veza.core import clock
 from veza.core.db import Database, open_database
 from veza.core.db.migrate import upgrade
+from veza.core.errors import Unavailable
 from veza.core.ids import new_id
+from veza.core.storage import Storage, open_storage
 
 DIALECTS = ("sqlite", "postgresql")
 
@@ -35,6 +38,33 @@ def postgres_url() -> Iterator[str]:
     url, stop = start_postgres()
     yield url
     stop()
+
+
+@pytest.fixture(scope="session")
+async def s3_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, str]]:
+    """The AWS_* settings of a real S3 with one bucket, `tests`, that takes files: each is slow to make."""
+    folder = tmp_path_factory.mktemp("s3")
+    options, stop = start_s3(folder)
+    storage = open_storage("s3://tests", scratch=folder / "scratch", s3=options)
+    async with asyncio.timeout(30):
+        while not await _works(storage):
+            pass
+    yield options
+    stop()
+
+
+async def _works(storage: Storage) -> bool:
+    try:
+        await storage.check()
+    except Unavailable:
+        return False
+    return True
+
+
+@pytest.fixture
+def bucket_url() -> str:
+    """The address of a place there that nobody else uses."""
+    return f"s3://tests/{new_id().hex}"
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
-from obstore.store import MemoryStore
 
 from veza.core import clock
 from veza.core.errors import InsufficientStorage, Unavailable
@@ -16,15 +16,25 @@ from veza.core.storage import LocalStorage, NoSuchFile, ObjectStorage, Storage, 
 from veza.core.storage_presign import Credentials, presign
 
 
-@pytest.fixture(params=["folder", "objects"])
-async def storage(request, tmp_path: Path):
-    made: Storage = (
-        LocalStorage(tmp_path / "data")
-        if request.param == "folder"
-        else ObjectStorage(MemoryStore(), tmp_path / "scratch")
-    )
-    yield made
-    await made.close()
+@pytest.fixture(params=["folder", "bucket"])
+def opened(request, tmp_path: Path) -> Storage:
+    if request.param == "folder":
+        return LocalStorage(tmp_path / "data")
+    found: Storage = request.getfixturevalue("bucket")
+    return found
+
+
+@pytest.fixture
+async def storage(opened: Storage):
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def bucket(s3_server, bucket_url, tmp_path: Path) -> ObjectStorage:
+    made = open_storage(bucket_url, scratch=tmp_path / "scratch", s3=s3_server)
+    assert isinstance(made, ObjectStorage)
+    return made
 
 
 @pytest.fixture
@@ -318,8 +328,58 @@ async def test_an_address_with_its_own_permission(tmp_path):
     assert query["X-Amz-Credential"][0].endswith("/eu-central-1/s3/aws4_request")
 
 
-async def test_without_keys_or_at_home_no_address_is_signed(storage):
-    assert await storage.presigned_url("a/b", timedelta(minutes=1), {}) is None
+async def test_without_keys_or_at_home_no_address_is_signed(local, tmp_path):
+    roles = open_storage("s3://bucket", scratch=tmp_path, s3={})  # keys of the machine's role, unknown to us
+    for storage in (local, roles):
+        assert await storage.presigned_url("a/b", timedelta(minutes=1), {}) is None
+
+
+async def ask(url: str, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient() as client:
+        return await client.get(url, headers=headers)
+
+
+async def test_a_signed_address_opens_one_object_and_no_other(bucket):
+    """K15: the service itself takes our signature, sends our headers, and refuses what we did not sign."""
+    for name in ("original", "other"):
+        await bucket.put_bytes(f"tracks/1/{name}", name.encode())
+    said = {
+        "Content-Type": "audio/flac",
+        "Content-Disposition": "attachment; filename=\"a b.flac\"; filename*=UTF-8''%C3%A9.flac",
+        "Cache-Control": "private, no-store",
+    }
+    url = await bucket.presigned_url("tracks/1/original", timedelta(minutes=1), said)
+    assert url is not None
+    answer = await ask(url)
+    assert (answer.status_code, answer.content) == (200, b"original")
+    assert {name: answer.headers[name] for name in said} == said
+    part = await ask(url, Range="bytes=1-3")
+    assert (part.status_code, part.content) == (206, b"rig")
+    plain = url.partition("?")[0]
+    for other in (url.replace("original", "other"), url.replace("flac", "html"), url[:-1] + "x", plain):
+        assert (await ask(other)).status_code == 403, other
+    with clock.shifted(timedelta(minutes=-20)):
+        old = await bucket.presigned_url("tracks/1/original", timedelta(minutes=15), said)
+    assert old is not None
+    assert (await ask(old)).status_code == 403
+
+
+async def test_a_large_file_goes_in_by_parts(bucket, tmp_path):
+    """C27: several parts, two at a time, are one object with the same bytes."""
+    data = os.urandom(20_000_000)
+    stored = await bucket.put_file("tracks/1/original", upload(bucket, data))
+    assert stored.size == await bucket.size("tracks/1/original") == len(data)
+    copy = await bucket.fetch_to("tracks/1/original", tmp_path / "copy")
+    assert copy.read_bytes() == data
+    assert await read(bucket, "tracks/1/original", 8_388_600, 16) == data[8_388_600:8_388_616]
+
+
+async def test_more_objects_than_one_request_names(bucket):
+    """X: a listing has pages, and a removal too."""
+    await asyncio.gather(*(bucket.put_bytes(f"a/{n}", b"x") for n in range(1_010)))
+    assert len(await keys(bucket, "a")) == 1_010
+    assert await bucket.delete_prefix("a") == 1_010
+    assert await keys(bucket) == []
 
 
 def test_signing_as_amazon_does():
