@@ -143,7 +143,6 @@ NEXT = Statement(
 RELEASE_ALL: Statement[None] = Statement(
     sa.update(jobs).where(jobs.c.dead_at.is_(None), jobs.c.attempt > 0).values(run_at=sa.bindparam("now"))
 )
-DEPTH = Statement(sa.select(sa.func.count()).select_from(jobs).where(jobs.c.dead_at.is_(None)), int)
 
 
 async def enqueue(

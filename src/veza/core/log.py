@@ -13,9 +13,9 @@ from structlog.typing import EventDict, WrappedLogger
 from veza.core import clock
 from veza.core.exchange import REQUEST_ID, Exchange
 from veza.core.log_sink import Sink
-from veza.core.redact import HIDDEN, Secret, redact, redact_keys, redact_text
+from veza.core.redact import HIDDEN, redact, redact_keys, redact_text
 
-__all__ = ["HIDDEN", "Secret", "access_line", "configure_logging", "dropped_lines"]
+__all__ = ["HIDDEN", "access_line", "configure_logging", "dropped_lines"]
 
 _MAX_TRACEBACK = 16_000
 _encode = msgspec.json.Encoder().encode

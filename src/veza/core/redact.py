@@ -36,39 +36,6 @@ _VEIL = rf"\g<name>{HIDDEN}"
 _UNSEEN = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-class Secret:
-    """A text that shows itself to nobody who does not ask for it by name."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The text itself."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __repr__(self) -> str:
-        return HIDDEN
-
-    __str__ = __repr__
-
-    def __format__(self, _: str) -> str:
-        return HIDDEN
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a secret is not to be copied out of the process")
-
-
 def redact(value: Any, depth: int = 0) -> Any:
     """The value as it may be read: plain JSON, without secrets, bounded in depth, length and number."""
     match value:
