@@ -95,6 +95,11 @@ def test_every_field_has_its_own_detail():
     }
 
 
+def test_an_answer_does_not_grow_with_what_is_wrong():
+    """G4: of 60,000 unknown fields, which fit a megabyte, a hundred are told."""
+    assert len(refused(json.dumps({f"f{n}": n for n in range(60_000)}).encode())) == 100
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
