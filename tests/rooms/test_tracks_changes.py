@@ -93,6 +93,20 @@ async def test_a_change_of_what_has_changed_is_refused(database: Database, tmp_p
         assert (await olga.put(path, json={"title": "X"})).status_code == 200
 
 
+async def test_nobody_deletes_what_has_changed_since_they_looked(database: Database, tmp_path: Path) -> None:
+    """G30: a DELETE with the tag of an earlier state is 412, and nothing is gone."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        path = f"/tracks/{await plant(world, olga)}"
+        old = {"If-Match": (await olga.get(path)).headers["etag"]}
+        assert (await olga.put(path, json={"title": "New"})).status_code == 200
+        assert code(await olga.delete(path, headers=old)) == (412, "PRECONDITION_FAILED")
+        stranger = await world.person("sten")
+        assert code(await stranger.delete(path, headers=old)) == (403, "FORBIDDEN")
+        new = {"If-Match": (await olga.get(path)).headers["etag"]}
+        assert (await olga.delete(path, headers=new)).status_code == 200
+
+
 async def test_a_read_is_cached_for_who_made_it(database: Database, tmp_path: Path) -> None:
     """G32: an ETag is answered with 304 to whoever may see the thing, and gives nothing away to others."""
     async with open_world(database, tmp_path) as world:

@@ -6,6 +6,7 @@ from uuid import UUID
 from litestar.params import Dependency, Parameter
 
 from veza.access.actor import Me, Viewer
+from veza.access.policy import Action
 from veza.core.delivery import FileAnswer, disposition
 from veza.core.http import (
     AnyRequest,
@@ -93,8 +94,9 @@ async def update_track(
 
 
 @Route("/tracks/{track_id:str}", http_method="DELETE", status_code=200)
-async def delete_track(tx: InTx, actor: Me, track_id: UUID) -> Reply[Said]:
+async def delete_track(tx: InTx, actor: Me, exchange: TheExchange, track_id: UUID) -> Reply[Said]:
     """Delete a track."""
+    check_unchanged(exchange, reply(TrackBody(await service.hold(tx, actor, track_id, Action.DELETE_TRACK))))
     await service.delete_track(tx, actor, track_id)
     return said("Track deleted successfully")
 
