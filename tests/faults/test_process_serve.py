@@ -5,6 +5,7 @@ import email
 import email.policy
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -123,6 +124,34 @@ async def test_the_link_in_a_mail_leads_back_to_the_server_that_sent_it(tmp_path
         token = link.partition("=")[2]
         answer = await served.client.post("/auth/verify-email", params={"token": token})
         assert answer.json()["data"] == {"message": "Email verified successfully"}
+        assert await served.end() == 0
+
+
+async def test_a_disk_that_takes_nothing_more(tmp_path: Path) -> None:
+    """X4, X5: the kernel refuses every write for a while: reads go on, writes are told no, and all heals."""
+    async with serving(tmp_path / "data", VEZA_RATE_LIMIT_ENABLED="false") as served:
+        client, pid = served.client, served.process.pid
+        assert (await client.post("/auth/register", json=person("ada"))).status_code == 201
+        login = {"email": "ada@example.com", "password": PASSWORD}
+        data = (await client.post("/auth/login", json=login)).json()["data"]
+        client.headers["Authorization"] = f"Bearer {data['token']['access_token']}"
+        me = f"/users/{data['user']['id']}"
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, most))
+        for _ in range(2):
+            no = await client.put(me, json={"bio": "lost"})
+            assert (no.status_code, no.headers["retry-after"]) == (503, "5")
+            assert (await client.post("/auth/login", json=login)).status_code == 503
+            song = {"file": ("song.wav", b"RIFF" + bytes(100_000))}
+            no = await client.post("/tracks", files=song)
+            assert (no.status_code, no.json()["error"]["code"]) == (507, "INSUFFICIENT_STORAGE")
+            assert (await client.get(me)).json()["data"]["profile"]["bio"] is None
+            assert (await client.get(f"{served.url}/readyz")).status_code == 503
+            assert (await client.get(f"{served.url}/healthz")).status_code == 200
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
+        assert (await client.put(me, json={"bio": "kept"})).status_code == 200
+        assert (await client.get(f"{served.url}/readyz")).status_code == 200
+        assert not list((tmp_path / "data" / "files" / ".scratch").iterdir())
         assert await served.end() == 0
 
 
