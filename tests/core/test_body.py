@@ -67,10 +67,10 @@ def refused(raw: bytes) -> dict[str, str]:
 )
 def test_what_is_not_strictly_json_is_malformed(raw):
     """G3, G4: RFC 8259 to the letter, each name once, and no depth breaks anything."""
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(InvalidJSON):
         read_body(raw, Form)
-    assert time.perf_counter() - began < 0.05
+    assert time.thread_time() - began < 0.05
 
 
 @pytest.mark.parametrize("raw", [b"[]", b'"text"', b"1", b"null", b"true"])
@@ -155,9 +155,9 @@ def test_forms_write_numbers_as_text():
 
 def test_long_numbers_are_read_quickly():
     """G4: half a megabyte of digits costs no quadratic time."""
-    began = time.perf_counter()
+    began = time.thread_time()
     assert parse_json(b"1" * 500_000) > 2**62
-    assert time.perf_counter() - began < 0.05
+    assert time.thread_time() - began < 0.05
 
 
 @pytest.fixture

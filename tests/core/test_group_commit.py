@@ -137,14 +137,14 @@ async def test_another_process_with_the_lock_does_not_stop_the_loop(
     sqlite: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """X1: a lock held from outside."""
-    monkeypatch.setattr(sqlite_writer, "PATIENCE", 0.15)
+    monkeypatch.setattr(sqlite_writer, "PATIENCE", 1.0)
     outside = sqlite_base.connect(sqlite.path)
     outside.execute("BEGIN IMMEDIATE")
     try:
         began = time.monotonic()
         refused = asyncio.create_task(write(sqlite, "a"))
         await asyncio.sleep(0.02)
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < 0.5
         with pytest.raises(DatabaseBusy):
             await refused
         soon = asyncio.create_task(write(sqlite, "b"))

@@ -145,7 +145,11 @@ async def test_a_job_is_queued_with_its_cause_or_not_at_all(database: Database) 
     assert await rows(database) == []
 
 
-async def test_a_job_queued_elsewhere_wakes_a_worker(database: Database, other: Database) -> None:
+async def test_a_job_queued_elsewhere_wakes_a_worker(
+    database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, and does not find it when it looks next."""
+    monkeypatch.setattr(worker_module, "SHARED_POLL", 600.0)
     done = asyncio.Event()
 
     async def note(_job: Job, _payload: Note) -> None:
@@ -154,10 +158,8 @@ async def test_a_job_queued_elsewhere_wakes_a_worker(database: Database, other: 
     await other.start()
     async with working(other, [Task(NOTE, note)]):
         await asyncio.sleep(0.2)
-        began = clock.monotonic()
         await queue(database, NOTE)
-        await asyncio.wait_for(done.wait(), 5)
-        assert clock.monotonic() - began < worker_module.SHARED_POLL / 2
+        await asyncio.wait_for(done.wait(), 20)
         await none_left(database)
 
 

@@ -146,7 +146,7 @@ async def test_a_store_that_hangs_is_waited_for_once(tmp_path):
     assert waited - started < 2
     for _ in range(4):
         assert (await limiter.hit(LIMIT, "k")).allowed
-    assert clock.monotonic() - waited < 0.1
+    assert clock.monotonic() - waited < 0.4
     await limiter.close()
     hanging.close()
     for writer in opened:

@@ -193,7 +193,7 @@ def test_nobody_forges_a_line_or_commands_a_terminal(written, pretty):
 
 def test_a_megabyte_makes_a_short_line_quickly():
     """D4: a user agent of a megabyte, and texts that are hard on the patterns."""
-    started = time.perf_counter()
+    started = time.thread_time()
     for text in (
         "x" * 1_000_000,
         "://" * 300_000,
@@ -202,7 +202,7 @@ def test_a_megabyte_makes_a_short_line_quickly():
         "Bearer " * 100_000,
     ):
         assert len(redact_text(text)) < 10_000
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
     deep: list[Any] = []
     for _ in range(10_000):
         deep = [deep]

@@ -77,11 +77,11 @@ def test_length_is_counted_in_normal_form_c():
 def test_a_flood_of_marks_is_refused_quickly():
     """G8: normalising a run of marks is quadratic, so 500,000 of them are refused before it."""
     flood = "a" + "\u0301\u0323" * 250_000
-    started = time.perf_counter()
+    started = time.thread_time()
     for max_chars in (100, 1_000_000):
         with pytest.raises(BadValue):
             clean_text(flood, max_chars=max_chars)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @settings(deadline=None)
