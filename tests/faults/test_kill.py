@@ -186,7 +186,7 @@ async def test_two_hundred_kills(tmp_path: Path) -> None:
         await servers.ready()
         limits = httpx.Limits(max_keepalive_connections=CLIENTS)
         base = f"{servers.address}/api/v1"
-        async with httpx.AsyncClient(base_url=base, timeout=WAIT / 2, limits=limits) as http:
+        async with httpx.AsyncClient(base_url=base, timeout=5, limits=limits) as http:
             account = {
                 "username": "olga",
                 "email": "olga@example.com",
