@@ -79,6 +79,43 @@ async def test_no_other_file_can_be_read_or_written(tmp_path: Path, level: Sandb
     assert canary.read_text() == "canary"
 
 
+async def test_no_file_can_be_changed_from_outside(tmp_path: Path, level: SandboxLevel) -> None:
+    """M17: nor the mode, times or attributes of what the server owns, its key or the upload itself."""
+    if not level.seccomp:
+        pytest.skip("no seccomp here")
+    canary = tmp_path / "canary"
+    canary.write_text("canary")
+    canary.chmod(0o600)
+    before = canary.stat()
+    for code in (
+        "os.chmod({!r}, 0o777)",
+        "os.chmod({!r}, 0o777, follow_symlinks=False)",
+        "os.chown({!r}, -1, -1)",
+        "os.lchown({!r}, -1, -1)",
+        "os.utime({!r}, (1, 1))",
+        "os.setxattr({!r}, 'user.a', b'b')",
+        "os.removexattr({!r}, 'user.a')",
+        "os.truncate({!r}, 0)",
+        "os.link({!r}, '/tmp/elsewhere')",
+    ):
+        said = await _attempt(tmp_path, code.format(str(canary)))
+        assert said in {"PermissionError", "NotImplementedError"}, code
+    with canary.open("rb") as file:
+        script = tmp_path / "own.py"
+        for code in (
+            "os.fchmod(0, 0o777)",
+            "os.utime(0, (1, 1))",
+            "os.fchown(0, -1, -1)",
+            "os.ftruncate(0, 0)",
+        ):
+            script.write_text(
+                f"import os\ntry:\n    {code}\n    print('done')\nexcept OSError:\n    print('refused')"
+            )
+            result = await run_python(script, stdin=file.fileno(), limits=LIMITS, at_most=100)
+            assert result.value == b"refused\n", code
+    assert canary.stat() == before
+
+
 async def test_a_work_folder_can_be_written_up_to_a_size(tmp_path: Path, level: SandboxLevel) -> None:
     """M17: outputs land in the work folder only, and no file grows without end."""
     folder = tmp_path / "work"

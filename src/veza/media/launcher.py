@@ -11,7 +11,8 @@ Four layers, each worth having without the others, each left out where the kerne
 1. ``setrlimit``: memory, CPU seconds, size of files, open files, no core dump.
 2. Namespaces: a user namespace without any mapping (so no capability outside it) and an empty network.
 3. Landlock: only the named folders can be read, only the work folder written, no TCP, no signals outside.
-4. seccomp: no sockets, no new processes, no other process touched, none of the kernel's darker corners.
+4. seccomp: no sockets, no new processes, no other process touched, no file's mode or times changed, none of
+   the kernel's darker corners.
 
 Without a command it prints which layers hold, as JSON, and ends.
 """
@@ -110,18 +111,23 @@ def confine(read: list[str], write: list[str]) -> int:
 
 # Per machine: AUDIT_ARCH, clone, clone3, kill, tgkill, prlimit64, and what is refused outright:
 # sockets (connect, bind, listen, accept, sendto, sendmsg …), fork and vfork, other ways to signal, ptrace and
-# another process's memory, mounts and namespaces, keys, bpf, perf, userfaultfd, io_uring, modules, kexec.
-_REFUSED_EVERYWHERE = {424, 425, 426, 427, 428, 429, 430, 431, 432, 433, 434, 438, 442}
+# another process's memory, mounts and namespaces, keys, bpf, perf, userfaultfd, io_uring, modules, kexec; and
+# mode, owner, times and attributes of files, which Landlock leaves open: the child could change all we own.
+_REFUSED_EVERYWHERE = {
+    424, 425, 426, 427, 428, 429, 430, 431, 432, 433, 434, 438, 442, 452, 463, 466, 469,
+}  # fmt: skip
 _MACHINES: dict[str, tuple[int, int, int, int, int, int, set[int]]] = {
     "x86_64": (
         0xC000003E, 56, 435, 62, 234, 302,
-        {29, 41, 42, 43, 44, 46, 49, 50, 53, 57, 58, 101, 129, 155, 161, 165, 166, 175, 200, 240, 246, 248,
-         249, 250, 272, 288, 298, 304, 307, 308, 310, 311, 313, 320, 321, 322, 323},
+        {29, 41, 42, 43, 44, 46, 49, 50, 53, 57, 58, 90, 91, 92, 93, 94, 101, 129, 132, 155, 161, 165, 166,
+         175, 188, 189, 190, 197, 198, 199, 200, 235, 240, 246, 248, 249, 250, 260, 261, 268, 272, 280, 288,
+         298, 304, 307, 308, 310, 311, 313, 320, 321, 322, 323},
     ),
     "aarch64": (
         0xC00000B7, 220, 435, 129, 131, 261,
-        {39, 40, 41, 51, 97, 104, 105, 117, 130, 138, 180, 194, 198, 199, 200, 201, 202, 203, 206, 211, 217,
-         218, 219, 241, 242, 265, 268, 269, 270, 271, 273, 280, 281, 282, 294},
+        {5, 6, 7, 14, 15, 16, 39, 40, 41, 51, 52, 53, 54, 55, 88, 97, 104, 105, 117, 130, 138, 180, 194, 198,
+         199, 200, 201, 202, 203, 206, 211, 217, 218, 219, 241, 242, 265, 268, 269, 270, 271, 273, 280, 281,
+         282, 294},
     ),
 }  # fmt: skip
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
