@@ -104,7 +104,7 @@ def openapi_document(parts: Parts) -> dict[str, Any]:
     described = _Litestar(
         [routes.api(parts, means)],
         dependencies=_dependencies(parts, means),
-        openapi_config=openapi_config(__version__, parts.settings.base_url),
+        openapi_config=openapi_config(__version__),
         logging_config=None,
     )
     return api_document(described, all_errors())

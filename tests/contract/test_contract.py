@@ -102,6 +102,11 @@ def test_nothing_is_named_as_still_to_come_that_is_here(document) -> None:
     assert here == set(), "these hold: take them off the list"
 
 
+def test_the_pages_call_the_server_that_they_came_from(document) -> None:
+    """One opened as localhost may not call 127.0.0.1: its own policy forbids it."""
+    assert document["servers"] == [{"url": "/"}]
+
+
 def test_every_operation_has_a_name_and_words_of_its_own(document) -> None:
     for key in ("operationId", "summary"):
         found = [operation[key] for operation in operations(document)]

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# Makes an environment of itself; as its pip it writes down what is asked for, and once dies in the middle of it.
+# Makes an environment of itself; as its pip it writes down that it was asked, and once dies in the middle.
 PYTHON = """#!/bin/sh
 case "$*" in
 *"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && echo venv >>log ;;

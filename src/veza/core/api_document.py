@@ -14,6 +14,8 @@ from veza.core.errors import Detail, VezaError
 from veza.core.openapi import to_3_0_3
 
 _STATUSES = {
+    200: "Done",
+    201: "Made",
     400: "Malformed",
     401: "Not signed in, or no longer",
     403: "Not allowed",
@@ -44,14 +46,16 @@ _WITH_TOKEN = (401, 403)
 _WITH_BODY = (409, 413, 415, 422, 507)
 
 
-def openapi_config(version: str, server: str) -> OpenAPIConfig:
+def openapi_config(version: str) -> OpenAPIConfig:
     """What the document says of the API as a whole."""
     return OpenAPIConfig(
         title="Veza API",
         version=version,
         description="Upload, stream, share, sell and talk about music.",
         license=License(name="Apache-2.0", url="https://www.apache.org/licenses/LICENSE-2.0"),
-        servers=[Server(url=server)],
+        # A server has several names (localhost, 127.0.0.1, the proxy's), and the pages that show the document
+        # may call only the one that they were opened under.
+        servers=[Server(url="/")],
     )
 
 
@@ -95,7 +99,11 @@ def _finish(path: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> 
         statuses += _WITH_TOKEN
     if "requestBody" in operation:
         statuses += _WITH_BODY
-    good = {code: said for code, said in operation["responses"].items() if code.startswith("2")}
+    good = {
+        code: {**said, "description": _STATUSES.get(int(code), said["description"])}
+        for code, said in operation["responses"].items()
+        if code.startswith("2")
+    }
     operation["responses"] = good | {str(status): _error_response(status) for status in sorted(statuses)}
     for status, answer in operation["responses"].items():
         names = (*_ON_ALL, *_ON_SOME.get(status, ()))

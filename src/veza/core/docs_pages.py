@@ -1,4 +1,7 @@
-"""The API's document and the two pages that show it, with every script and style served from here."""
+"""The API's document and the two pages that show it, with every script and style served from here.
+
+Whoever opens the server's bare address is shown one of them.
+"""
 
 import gzip
 import hashlib
