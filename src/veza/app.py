@@ -164,7 +164,7 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "avatars": Avatars(parts.database, parts.storage),
         "holdings": (ACCOUNT, SESSIONS, TRACKS),
         "prove_password": prove_password,
-        "uploads": Uploads(parts.storage, parts.database, parts.limiter, rules),
+        "uploads": Uploads(parts.storage, parts.database, parts.limiter, parts.scanner, rules),
     }
     return {name: Provide(_always(thing), sync_to_thread=False) for name, thing in given.items()} | _asking(
         parts

@@ -13,6 +13,7 @@ from veza.access.tokens import Tokens
 from veza.core.db import Database, open_database
 from veza.core.limits import Limit, Limiter, open_limiter, parse_limit
 from veza.core.mail import Mailer, mailer_from
+from veza.core.malware import Scanner, open_scanner
 from veza.core.probes import Readiness
 from veza.core.storage import Storage, open_storage
 from veza.rooms.sessions.authenticator import Authenticator
@@ -29,6 +30,7 @@ class Parts(msgspec.Struct, frozen=True):
     storage: Storage
     limiter: Limiter
     mailer: Mailer
+    scanner: Scanner
     keyring: Keyring
     tokens: Tokens
     hasher: PasswordHasher
@@ -64,6 +66,7 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
             "SMTP_URL" if settings.smtp_url else "MAIL_FROM",
             lambda: mailer_from(settings.smtp_url or None, settings.mail_folder, settings.mail_from),
         ),
+        scanner=_made("CLAMD_URL", lambda: open_scanner(settings.clamd_url or None)),
         keyring=keyring,
         tokens=tokens,
         hasher=PasswordHasher(),

@@ -61,6 +61,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = False
     max_file_size: Annotated[int, doc("Largest audio file, in bytes.")] = 500 * 1024**2
     quota: Annotated[int, doc("Bytes a user may store.")] = 1024**3
+    clamd_url: Annotated[
+        str,
+        doc("ClamAV's `tcp://host:3310` or `unix:///path`, to scan uploads for malware; if unset, none is."),
+    ] = ""
     serve_jobs: Annotated[
         bool, doc("Whether `veza serve` does the work behind the API too; if not, run `veza worker`.")
     ] = True

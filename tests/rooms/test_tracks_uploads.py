@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from tests.clamd import EICAR, fake_clamd
 from tests.rooms.tracks_house import code, files, plant, short, used  # noqa: F401 - `short` is a fixture
 from tests.world import JSON, Person, open_world
 from veza.core.db import Database
@@ -72,6 +74,31 @@ async def test_what_is_no_audio_leaves_nothing(database: Database, tmp_path: Pat
         assert files(world) == []
         assert await used(world, olga) == 0
         assert await count(database, "tracks") == await count(database, "jobs") == 0
+
+
+async def test_malware_stays_outside(database: Database, tmp_path: Path, short: Any) -> None:
+    """M20: refused by name, alone or in music; nothing comes in while the scanner is away."""
+    music = short("a.mp3").read_bytes()
+    scanners = AsyncExitStack()
+    clamd = await scanners.enter_async_context(fake_clamd())
+    async with scanners, open_world(database, tmp_path, clamd_url=clamd.url) as world:
+        olga = await world.person("olga")
+        for content in (EICAR, music + EICAR):
+            assert code(await send(olga, content, key="one")) == (422, "MALWARE")
+        assert code(await send(olga, b"no music")) == (422, "UNSUPPORTED_AUDIO")
+        clamd.says = b"no memory ERROR\0"
+        answer = await send(olga, music, key="one")
+        assert code(answer) == (503, "SCANNER_UNAVAILABLE")
+        assert answer.headers["retry-after"] == "30"
+        assert files(world) == []
+        assert await used(world, olga) == await count(database, "tracks") == 0
+        clamd.says = None
+        assert (await send(olga, music, key="one")).status_code == 201
+        assert clamd.seen[-1] == music
+        await scanners.aclose()
+        assert code(await send(olga, music)) == (503, "SCANNER_UNAVAILABLE")
+        assert len(files(world)) == 1
+        assert (await olga.get("/tracks")).status_code == 200
 
 
 async def test_a_track_is_named_after_its_file_at_first(

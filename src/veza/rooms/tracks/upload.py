@@ -15,6 +15,7 @@ from veza.core.exchange import Exchange
 from veza.core.idempotency import claim
 from veza.core.ids import new_id
 from veza.core.limits import Limit, Limiter
+from veza.core.malware import Scanner
 from veza.core.multipart import FileTooLarge, Form, UploadedFile, receive_form
 from veza.core.storage import Storage
 from veza.media import sniff
@@ -42,10 +43,13 @@ class UploadRules(msgspec.Struct, frozen=True):
 class Uploads:
     """Takes uploads, by the operator's rules."""
 
-    def __init__(self, storage: Storage, database: Database, limiter: Limiter, rules: UploadRules) -> None:
+    def __init__(
+        self, storage: Storage, database: Database, limiter: Limiter, scanner: Scanner, rules: UploadRules
+    ) -> None:
         self._storage = storage
         self._database = database
         self._limiter = limiter
+        self._scanner = scanner
         self.rules = rules
 
     def check_publishing(self, actor: Member, changes: TrackChanges) -> None:
@@ -103,6 +107,8 @@ class Uploads:
         )
 
     async def _store(self, tx: Tx, actor: Member, file: UploadedFile, fields: UploadForm) -> Track:
+        # First, so that malware is called by its name, whatever else the file is or is not.
+        await self._scanner.check(file.path)
         sniffed = await asyncio.to_thread(sniff, file.path)
         track_id = new_id()
         key = original_key(track_id)
