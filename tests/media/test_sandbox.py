@@ -1,4 +1,5 @@
 import asyncio
+import re
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from veza.core.metrics import render
 from veza.media.ffmpeg import find_ffmpeg
 from veza.media.sandbox import Limits, SandboxLevel, read_all, run, run_python, sandbox_level
 
@@ -140,12 +142,15 @@ async def test_memory_is_limited(tmp_path: Path) -> None:
 
 
 async def test_time_is_limited(tmp_path: Path) -> None:
-    """M14, M17: what runs for ever is ended, whether it works or sleeps."""
+    """M14, M17: what runs for ever is ended, whether it works or sleeps, and counted."""
+    before = _kills("time"), _kills("signal")
     started = time.monotonic()
     for code in ("time.sleep(60)", "sum(iter(int, 1))"):
         with pytest.raises(TimeoutError):
             await _attempt(tmp_path, code, Limits(memory=256 << 20, seconds=0.5))
     assert time.monotonic() - started < 5
+    assert await _attempt(tmp_path, "os.kill(os.getpid(), 11)") == "ended with -11"
+    assert (_kills("time"), _kills("signal")) == (before[0] + 2, before[1] + 1)
 
 
 async def test_output_is_limited(tmp_path: Path) -> None:
@@ -231,6 +236,13 @@ def test_children_die_with_the_server(tmp_path: Path) -> None:
             server.kill()
     assert children
     assert _until(lambda: not any(map(_lives, children)))
+
+
+def _kills(reason: str) -> float:
+    found = re.search(
+        rf'^veza_decoder_kills_total{{reason="{reason}"}} (\S+)$', render().decode(), re.MULTILINE
+    )
+    return float(found.group(1)) if found else 0.0
 
 
 def _open_descriptors() -> int:

@@ -126,5 +126,5 @@ def count_error(kind: str) -> None:
 
 
 def count_decoder_kill(reason: str) -> None:
-    """Count a decoder that was ended by force: ``time``, ``memory``, ``size``."""
+    """Count a decoder that was ended by force: by our ``time``, or by a ``signal`` (its limits, a fault)."""
     metrics.decoder_kills.labels(reason).inc()

@@ -20,6 +20,7 @@ from typing import BinaryIO, Generic, TypeVar
 import msgspec
 import structlog
 
+from veza.core.metrics import count_decoder_kill
 from veza.media.errors import MediaUnavailable
 
 T = TypeVar("T")
@@ -111,11 +112,16 @@ async def run(
         async with asyncio.timeout(limits.seconds):
             # The reader's own error comes first; a child that ended leaves its output to be read.
             await asyncio.gather(reading, child.wait())
+    except TimeoutError:
+        count_decoder_kill("time")
+        raise
     finally:
         # Also when cancelled: nothing of the child is left, and its descriptors are closed, when we return.
         if child.returncode is None:
             _kill(child.pid)
         await _finish(child, reading, errors)
+    if (child.returncode or 0) < 0:
+        count_decoder_kill("signal")
     return Result(child.returncode or 0, errors.result(), reading.result())
 
 
