@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import cache, partial
 from typing import Any
 from uuid import UUID
@@ -123,8 +124,9 @@ async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
 @asynccontextmanager
 async def working(parts: Parts) -> AsyncIterator[None]:
     """Run every job there is for as long as the block lasts."""
-    if not parts.database.shared:
+    if not parts.database.shared:  # nobody else is here: what is left of work and uploads was cut off
         await release_leases(parts.database, clock.now())
+        await parts.storage.sweep_scratch(timedelta(0))
     tasks = reactions.tasks(parts)
     lanes = {"default": 8, "media": parts.settings.media_jobs}
     workers = [Worker(parts.database, lane, tasks, concurrency=count) for lane, count in lanes.items()]

@@ -137,6 +137,18 @@ async def test_work_that_is_cut_off_is_done_again(database: Database, tmp_path: 
         assert await column(database, "kind", "jobs WHERE kind = 'tracks.process' AND dead_at IS NULL") == []
 
 
+async def test_what_was_cut_off_takes_no_room(database: Database, tmp_path: Path) -> None:
+    """C19: where nobody else can be at work, leftovers go at the start, and not only after a day."""
+    async with open_world(database, tmp_path) as world:
+        scratch = world.parts.storage.scratch
+        (scratch / "process-x" / "out").mkdir(parents=True)
+        (scratch / "process-x" / "out" / "aac_160.m4a").write_bytes(b"x")
+        (scratch / "intake-x").write_bytes(b"x")
+        async with working(world.parts):
+            assert [*scratch.iterdir()] == [] or database.shared
+            assert len([*scratch.iterdir()]) == 2 or not database.shared
+
+
 async def test_only_one_worker_finishes(database: Database, tmp_path: Path, short: Short) -> None:
     """C33: of two who process a track, since one was thought dead, one is kept, and the other's files go."""
     async with open_world(database, tmp_path) as world:
