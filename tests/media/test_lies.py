@@ -127,6 +127,16 @@ async def test_an_mp3_that_lies_about_its_length(told: int, sample: Get, tmp_pat
     assert decoded.duration == pytest.approx(2.0, abs=0.05)
 
 
+@pytest.mark.parametrize(("size", "frames"), [(0, 0), (1, 1), (2**32 - 1, 2**32 - 1)])
+async def test_an_mp3_with_a_lie_of_fraunhofers(size: int, frames: int, sample: Get, tmp_path: Path) -> None:
+    """M10: the numbers in a VBRI header, 32 bytes into the first frame, are not believed either."""
+    found = mp3_frames(sample("a.mp3").read_bytes())[1:]  # without the frame that tells lengths
+    first = bytearray(found[0][:4] + bytes(len(found[0]) - 4))
+    first[36:62] = struct.pack(">4sHHHIIHHHH", b"VBRI", 1, 0, 75, size, frames, 0, 1, 2, 1)
+    decoded = await _decode(tmp_path, bytes(first) + b"".join(found))
+    assert decoded.duration == pytest.approx(len(found) * 1152 / 44_100, abs=0.05)
+
+
 async def test_an_mp3_behind_a_megabyte_of_garbage(sample: Get, tmp_path: Path) -> None:
     """M10: found by eight frames in a row."""
     garbage = b"\x01" + random.Random(3).randbytes((1 << 20) - 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rooms.tracks_house import NOBODY, check_counts, code, plant
+from tests.rooms.tracks_house import BYTES, GIB, NOBODY, check_counts, code, plant
 from tests.world import open_world
 from veza.core.db import Database
 from veza.core.ids import new_id
@@ -136,6 +136,29 @@ async def test_a_foreign_private_track_is_like_none(database: Database, tmp_path
         for path in ("quota/status", "nonsense", f"{private}x", "quota/", "null"):
             answer = await stan.get(f"/tracks/{path}")
             assert answer.status_code in {400, 404}, path
+
+
+async def test_a_quota_is_its_users_own(database: Database, tmp_path: Path) -> None:
+    """T21: nobody else sees it but an admin, not even whether there is such a user."""
+    async with open_world(database, tmp_path) as world:
+        olga, stan = await world.person("olga"), await world.person("stan")
+        mona, adam = await world.person("mona", "moderator"), await world.person("adam", "admin")
+        await plant(world, olga)
+        assert code(await world.guest.get(f"/tracks/quota/{olga.id}")) == (401, "UNAUTHENTICATED")
+        for person in (stan, mona):
+            for whose in (olga.id, NOBODY):
+                assert code(await person.get(f"/tracks/quota/{whose}")) == (403, "FORBIDDEN")
+        own = await olga.get(f"/tracks/quota/{olga.id}")
+        assert own.json()["data"]["quota"] == {
+            "used": len(BYTES),
+            "limit": GIB,
+            "remaining": GIB - len(BYTES),
+            "percentage_used": round(100 * len(BYTES) / GIB, 2),
+        }
+        assert (await adam.get(f"/tracks/quota/{olga.id}")).content == own.content
+        assert code(await adam.get(f"/tracks/quota/{NOBODY}")) == (404, "USER_NOT_FOUND")
+        assert (await adam.get(f"/tracks/quota/{adam.id}")).json()["data"]["quota"]["limit"] == 10 * GIB
+        assert code(await olga.get("/tracks/quota/me")) == (400, "INVALID_REQUEST")
 
 
 async def test_a_token_that_is_no_good_is_not_a_guest(database: Database, tmp_path: Path) -> None:
