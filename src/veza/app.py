@@ -42,6 +42,12 @@ from veza.rooms.sessions.holding import HOLDING as SESSIONS
 from veza.rooms.sessions.means import Means
 from veza.rooms.tracks.holding import HOLDING as TRACKS
 from veza.rooms.tracks.upload import UploadRules, Uploads
+from veza.rooms.uploads.completing import Completer
+from veza.rooms.uploads.files import Files, Pictures
+from veza.rooms.uploads.holding import HOLDING as UPLOADS
+from veza.rooms.uploads.jobs import reconcile
+from veza.rooms.uploads.receiving import Receiver
+from veza.rooms.uploads.transfers import Transfers
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -127,6 +133,7 @@ async def working(parts: Parts) -> AsyncIterator[None]:
     if not parts.database.shared:  # nobody else is here: what is left of work and uploads was cut off
         await release_leases(parts.database, clock.now())
         await parts.storage.sweep_scratch(timedelta(0))
+        await reconcile(parts.database, parts.chunks)
     tasks = reactions.tasks(parts)
     lanes = {"default": 8, "media": parts.settings.media_jobs}
     workers = [Worker(parts.database, lane, tasks, concurrency=count) for lane, count in lanes.items()]
@@ -158,15 +165,21 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         verified_only=settings.require_verified_email,
         limit=parts.limit("upload", settings.rate_limit_upload),
     )
+    uploads = Uploads(parts.storage, parts.database, parts.limiter, parts.scanner, rules)
+    chunk_limit = parts.limit("chunk", settings.rate_limit_chunk)
     given = {
         "database": parts.database,
         "storage": parts.storage,
         "limiter": parts.limiter,
         "accounts": AccountsConfig(settings.base_url, verification),
-        "avatars": Avatars(parts.database, parts.storage),
-        "holdings": (ACCOUNT, SESSIONS, TRACKS),
+        "avatars": Avatars(parts.database, parts.storage, Pictures(parts.database, parts.storage)),
+        "holdings": (ACCOUNT, SESSIONS, TRACKS, UPLOADS),
         "prove_password": prove_password,
-        "uploads": Uploads(parts.storage, parts.database, parts.limiter, parts.scanner, rules),
+        "uploads": uploads,
+        "transfers_": Transfers(parts.database, parts.chunks, uploads),
+        "receiver": Receiver(parts.database, parts.chunks, parts.limiter, chunk_limit),
+        "completer": Completer(parts.database, parts.chunks, uploads),
+        "files": Files(parts.database, parts.storage, uploads, parts.scanner),
     }
     return {name: Provide(_always(thing), sync_to_thread=False) for name, thing in given.items()} | _asking(
         parts

@@ -15,7 +15,7 @@ from veza.core.limits import Limit, Limiter, open_limiter, parse_limit
 from veza.core.mail import Mailer, mailer_from
 from veza.core.malware import Scanner, open_scanner
 from veza.core.probes import Readiness
-from veza.core.storage import Storage, open_storage
+from veza.core.storage import ChunkStore, Storage, open_chunks, open_storage
 from veza.rooms.sessions.authenticator import Authenticator
 from veza.settings import BadSetting, Settings
 
@@ -28,6 +28,7 @@ class Parts(msgspec.Struct, frozen=True):
     settings: Settings
     database: Database
     storage: Storage
+    chunks: ChunkStore
     limiter: Limiter
     mailer: Mailer
     scanner: Scanner
@@ -61,6 +62,7 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
         settings=settings,
         database=database,
         storage=storage,
+        chunks=open_chunks(storage),
         limiter=_made("REDIS_URL", lambda: open_limiter(settings.redis_url or None)),
         mailer=_made(
             "SMTP_URL" if settings.smtp_url else "MAIL_FROM",

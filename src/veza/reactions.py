@@ -13,6 +13,7 @@ from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.sessions import events as session_events
 from veza.rooms.sessions import jobs as session_jobs
 from veza.rooms.tracks.jobs import TrackJobs
+from veza.rooms.uploads.jobs import UploadJobs
 
 PURGE_ANSWERS = JobKind("core.purge_answers", NoPayload, every=timedelta(hours=1))
 
@@ -37,5 +38,6 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *AccountJobs(database, parts.storage, parts.mailer, base_url).tasks(),
         *session_jobs.tasks(database, parts.mailer, base_url),
         *TrackJobs(database, parts.storage, MediaLimits()).tasks(),
+        *UploadJobs(database, parts.storage, parts.chunks).tasks(),
         Task(PURGE_ANSWERS, purge_answers),
     ]

@@ -16,10 +16,11 @@ from veza.rooms.sessions.means import Means
 from veza.rooms.sessions.routes import router as sessions
 from veza.rooms.tracks.hot import Dress, HotTracks
 from veza.rooms.tracks.routes import ROUTES as TRACKS
+from veza.rooms.uploads.routes import ROUTES as UPLOADS
 
 BASE = "/api/v1"
-# Bytes of sound and pictures do not count to the limit of requests.
-_BYTES = ("/stream", "/download", "/avatar")
+# Bytes of sound and pictures do not count to the limit of requests; chunks have a limit of their own.
+_BYTES = ("/stream", "/download", "/avatar", "/tracks/chunk")
 
 
 def api(parts: Parts, means: Means) -> Router:
@@ -31,6 +32,7 @@ def api(parts: Parts, means: Means) -> Router:
             *ACCOUNTS,
             *ROLES,
             *TRACKS,
+            *UPLOADS,
         ],
         dto=StrictJSON,
     )

@@ -257,25 +257,25 @@ async def test_what_is_around_a_form_is_bounded_too(tmp_path, start):
 @pytest.mark.parametrize("size", [10, 2_000_000, 6_000_000])
 async def test_a_full_disk(tmp_path, monkeypatch, number, error, size):
     """F5, C21: 507, the file is gone, and the next upload works."""
-    write, done = os.write, 0
+    write, done = os.pwrite, 0
 
-    def fill(file: int, data: memoryview) -> int:
+    def fill(file: int, data: memoryview, at: int) -> int:
         nonlocal done
         if done + len(data) > 1_500_000 or size < 100:
             raise OSError(number, os.strerror(number))
         done += len(data)
-        return write(file, data)
+        return write(file, data, at)
 
     raw = body((FILE, b"x" * size))
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", fill)
+        patch.setattr(os, "pwrite", fill)
         await refuse(raw, tmp_path, error)
     assert (await receive(raw, tmp_path)).file is not None
 
 
 async def test_short_writes_are_completed(tmp_path, monkeypatch):
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: len(data) // 2 + 1]))
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[: len(data) // 2 + 1], at))
     data = os.urandom(3_000_000)
     form = await receive(body((FILE, data)), tmp_path)
     assert form.file is not None
@@ -303,13 +303,13 @@ async def test_whoever_leaves_leaves_nothing(tmp_path, sent):
 
 async def test_leaving_during_a_slow_write(tmp_path, monkeypatch):
     """G28: the file goes after the write that was going on, even when the waiting is cancelled again."""
-    write = os.write
+    write = os.pwrite
 
-    def slow(file: int, data: memoryview) -> int:
+    def slow(file: int, data: memoryview, at: int) -> int:
         time.sleep(0.1)
-        return write(file, data)
+        return write(file, data, at)
 
-    monkeypatch.setattr(os, "write", slow)
+    monkeypatch.setattr(os, "pwrite", slow)
     task = asyncio.create_task(receive(body((FILE, b"x" * 4_000_000)), tmp_path))
     for _ in range(3):
         await asyncio.sleep(0.03)

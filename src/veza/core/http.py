@@ -197,21 +197,35 @@ def etag_of(body: bytes) -> bytes:
     return b'"' + hashlib.blake2b(body, digest_size=12).hexdigest().encode() + b'"'
 
 
-def multipart(form: type[msgspec.Struct], *, file: str = "file") -> type[Operation]:
-    """The API document's words for a handler that reads a form with a file by itself."""
-    schema = msgspec.json.schema_components([form])[1][form.__name__]
+def multipart(
+    form: type[msgspec.Struct], *, file: str = "file", instead: type[msgspec.Struct] | None = None
+) -> type[Operation]:
+    """The API document's words for a handler that itself reads a form with a file, or JSON ``instead``."""
     properties: dict[str, Reference | OpenAPISchema] = {
         file: OpenAPISchema(type=OpenAPIType.STRING, format="binary"),  # type: ignore[arg-type]  # 3.0's word for bytes
-        **{name: _schema(part) for name, part in schema.get("properties", {}).items()},
+        **_properties(form),
     }
-    content = OpenAPIMediaType(OpenAPISchema(type=OpenAPIType.OBJECT, properties=properties, required=[file]))
+    content = {
+        "multipart/form-data": OpenAPIMediaType(
+            OpenAPISchema(type=OpenAPIType.OBJECT, properties=properties, required=[file])
+        )
+    }
+    if instead is not None:
+        content["application/json"] = OpenAPIMediaType(
+            OpenAPISchema(type=OpenAPIType.OBJECT, properties=_properties(instead))
+        )
 
     @dataclass
     class FormOperation(Operation):
         def __post_init__(self) -> None:
-            self.request_body = RequestBody({"multipart/form-data": content}, required=True)
+            self.request_body = RequestBody(content, required=True)
 
     return FormOperation
+
+
+def _properties(form: type[msgspec.Struct]) -> dict[str, Reference | OpenAPISchema]:
+    schema = msgspec.json.schema_components([form])[1][form.__name__]
+    return {name: _schema(part) for name, part in schema.get("properties", {}).items()}
 
 
 def _schema(part: Mapping[str, Any]) -> OpenAPISchema:

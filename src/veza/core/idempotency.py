@@ -5,8 +5,10 @@ the retry is given the committed result. Keys belong to a user and a route and a
 IETF draft "The Idempotency-Key HTTP Header Field".
 """
 
+import hashlib
 import re
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -143,6 +145,11 @@ def claim(exchange: Exchange, user_id: UUID, route: str) -> Claim | None:
     if key is not None:
         exchange.claim = Claim(user_id, route, key.decode("latin-1"))
     return exchange.claim
+
+
+def fingerprint_of(asked: Any) -> bytes:
+    """What tells one request's words from another's; anything that can be written as JSON."""
+    return hashlib.sha256(msgspec.json.encode(asked)).digest()
 
 
 async def purge(database: Database) -> None:

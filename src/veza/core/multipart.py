@@ -6,7 +6,7 @@ are taken: one file under its name, and known fields once each.
 
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 import msgspec
@@ -17,7 +17,10 @@ from python_multipart.multipart import parse_options_header
 from veza.core.errors import Detail, InvalidRequest, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from veza.core.storage_intake import PIECE, FileTooLarge, Intake
 
-__all__ = ["FileTooLarge", "Form", "UploadedFile", "receive_form"]
+__all__ = ["FileTooLarge", "Form", "UploadedFile", "clean_filename", "receive_form"]
+
+# Opens what takes the file in; it is given the fields, as far as they have come by the time it looks at them.
+OpenIntake = Callable[[Mapping[str, str]], Intake]
 
 _BOUNDARY = re.compile(rb"[ -~]{0,69}[!-~]")  # RFC 2046: 1 to 70 characters, not ending with a space
 _MAX_HEADER = 8 * 1024
@@ -61,15 +64,19 @@ async def receive_form(
     into: Path,
     max_field_bytes: int = 8 * 1024,
     digests: Sequence[str] = ("sha256",),
+    open_intake: OpenIntake | None = None,
 ) -> Form:
     """The form in a request's body; its file lies in the folder ``into``, whole but not yet durable.
+
+    Or it lies where ``open_intake`` puts it, which then belongs to the caller like a file.
 
     Raises :class:`UnsupportedMediaType` for another kind of body, :class:`InvalidRequest` for one that is
     malformed or ends early, :class:`ValidationFailed` for parts that do not belong here,
     :class:`FileTooLarge` as soon as it is, :class:`InsufficientStorage`. Whatever is raised, by the stream
     or by cancelling too, no file is left.
     """
-    parts = _Parts(file_field, fields, max_field_bytes, lambda: Intake(into, max_file_bytes, digests))
+    open_intake = open_intake or (lambda _: Intake(into, max_file_bytes, digests))
+    parts = _Parts(file_field, fields, max_field_bytes, open_intake)
     try:
         await _receive(stream, parts, _parser(content_type, parts), max_file_bytes + _BESIDES)
         return await parts.form(digests)
@@ -133,9 +140,7 @@ def _pieces(chunk: bytes) -> Iterator[bytes]:
 class _Parts:
     """Takes what the parser finds; what does not belong in the form raises out of the parser."""
 
-    def __init__(
-        self, file_field: str, fields: Collection[str], limit: int, open_intake: Callable[[], Intake]
-    ) -> None:
+    def __init__(self, file_field: str, fields: Collection[str], limit: int, open_intake: OpenIntake) -> None:
         self.intake: Intake | None = None
         self.ended = False
         self._file_field = file_field
@@ -181,8 +186,8 @@ class _Parts:
             raise _bad(self._name, "INVALID", "This must be a file.")
         if self.intake is not None:
             raise _bad(self._name, "DUPLICATE", "Send one file.")
-        self.intake = self._open_intake()
-        self._filename = _clean_filename(filename.decode(errors="replace"))
+        self.intake = self._open_intake(self._fields)
+        self._filename = clean_filename(filename.decode(errors="replace"))
         self._content_type = content_type[:_MAX_FILENAME]
 
     def _begin_field(self, *, is_file: bool) -> None:
@@ -235,7 +240,7 @@ def _bad(name: str, code: str, message: str) -> ValidationFailed:
     return ValidationFailed(details=[Detail(name[:100], message, code)])
 
 
-def _clean_filename(given: str) -> str:
+def clean_filename(given: str) -> str:
     """The last part of a path, of any system, without what is not for reading; its ending survives a cut."""
     last = re.split(r"[/\\]", given.replace("%22", '"'))[-1]  # browsers send quotation marks so
     name = unicodedata.normalize("NFC", _NOT_IN_NAMES.sub("", last)).strip()

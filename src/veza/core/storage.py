@@ -9,10 +9,23 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from veza.core.storage_base import Entry, NoSuchFile, Storage, Stored
+from veza.core.storage_chunks import ChunkStore
+from veza.core.storage_chunks_local import LocalChunks
+from veza.core.storage_chunks_remote import StoredChunks
 from veza.core.storage_local import LocalStorage
 from veza.core.storage_s3 import ObjectStorage, open_s3
 
-__all__ = ["Entry", "LocalStorage", "NoSuchFile", "ObjectStorage", "Storage", "Stored", "open_storage"]
+__all__ = [
+    "ChunkStore",
+    "Entry",
+    "LocalStorage",
+    "NoSuchFile",
+    "ObjectStorage",
+    "Storage",
+    "Stored",
+    "open_chunks",
+    "open_storage",
+]
 
 
 def open_storage(url: str, *, scratch: Path, s3: Mapping[str, str]) -> Storage:
@@ -29,3 +42,8 @@ def open_storage(url: str, *, scratch: Path, s3: Mapping[str, str]) -> Storage:
         case "s3" if parts.netloc:
             return open_s3(parts.netloc, parts.path.strip("/"), s3, scratch)
     raise ValueError("a storage is file:///folder or s3://bucket/prefix")
+
+
+def open_chunks(storage: Storage) -> ChunkStore:
+    """Where chunks lie that are to become files of this storage."""
+    return LocalChunks(storage) if isinstance(storage, LocalStorage) else StoredChunks(storage)

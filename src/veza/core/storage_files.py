@@ -31,6 +31,23 @@ def write_durably(data: bytes, target: Path, top: Path, scratch: Path) -> int:
     return move_durably(source, target, top, scratch)
 
 
+def make_durably(target: Path, top: Path, size: int) -> None:
+    """Let ``target``, somewhere below ``top``, be a file of ``size`` zeros that take no room yet.
+
+    Raises OSError, and FileExistsError for one that is there.
+    """
+    for folder in reversed(_folders(target, top)):
+        folder.mkdir(exist_ok=True, mode=0o700)
+    file = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.ftruncate(file, size)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    for folder in _folders(target, top):
+        _sync_folder(folder)
+
+
 def move_durably(source: Path, target: Path, top: Path, scratch: Path) -> int:
     """Let ``source`` become ``target``, somewhere below ``top``; return its size in bytes.
 

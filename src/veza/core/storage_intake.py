@@ -40,6 +40,7 @@ class Intake:
         self._filling, self._writing = memoryview(bytearray(_ROOM)), memoryview(bytearray(_ROOM))
         self._filled = 0
         self._file = -1
+        self._begun = False
         self._at = 0
         self._job: asyncio.Future[None] | None = None
         self._lock = Lock()
@@ -66,6 +67,9 @@ class Intake:
         Raises :class:`InsufficientStorage` or :class:`Unavailable` for that one.
         """
         await self._written()
+        if not self._begun:
+            self._begun = True
+            await self._begin()
         count, self._filled = self._filled, 0
         self._filling, self._writing = self._writing, self._filling
         self._job = asyncio.get_running_loop().run_in_executor(_pool, self._write, self._writing[:count])
@@ -80,6 +84,9 @@ class Intake:
     async def discard(self) -> None:
         """Remove the file. It goes even if the task is cancelled meanwhile."""
         await asyncio.wait([asyncio.get_running_loop().run_in_executor(_pool, self._discard)])
+
+    async def _begin(self) -> None:
+        """Decide where the file goes, before anything of it is written: here it is a file of its own."""
 
     async def _written(self) -> None:
         job, self._job = self._job, None
@@ -96,7 +103,7 @@ class Intake:
                 digest.update(batch)
             done = 0
             while done < len(batch):
-                done += os.write(self._file, batch[done:])
+                done += os.pwrite(self._file, batch[done:], self._at + done)
             # Begins to write the batch out now, while more comes in; the fsync at the end finds little left.
             if hasattr(os, "posix_fadvise"):
                 os.posix_fadvise(self._file, self._at, len(batch), os.POSIX_FADV_DONTNEED)

@@ -47,6 +47,12 @@ async def reserve(tx: Tx, user_id: UUID, size: int, limit: int) -> None:
         raise QuotaExceeded
 
 
+async def hold(tx: Tx, user_id: UUID) -> None:
+    """Let nobody else change what the user holds until ``tx`` is over. Raises :class:`UserNotFound`."""
+    if await store.lock(tx, user_id) is None:
+        raise UserNotFound
+
+
 async def release(tx: Tx, user_id: UUID, size: int) -> None:
     """Give ``size`` bytes back; nothing happens where the user is gone."""
     await store.release(tx, user_id, size)

@@ -101,6 +101,12 @@ class AvatarForm(Struct, frozen=True):
     """Nothing goes with the picture."""
 
 
+class UploadedPicture(Struct, frozen=True):
+    """A picture that was uploaded before."""
+
+    upload_id: UUID
+
+
 class Leaving(Struct, frozen=True):
     """Who deletes their own account gives its password once more; admins leave it out."""
 

@@ -46,13 +46,15 @@ class Upload(msgspec.Struct, frozen=True):
     sniffed: Sniffed
 
 
-async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, allowance: int) -> Track:
-    """An uploaded file becomes a track, to be processed; ``allowance`` is all the bytes the actor may store.
+async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, allowance: int | None) -> Track:
+    """An uploaded file becomes a track, to be processed.
 
-    Its tags fill what the form leaves open; until they are read the title is the file's name and the artist
-    its owner. Raises :class:`veza.rooms.accounts.errors.QuotaExceeded`.
+    ``allowance`` is all the bytes the actor may store; None where those of the file are reserved already. Its
+    tags fill what the form leaves open; until they are read the title is the file's name and the artist its
+    owner. Raises :class:`veza.rooms.accounts.errors.QuotaExceeded`.
     """
-    await quota.reserve(tx, actor.id, upload.size, allowance)
+    if allowance is not None:
+        await quota.reserve(tx, actor.id, upload.size, allowance)
     now = clock.now()
     stem = (clean_text(PurePath(upload.filename).stem) or "Untitled")[:MAX_NAME]
     track = Track(

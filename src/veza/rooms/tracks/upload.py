@@ -1,8 +1,7 @@
 """Taking a file in: received, looked at, stored for good, and only then a track."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -12,7 +11,7 @@ from veza.core.body import validate
 from veza.core.db import Database, Tx
 from veza.core.errors import Detail, ValidationFailed
 from veza.core.exchange import Exchange
-from veza.core.idempotency import claim
+from veza.core.idempotency import claim, fingerprint_of
 from veza.core.ids import new_id
 from veza.core.limits import Limit, Limiter
 from veza.core.malware import Scanner
@@ -61,17 +60,24 @@ class Uploads:
         if self.rules.verified_only and not actor.email_verified:
             raise EmailNotVerified
 
+    def allowance(self, actor: Member) -> int:
+        """All the bytes that ``actor`` may store."""
+        return quota.limit_of(actor.role, self.rules.quota)
+
     async def check(self, actor: Member, exchange: Exchange) -> None:
-        """Raise, before a byte is read, unless ``actor`` may upload so much now."""
+        """Raise, before a byte is read, unless ``actor`` may upload so much now; it counts as an upload."""
+        length = exchange.headers.get(b"content-length", b"")
+        await self.check_size(actor, exchange, int(length) if length.isdigit() else 0, besides=FORM_BYTES)
+
+    async def check_size(self, actor: Member, exchange: Exchange, size: int, *, besides: int = 0) -> None:
+        """Raise unless ``actor`` may upload ``size`` bytes now, ``besides`` of them no file's; it counts."""
         require(actor, Action.UPLOAD_TRACK)
         self._check_verified(actor)
-        length = exchange.headers.get(b"content-length", b"")
-        size = int(length) if length.isdigit() else 0
-        if size > self.rules.max_file_size + FORM_BYTES:
+        if size > self.rules.max_file_size + besides:
             raise FileTooLarge
         async with self._database.read() as view:
             used = (await quota.usage(view, actor.id)).storage_used
-        if used + size > quota.limit_of(actor.role, self.rules.quota) + FORM_BYTES:
+        if used + size > self.allowance(actor) + besides:
             raise QuotaExceeded
         if self.rules.limit is not None:
             await self._limiter.admit(self.rules.limit, str(actor.id), exchange)
@@ -91,7 +97,7 @@ class Uploads:
             if key is not None:
                 async with self._database.read() as view:
                     await key.check(view, _fingerprint(file, fields))
-            return await self._store(tx, actor, file, fields)
+            return await self.store(tx, actor, file, fields)
         finally:
             form.discard()
 
@@ -106,7 +112,20 @@ class Uploads:
             digests=digests,
         )
 
-    async def _store(self, tx: Tx, actor: Member, file: UploadedFile, fields: UploadForm) -> Track:
+    async def store(
+        self,
+        tx: Tx,
+        actor: Member,
+        file: UploadedFile,
+        fields: UploadForm,
+        *,
+        reserved: Callable[[], Awaitable[None]] | None = None,
+    ) -> Track:
+        """The track that a received file becomes; ``tx`` begins only when it is safe in the storage.
+
+        ``reserved`` is asked at the beginning of ``tx``, and raises unless the file's bytes are in the quota
+        already; without it they are counted here. Raises what files and quotas can be refused for.
+        """
         # First, so that malware is called by its name, whatever else the file is or is not.
         await self._scanner.check(file.path)
         sniffed = await asyncio.to_thread(sniff, file.path)
@@ -115,8 +134,10 @@ class Uploads:
         upload = service.Upload(track_id, file.filename, file.size, sniffed)
         try:
             await self._storage.put_file(key, file.path)
+            if reserved is not None:
+                await reserved()
             return await service.add_track(
-                tx, actor, upload, fields, quota.limit_of(actor.role, self.rules.quota)
+                tx, actor, upload, fields, self.allowance(actor) if reserved is None else None
             )
         except BaseException:
             await self._storage.delete(key)
@@ -131,5 +152,4 @@ def _checked(form: Form) -> tuple[UploadedFile, UploadForm]:
 
 
 def _fingerprint(file: UploadedFile, fields: UploadForm) -> bytes:
-    words = msgspec.json.encode((file.filename, file.digests["sha256"], fields))
-    return hashlib.sha256(words).digest()
+    return fingerprint_of((file.filename, file.digests["sha256"], fields))
