@@ -5,7 +5,7 @@ import time
 
 import uvloop
 
-from bench import people, seed, start, tracks, upload
+from bench import chunks, people, seed, start, tracks, upload
 from bench.table import Figure, show
 
 GROUPS = {
@@ -17,6 +17,7 @@ GROUPS = {
     "start": (start.start, 100_000),
     "memory": (start.memory, 100_000),
     "upload": (upload.upload, 10_000),
+    "chunks": (chunks.chunks, 10_000),
 }
 
 

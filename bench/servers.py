@@ -111,7 +111,7 @@ class Veza(Server):
             database = Path(shutil.copy(database, self.folder / "veza.db"))
         limits = {
             f"VEZA_RATE_LIMIT_{name}": "100000000/min"
-            for name in ("GLOBAL", "LOGIN", "UPLOAD", "VERIFICATION")
+            for name in ("GLOBAL", "LOGIN", "UPLOAD", "CHUNK", "VERIFICATION")
         }
         environment = limits | {
             "VEZA_SECRET_KEY": secrets.token_hex(32),

@@ -26,6 +26,11 @@ from veza.core.storage import Storage, open_storage
 DIALECTS = ("sqlite", "postgresql")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Tests that throw dice can be asked to throw them more often."""
+    parser.addoption("--uploads", default="60", help="uploads in chunks to a server that is killed meanwhile")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop that serves people is the loop that is tested."""

@@ -21,7 +21,7 @@ from veza.access.actor import GUEST, Actor, Member
 from veza.core import clock
 from veza.core.db import Database, Statement, Tx
 from veza.core.edge import Edge, EdgeConfig
-from veza.core.errors import Detail, InvalidToken, Unauthenticated, Unavailable, ValidationFailed
+from veza.core.errors import Detail, InvalidToken, NotFound, Unauthenticated, Unavailable, ValidationFailed
 from veza.core.events import Context, Outbox, events
 from veza.core.exchange import Exchange
 from veza.core.http import JSON_BYTES, AnyRequest, StrictJSON, on_error, parse_id
@@ -66,6 +66,11 @@ class Postbox:
         return self.mails[-1][1].text.partition("?token=")[2].split()[0]
 
 
+async def no_picture(*_: object) -> bytes:
+    """Nobody here has uploaded a picture before."""
+    raise NotFound
+
+
 class House:
     """The rooms, whoever lives there, and what they are answered."""
 
@@ -82,7 +87,7 @@ class House:
         database.record_events = Outbox({})
         self.given = {
             "accounts": AccountsConfig(BASE_URL, parse_limit("verification", "3/hour")),
-            "avatars": Avatars(database, self.storage),
+            "avatars": Avatars(database, self.storage, no_picture),
             "database": database,
             "holdings": [deletion.HOLDING, Holding("songs", self._export, self._erase)],
             "limiter": self.limiter,

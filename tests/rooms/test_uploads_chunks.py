@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.rooms.tracks_house import NOBODY, code, files, used
+from tests.rooms.tracks_house import NOBODY, code, files, settled, used
 from tests.rooms.uploads_house import Sender, chunks_left, form, wave
 from tests.world import open_world
 from veza.core.db import Database
@@ -268,9 +268,7 @@ async def test_what_is_no_music_gives_its_bytes_back(database: Database, tmp_pat
         assert code(await sender.send(1)) == (409, "UPLOAD_COMPLETED")
         assert (await sender.state())["status"] == "failed"
         assert await used(world, olga) == 0
-        async with asyncio.timeout(10):
-            while files(world):
-                await asyncio.sleep(0.02)
+        await settled(world, lambda: not files(world))
         assert chunks_left(world) == []
 
 

@@ -1,7 +1,6 @@
 """Uploads in chunks, as a client sends them."""
 
 import asyncio
-import os
 import random
 import struct
 from collections.abc import Iterable
@@ -88,4 +87,4 @@ def wave(size: int, seed: int = 1) -> bytes:
 def chunks_left(world: World) -> list[str]:
     """What lies in the folder of chunks."""
     folder = world.parts.chunks.folder  # type: ignore[attr-defined]  # of the local one
-    return sorted(os.listdir(folder)) if folder.is_dir() else []
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

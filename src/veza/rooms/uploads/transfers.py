@@ -44,8 +44,8 @@ class Transfers:
             async with self._database.read() as view:
                 await key.check(view, fingerprint_of(wanted))
         transfer_id = new_id()
-        await self._chunks.prepare(transfer_id, wanted.total_size)
         try:
+            await self._chunks.prepare(transfer_id, wanted.total_size)
             return await self._start(tx, actor, transfer_id, wanted)
         except BaseException:
             await self._chunks.remove(transfer_id)
