@@ -28,7 +28,7 @@ DIALECTS = ("sqlite", "postgresql")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Tests that throw dice can be asked to throw them more often."""
-    parser.addoption("--uploads", default="60", help="uploads in chunks to a server that is killed meanwhile")
+    parser.addoption("--uploads", default="40", help="uploads in chunks to a server that is killed meanwhile")
 
 
 @pytest.hookimpl(optionalhook=True)

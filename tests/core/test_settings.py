@@ -40,6 +40,7 @@ ROWS = {
     "rate_limit_login": ({"7/hour": "7/hour"}, {"7": "100/min"}),
     "rate_limit_verification": ({"7/day": "7/day"}, {"7/week": "100/min"}),
     "rate_limit_upload": ({"7/10min": "7/10min"}, {"-7/min": "100/min"}),
+    "rate_limit_chunk": ({"7/s": "7/s"}, {"7/": "100/min"}),
     "trusted_proxies": (
         {"10.0.0.0/8, ::1": "10.0.0.0/8, ::1"},
         {"proxy.example": "proxy.example", "10.0.0.0/40": "10.0.0.0/40"},

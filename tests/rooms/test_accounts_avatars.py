@@ -81,7 +81,8 @@ async def test_what_is_no_picture_is_refused(house: House) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
     answer = await put(house, "ann", picture(), name="picture")
     assert answer.json()["error"]["details"][0]["code"] == "UNKNOWN_FIELD"
-    assert (await house.ask("ann", "PUT", "/users/{ann}/avatar", json={})).status_code == 415
+    assert (await house.ask("ann", "PUT", "/users/{ann}/avatar", json={})).status_code == 422
+    assert (await house.ask("ann", "PUT", "/users/{ann}/avatar", content=picture())).status_code == 415
     assert (await put(house, "ann", bytes(MAX_BYTES + 1))).status_code == 413
     answer = await house.ask("ann", "PUT", "/users/{ann}/avatar", files={"file": ("", b"")})
     assert answer.status_code == 422

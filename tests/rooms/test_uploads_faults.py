@@ -90,7 +90,7 @@ async def test_a_chunk_that_is_cut_off_is_not_there(database: Database, tmp_path
 async def test_a_disk_that_fails_under_a_chunk(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, status: int
 ) -> None:
-    """C21, C22: it is not counted, the server lives, and later it works."""
+    """C21, C22, F5: it is not counted, the server lives, and later it works."""
     content = wave(50_000)
     async with open_world(database, tmp_path) as world:
         sender = Sender(await world.person("olga"), content, 20_000)
@@ -99,6 +99,8 @@ async def test_a_disk_that_fails_under_a_chunk(
             patch.setattr(os, call, fail(number))
             if call != "fdatasync":
                 assert (await sender.send(1)).status_code == status
+                other_kind = {"file": ("a.txt", b"hello")}
+                assert (await sender.person.post("/uploads", files=other_kind)).status_code == status
         await sender.send(1)
         with monkeypatch.context() as patch:
             patch.setattr(os, call, fail(number))
