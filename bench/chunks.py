@@ -43,7 +43,7 @@ async def chunks() -> list[Figure]:
     most = max(grown)
     return [
         Figure("1 GiB in chunks / written and synced by one", speed, own, "≥ 0.5", share >= 0.5),
-        Figure("1 GiB in chunks: growth of memory", f"{most:.1f} MB", "", "≤ 64 MB", most <= 64),
+        Figure("1 GiB in chunks: growth of memory", f"{most:.1f} MB", "", "≤ 32 MB", most <= 32),
     ]
 
 

@@ -79,6 +79,8 @@ class Intake:
         await self.flush()
         await self._written()
         self._close()
+        # A caller may hold on to this for as long as a disk takes to sync.
+        self._filling = self._writing = memoryview(bytearray())
         return [digest.hexdigest() for digest in self._hashes]
 
     async def discard(self) -> None:

@@ -54,6 +54,7 @@ class Receiver:
         finally:
             if taking.intake is not None:
                 await taking.intake.release()
+                taking.intake = None  # each knows the other: else both would wait to be found as a cycle
 
     async def _count(self, actor: Member, exchange: Exchange) -> None:
         if self._limit is not None:
