@@ -12,7 +12,10 @@ caller's. ``Processed`` has
 - loudness: integrated (LUFS), range (LU), true_peak (dBTP), each or None;
 - tags: title, artist, album, album_artist, genre, year, track_number, each or None;
 - covers: {96 | 320 | 1000: Path of a JPEG}; peaks: Path of a ``.dat``;
-- renditions: name, path, mime, codec, bitrate, size of ``aac_160``, ``aac_96`` and ``opus_128``.
+- renditions: name, path, mime, codec, bitrate, size, layout of ``aac_160``, ``aac_96``, ``opus_128``, and of
+  ``flac`` where the source is without loss.
+
+While they are made, ``on_grown=`` hears of them as ``Growing``, so that the first seconds can be played.
 
 By itself:
 
@@ -20,6 +23,7 @@ By itself:
   EmptyFile, UnsupportedAudio;
 - ``await make_square_images(path_or_bytes, sizes) -> {size: JPEG bytes}`` for avatars; raises
   UnsupportedImage, ImageTooLarge; ``make_images`` the same, uncut;
+- ``master_playlist``, ``media_playlist``: HLS of renditions, by their ``Layout``;
 - ``clean_text(str) -> str | None``: what tags go through;
 - ``Peaks.from_dat(bytes).to_json(pixels)``: audiowaveform's JSON;
 - ``await sandbox_level()``: which layers hold here; ``find_ffmpeg()``: path and version (in a thread);
@@ -41,11 +45,14 @@ from veza.media.errors import (
     UnsupportedImage,
 )
 from veza.media.ffmpeg import Ffmpeg, find_ffmpeg
+from veza.media.fragments import Fragments, Layout
+from veza.media.hls import MIME as PLAYLIST_MIME
+from veza.media.hls import Variant, master_playlist, media_playlist, peak_and_average
 from veza.media.limits import MediaLimits
 from veza.media.loudness import Loudness
 from veza.media.peaks import Peaks
 from veza.media.pipeline import Processed, process
-from veza.media.renditions import FRAGMENT_SECONDS, Rendition
+from veza.media.renditions import FRAGMENT_SECONDS, Growing, Rendition
 from veza.media.sandbox import SandboxLevel, sandbox_level
 from veza.media.sniff import FORMATS, AudioFormat, Sniffed, sniff
 from veza.media.tags import Tags, clean_text
@@ -54,11 +61,15 @@ __all__ = [
     "COVER_SIZES",
     "FORMATS",
     "FRAGMENT_SECONDS",
+    "PLAYLIST_MIME",
     "AudioFormat",
     "AudioTooLarge",
     "EmptyFile",
     "Ffmpeg",
+    "Fragments",
+    "Growing",
     "ImageTooLarge",
+    "Layout",
     "Loudness",
     "MediaLimits",
     "MediaUnavailable",
@@ -71,10 +82,14 @@ __all__ = [
     "UndecodableAudio",
     "UnsupportedAudio",
     "UnsupportedImage",
+    "Variant",
     "clean_text",
     "find_ffmpeg",
     "make_images",
     "make_square_images",
+    "master_playlist",
+    "media_playlist",
+    "peak_and_average",
     "process",
     "sandbox_level",
     "sniff",

@@ -41,6 +41,7 @@ class Decoded(msgspec.Struct, frozen=True):
     bitrate: int
     damaged: bool
     peaks: Peaks
+    frames: int  # samples of each channel
 
 
 async def decode(
@@ -100,6 +101,7 @@ def _judge(counted: "_Counting", told: "_Told", *, clean: bool, size: int) -> De
         bitrate=round(size * 8 / duration),
         damaged=damaged,
         peaks=counted.builder.finish(),
+        frames=counted.frames,
     )
 
 

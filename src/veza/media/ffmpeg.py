@@ -16,7 +16,7 @@ from veza.media.sniff import Sniffed
 # `fd:` reads an open descriptor and can seek in it, so no name ever reaches ffmpeg (since 6.0).
 _NEEDED = {
     "-protocols": ("fd", "pipe"),
-    "-encoders": ("aac", "libopus", "pcm_f32le"),
+    "-encoders": ("aac", "libopus", "flac", "pcm_f32le"),
     "-filters": ("ebur128", "aresample"),
     "-demuxers": ("mp3", "wav", "flac", "ogg", "aiff", "aac"),
 }

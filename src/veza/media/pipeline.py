@@ -13,7 +13,7 @@ from veza.media.cover import COVER_SIZES, make_images
 from veza.media.decode import Decoded, decode
 from veza.media.limits import MediaLimits
 from veza.media.loudness import Loudness
-from veza.media.renditions import Rendition, encode
+from veza.media.renditions import OnGrown, Rendition, encode, ignore_growth
 from veza.media.sniff import AudioFormat, sniff
 from veza.media.tags import Tags, read_tags
 
@@ -49,13 +49,15 @@ async def process(
     workdir: Path,
     *,
     on_progress: OnProgress = lambda _: None,
+    on_grown: OnGrown = ignore_growth,
     limits: MediaLimits | None = None,
 ) -> Processed:
     """Sniff, read tags and cover, decode, encode; all files land in ``workdir``, the caller's empty folder.
 
-    ``on_progress`` hears rising whole numbers up to 100. Safe to cancel (children are killed, files left) and
-    to repeat: the same source gives the same result. Raises EmptyFile, UnsupportedAudio, UndecodableAudio,
-    AudioTooLarge (all 422) or MediaUnavailable (503: worth another try).
+    ``on_progress`` hears rising whole numbers up to 100, ``on_grown`` now and then what there is of the
+    renditions while they are made: what it raises ends the work. Safe to cancel (children are killed, files
+    left) and to repeat: the same source gives the same result. Raises EmptyFile, UnsupportedAudio,
+    UndecodableAudio, AudioTooLarge (all 422) or MediaUnavailable (503: worth another try).
     """
     limits = limits or MediaLimits()
     progress = _Progress(on_progress)
@@ -68,7 +70,7 @@ async def process(
     peaks = workdir / "peaks.dat"
     await asyncio.to_thread(peaks.write_bytes, decoded.peaks.to_dat())
     renditions, loudness = await progress.over(
-        25, 99, lambda part: encode(source, sniffed, decoded, workdir, limits, part)
+        25, 99, lambda part: encode(source, sniffed, decoded, workdir, limits, part, on_grown)
     )
     await progress.to(100)
     return _processed(sniffed.format, decoded, tags, covers, peaks, renditions, loudness)

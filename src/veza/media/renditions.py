@@ -1,14 +1,15 @@
 """All streaming renditions of a track, and its loudness, from one decode.
 
-AAC goes into fragmented MP4 of about four seconds a fragment with one index (``sidx``) in front: a player can
-take the file as it is, and HLS can cut it by byte ranges. Opus goes into Ogg. Everything is 48 kHz, mono or
-stereo, and carries nothing of the source's metadata (threat M19).
+Each is fragmented MP4 of about four seconds a fragment with one index (``sidx``) in front: a player can take
+the file as it is, and HLS can cut it into its segments. AAC and Opus are 48 kHz, mono or stereo; a source
+without loss also becomes FLAC, as it is, up to 24 bits. Nothing of the source's metadata comes along (threat
+M19).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -16,44 +17,52 @@ from veza.media import loudness
 from veza.media.decode import Decoded
 from veza.media.errors import AudioTooLarge, MediaUnavailable
 from veza.media.ffmpeg import CLEAN_OUTPUT, find_ffmpeg, input_arguments
+from veza.media.fragments import Fragments, Layout
 from veza.media.limits import MediaLimits
 from veza.media.loudness import Loudness
 from veza.media.sandbox import Limits, run
-from veza.media.sniff import AAC, M4A, OGG, Sniffed
+from veza.media.sniff import M4A, Sniffed
+
+T = TypeVar("T")
 
 SAMPLE_RATE = 48_000
 FRAGMENT_SECONDS = 4
 _STARTING = 120.0  # seconds, whatever the length
+_LOOK_EVERY = 0.5  # seconds
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """How one rendition is made; ``bitrate`` in bit/s."""
+    """How one rendition is made; ``bitrate`` in bit/s, 0 if the music alone decides."""
 
     name: str
-    suffix: str
-    mime: str
     codec: str
     bitrate: int
     arguments: tuple[str, ...]
 
 
 _MP4 = (
-    "-movflags", "+delay_moov+default_base_moof+global_sidx",
+    "-movflags", "+delay_moov+default_base_moof",
     "-frag_duration", str(FRAGMENT_SECONDS * 1_000_000),
+    "-flush_packets", "1",
     "-f", "mp4",
 )  # fmt: skip
 # The quick coder: at these rates the slow one (two loops) gains little and takes twice the time.
 _AAC = ("-c:a", "aac", "-aac_coder", "fast")
 _OPUS = ("-c:a", "libopus", "-compression_level", "5")
 PROFILES = (
-    Profile("aac_160", ".m4a", M4A.mime, "mp4a.40.2", 160_000, (*_AAC, "-b:a", "160k", *_MP4)),
-    Profile("aac_96", ".m4a", M4A.mime, "mp4a.40.2", 96_000, (*_AAC, "-b:a", "96k", *_MP4)),
-    Profile("opus_128", ".ogg", OGG.mime, "opus", 128_000, (*_OPUS, "-b:a", "128k", "-f", "ogg")),
+    Profile("aac_160", "mp4a.40.2", 160_000, (*_AAC, "-b:a", "160k", *_MP4)),
+    Profile("aac_96", "mp4a.40.2", 96_000, (*_AAC, "-b:a", "96k", *_MP4)),
+    Profile("opus_128", "Opus", 128_000, (*_OPUS, "-b:a", "128k", *_MP4)),
+)
+# Frames of a fixed length, so that the fragments' is known beforehand. Higher levels of compression gain a
+# hundredth and take twice the time.
+LOSSLESS = Profile(
+    "flac", "fLaC", 0, ("-c:a", "flac", "-compression_level", "3", "-frame_size", "4096", *_MP4)
 )
 
 
 class Rendition(msgspec.Struct, frozen=True):
-    """One file made for streaming; ``bitrate`` in bit/s as it came out, ``size`` in bytes."""
+    """One file made for streaming; ``codec`` as RFC 6381 spells it, ``bitrate`` in bit/s as it came out."""
 
     name: str
     path: Path
@@ -61,6 +70,32 @@ class Rendition(msgspec.Struct, frozen=True):
     codec: str
     bitrate: int
     size: int
+    layout: Layout
+
+
+class Growing(msgspec.Struct, frozen=True):
+    """A rendition while it is made: its ``fragments`` so far, and how many ``samples`` there will be."""
+
+    name: str
+    codec: str
+    bitrate: int
+    samples: int
+    fragments: Fragments
+
+
+OnGrown = Callable[[Sequence[Growing]], Awaitable[None]]
+
+
+async def ignore_growth(_: Sequence[Growing]) -> None:
+    """Nobody wants to hear before all is done."""
+
+
+def _profiles(decoded: Decoded, limits: MediaLimits) -> Sequence[Profile]:
+    """What to make of this source."""
+    # FLAC makes nothing larger but for a little, so its file stays below what one may have.
+    size = decoded.bitrate * decoded.duration / 8
+    fits = size <= limits.max_rendition_bytes * 0.9
+    return (*PROFILES, LOSSLESS) if decoded.bit_depth is not None and fits else PROFILES
 
 
 async def encode(
@@ -70,32 +105,32 @@ async def encode(
     workdir: Path,
     limits: MediaLimits,
     on_part: Callable[[float], None] = lambda _: None,
-    profiles: Sequence[Profile] = PROFILES,
+    on_grown: OnGrown = ignore_growth,
 ) -> tuple[list[Rendition], Loudness]:
     """Make every rendition in ``workdir`` and measure loudness on the way.
 
-    ``on_part`` hears how far it is, from 0 to 1, in another thread. Raises AudioTooLarge when it takes too
-    long, MediaUnavailable when an encoder fails on what decoded well.
+    ``on_part`` hears how far it is, from 0 to 1, in another thread; ``on_grown`` twice a second what has come
+    of the renditions that have a loss. Raises AudioTooLarge when it takes too long, MediaUnavailable when an
+    encoder fails on what decoded well.
     """
-    outputs = [arguments for index, profile in enumerate(profiles) for arguments in _output(index, profile)]
-    ends = "".join(f"[o{index}]" for index in range(len(profiles)))
-    layout = "mono" if decoded.channels == 1 else "stereo"
-    # Whole numbers between the two, so that no encoder meets an infinite one (floats of 1e38 are legal).
-    # The meter stands aside: it works in steps of 100 ms and would drop the last part of one when the
-    # decoder changes its mind about rate or layout.
-    graph = (
-        f"[0:a:0]asplit[m][s];[m]{loudness.FILTER},anullsink;"
-        f"[s]aresample={SAMPLE_RATE}:osf=s32,aformat=channel_layouts={layout},asplit={len(profiles)}{ends}"
+    profiles = _profiles(decoded, limits)
+    raw = {profile.name: Fragments(workdir / f"{profile.name}.raw") for profile in profiles}
+    samples = -(-decoded.frames * SAMPLE_RATE // decoded.sample_rate)  # as the resampler rounds
+    growing = [
+        Growing(profile.name, profile.codec, profile.bitrate, samples, raw[profile.name])
+        for profile in PROFILES
+    ]
+    arguments = [*input_arguments(sniffed), "-progress", "pipe:1", *_outputs(decoded, profiles)]
+    log = await _watched(
+        _ffmpeg(source, arguments, decoded.duration, workdir, limits, on_part), growing, on_grown
     )
-    log = await _ffmpeg(
-        source,
-        [*input_arguments(sniffed), "-progress", "pipe:1", "-filter_complex", graph, *outputs],
-        decoded.duration,
-        workdir,
-        limits,
-        on_part,
-    )
-    made = [_made(workdir, profile, decoded.duration) for profile in profiles]
+    try:
+        made = [
+            await asyncio.to_thread(_finish, workdir, profile, raw[profile.name], decoded.duration)
+            for profile in profiles
+        ]
+    except (OSError, ValueError) as error:
+        raise MediaUnavailable("The audio decodes, but cannot be encoded here.") from error
     summaries = loudness.parse_summaries(log)
     if len(summaries) == 1:
         return made, summaries[0]
@@ -103,21 +138,65 @@ async def encode(
     return made, await _measure(made[0], decoded.duration, workdir, limits)
 
 
-def _output(index: int, profile: Profile) -> list[str]:
-    path = f"{profile.name}{profile.suffix}"
-    return ["-map", f"[o{index}]", *CLEAN_OUTPUT, *profile.arguments, "-y", path]
+def _outputs(decoded: Decoded, profiles: Sequence[Profile]) -> list[str]:
+    """The filters, and what becomes of what comes out of them."""
+    layout = "mono" if decoded.channels == 1 else "stereo"
+    ends = "".join(f"[{profile.name}]" for profile in PROFILES)
+    plain = len(profiles) > len(PROFILES)
+    # Whole numbers between the two, so that no encoder meets an infinite one (floats of 1e38 are legal).
+    # The meter stands aside: it works in steps of 100 ms and would drop the last part of one when the
+    # decoder changes its mind about rate or layout.
+    graph = (
+        f"[0:a:0]asplit={2 + plain}[m][s]{f'[{LOSSLESS.name}]' if plain else ''};"
+        f"[m]{loudness.FILTER},anullsink;"
+        f"[s]aresample={SAMPLE_RATE}:osf=s32,aformat=channel_layouts={layout},asplit={len(PROFILES)}{ends}"
+    )
+    outputs = ["-filter_complex", graph]
+    for profile in profiles:
+        outputs += [
+            "-map",
+            f"[{profile.name}]",
+            *CLEAN_OUTPUT,
+            *profile.arguments,
+            "-y",
+            f"{profile.name}.raw",
+        ]
+    return outputs
 
 
-def _made(workdir: Path, profile: Profile, duration: float) -> Rendition:
-    path = workdir / f"{profile.name}{profile.suffix}"
+async def _watched(work: Coroutine[Any, Any, T], growing: Sequence[Growing], on_grown: OnGrown) -> T:
+    """Do it, and tell how the files grow meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=_LOOK_EVERY)
+            if not task.done():
+                await asyncio.to_thread(_read, growing)
+                await on_grown(growing)
+        return await task
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+
+
+def _read(growing: Sequence[Growing]) -> None:
+    for one in growing:
+        one.fragments.read()
+
+
+def _finish(workdir: Path, profile: Profile, raw: Fragments, duration: float) -> Rendition:
+    path = workdir / f"{profile.name}.m4a"
+    raw.read()
+    layout = raw.finish(path)
+    raw.path.unlink()
     size = path.stat().st_size
-    return Rendition(profile.name, path, profile.mime, profile.codec, round(size * 8 / duration), size)
+    return Rendition(profile.name, path, M4A.mime, profile.codec, round(size * 8 / duration), size, layout)
 
 
 async def _measure(rendition: Rendition, duration: float, workdir: Path, limits: MediaLimits) -> Loudness:
-    kind = M4A if rendition.mime in {M4A.mime, AAC.mime} else OGG
     graph = ["-filter_complex", f"[0:a:0]{loudness.FILTER}[o]", "-map", "[o]", "-f", "null", "-"]
-    arguments = [*input_arguments(Sniffed(kind)), *graph]
+    arguments = [*input_arguments(Sniffed(M4A)), *graph]
     log = await _ffmpeg(rendition.path, arguments, duration, workdir, limits, lambda _: None)
     return next(iter(loudness.parse_summaries(log)), Loudness())
 

@@ -33,7 +33,7 @@ WAV = AudioFormat("wav", "audio/wav", "wav", (*_PCM_DECODERS, "adpcm_ms", "adpcm
 FLAC = AudioFormat("flac", "audio/flac", "flac", ("flac",))
 OGG = AudioFormat("ogg", "audio/ogg", "ogg", ("vorbis", "opus", "libopus"))
 AIFF = AudioFormat("aiff", "audio/aiff", "aiff", (*_PCM_DECODERS, "adpcm_ima_qt"))
-M4A = AudioFormat("m4a", "audio/mp4", "mov,mp4,m4a,3gp,3g2,mj2", ("aac", "alac"))
+M4A = AudioFormat("m4a", "audio/mp4", "mov,mp4,m4a,3gp,3g2,mj2", ("aac", "alac", "flac", "opus", "libopus"))
 AAC = AudioFormat("aac", "audio/aac", "aac", ("aac",))
 FORMATS = {kind.name: kind for kind in (MP3, WAV, FLAC, OGG, AIFF, M4A, AAC)}
 
