@@ -19,6 +19,7 @@ from litestar.types import Guard
 
 from veza import __version__, reactions, routes
 from veza.access.actor import GUEST, Actor, Member
+from veza.access.signing import Signer
 from veza.core import clock
 from veza.core.api_document import api_document, openapi_config
 from veza.core.backoff import open_backoff
@@ -40,7 +41,10 @@ from veza.rooms.sessions.attempts import Attempts
 from veza.rooms.sessions.authenticator import Authenticator
 from veza.rooms.sessions.holding import HOLDING as SESSIONS
 from veza.rooms.sessions.means import Means
+from veza.rooms.tracks.covers import Covers
+from veza.rooms.tracks.hearing import Hearing, Listener, Sig, TheHearing
 from veza.rooms.tracks.holding import HOLDING as TRACKS
+from veza.rooms.tracks.pieces import Pieces
 from veza.rooms.tracks.upload import UploadRules, Uploads
 from veza.rooms.uploads.completing import Completer
 from veza.rooms.uploads.files import Files, Pictures
@@ -180,10 +184,12 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "receiver": Receiver(parts.database, parts.chunks, parts.limiter, chunk_limit),
         "completer": Completer(parts.database, parts.chunks, uploads),
         "files": Files(parts.database, parts.storage, uploads, parts.scanner),
+        "covers": Covers(parts.database, parts.storage),
+        "pieces": Pieces(parts.database, parts.storage),
+        "hearing": Hearing(Signer(parts.keyring), parts.authenticator),
     }
-    return {name: Provide(_always(thing), sync_to_thread=False) for name, thing in given.items()} | _asking(
-        parts
-    )
+    always = {name: Provide(_always(thing), sync_to_thread=False) for name, thing in given.items()}
+    return always | _asking(parts)
 
 
 def _asking(parts: Parts) -> dict[str, Provide]:
@@ -198,6 +204,14 @@ def _asking(parts: Parts) -> dict[str, Provide]:
     async def actor(request: AnyRequest) -> Member:
         return await _member(parts.authenticator, exchange(request))
 
+    async def listener(request: AnyRequest, hearing: TheHearing, track_id: UUID, sig: Sig = None) -> Listener:
+        here = exchange(request)
+        if sig is None:
+            return hearing.by_header(await _who(parts.authenticator, here), track_id)
+        found = await hearing.by_signature(track_id, sig)
+        here.actor = found.actor
+        return found
+
     def tx(request: AnyRequest) -> Tx:
         here = exchange(request)
         if here.tx is None:
@@ -209,6 +223,7 @@ def _asking(parts: Parts) -> dict[str, Provide]:
         "exchange": Provide(exchange, sync_to_thread=False),
         "viewer": Provide(viewer),
         "actor": Provide(actor),
+        "listener": Provide(listener),
         "tx": Provide(tx, sync_to_thread=False),
     }
 

@@ -20,7 +20,7 @@ from veza.rooms.uploads.routes import ROUTES as UPLOADS
 
 BASE = "/api/v1"
 # Bytes of sound and pictures do not count to the limit of requests; chunks have a limit of their own.
-_BYTES = ("/stream", "/download", "/avatar", "/tracks/chunk")
+_BYTES = ("/stream", "/download", "/avatar", "/cover", "/init.mp4", ".m4s", "/tracks/chunk")
 
 
 def api(parts: Parts, means: Means) -> Router:

@@ -57,7 +57,7 @@ async def test_the_plan_is_kept(tmp_path: Path, name: str, seconds: float) -> No
         again.read()
         rate = decoded.sample_rate if made.name == "flac" else SAMPLE_RATE
         samples = -(-decoded.frames * rate // decoded.sample_rate)
-        assert again.planned(samples, FRAGMENT_SECONDS) == made.layout.ticks == again.heard(), made.name
+        assert again.timing.plan(samples, FRAGMENT_SECONDS) == made.layout.ticks == again.heard(), made.name
         assert again.sizes == made.layout.sizes
         data = made.path.read_bytes()
         for piece in range(len(made.layout.sizes) + 1):

@@ -2,12 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.rooms.tracks_house import BYTES, RENDITION, code, files, plant
-from tests.world import JSON, open_world
+from tests.rooms.tracks_house import BYTES, RENDITION, Slow, code, files, plant
+from tests.world import open_world
 from veza.core.db import Database
 from veza.core.delivery import disposition
 
@@ -92,32 +91,6 @@ def test_names_to_save_under(name: str, saved: str) -> None:
     assert said.startswith(f"attachment; filename=\"{saved}\"; filename*=UTF-8''")
     assert said.isascii()
     assert said.isprintable()
-
-
-class Slow:
-    """A listener who takes the head of an answer, and the rest only when told so."""
-
-    def __init__(self, app: Any, path: str) -> None:
-        self.begun, self.go = asyncio.Event(), asyncio.Event()
-        self.body = b""
-        self.task = asyncio.create_task(self._listen(app, f"/api/v1{path}"))
-
-    async def _listen(self, app: Any, path: str) -> None:
-        scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "path": path,
-            "raw_path": path.encode(), "root_path": "", "scheme": "http", "query_string": b"", "headers": [],
-            "client": ("127.0.0.1", 1), "server": ("veza.test", 80), "state": {},
-        }  # fmt: skip
-
-        async def receive() -> JSON:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: JSON) -> None:
-            self.body += message.get("body", b"")
-            self.begun.set()
-            await self.go.wait()
-
-        await app(scope, receive, send)
 
 
 async def test_listeners_hold_nothing_up(database: Database, tmp_path: Path) -> None:

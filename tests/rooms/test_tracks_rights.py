@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,10 @@ from tests.world import open_world
 from veza.core.db import Database
 from veza.core.ids import new_id
 
+BODIES: dict[str, dict[str, Any]] = {
+    "PUT": {"json": {"album": "A"}},
+    "PUT /cover": {"files": {"file": ("a.jpg", b"no picture")}},
+}
 PEOPLE = ("guest", "stan", "olga", "mona", "adam")
 # What the five get, at each endpoint, for a track in each state. A moderator sees and changes every track.
 ROWS = {
@@ -19,11 +24,30 @@ ROWS = {
         "GET /download": (200, 200, 200, 200, 200),
         "GET /stream": (200, 200, 200, 200, 200),
         "PUT": (401, 403, 200, 200, 200),
+        "GET /hls/master.m3u8": (200, 200, 200, 200, 200),
+        "GET /hls/aac_96/index.m3u8": (200, 200, 200, 200, 200),
+        "GET /hls/aac_96/2.m4s": (200, 200, 200, 200, 200),
+        "GET /hls/flac/init.mp4": (200, 200, 200, 200, 200),
+        "GET /stream?quality=lossless": (200, 200, 200, 200, 200),
+        "GET /stream?quality=original": (200, 200, 200, 200, 200),
+        "GET /waveform": (200, 200, 200, 200, 200),
+        "GET /cover": (200, 200, 200, 200, 200),
+        "GET /urls": (401, 200, 200, 200, 200),
+        "PUT /cover": (401, 403, 422, 422, 422),
+        "DELETE /cover": (401, 403, 200, 200, 200),
         "DELETE": (401, 403, 200, 200, 200),
     },
     "kept back": {  # public, but not for download
         "GET /download": (403, 403, 200, 200, 200),
         "GET /stream": (200, 200, 200, 200, 200),
+        "GET /hls/master.m3u8": (200, 200, 200, 200, 200),
+        "GET /hls/aac_96/index.m3u8": (200, 200, 200, 200, 200),
+        "GET /hls/aac_96/2.m4s": (200, 200, 200, 200, 200),
+        "GET /hls/flac/init.mp4": (403, 403, 200, 200, 200),
+        "GET /stream?quality=lossless": (403, 403, 200, 200, 200),
+        "GET /stream?quality=original": (403, 403, 200, 200, 200),
+        "GET /waveform": (200, 200, 200, 200, 200),
+        "GET /cover": (200, 200, 200, 200, 200),
     },
     "private": {
         "GET": (404, 404, 200, 200, 200),
@@ -31,6 +55,17 @@ ROWS = {
         "GET /download": (404, 404, 200, 200, 200),
         "GET /stream": (404, 404, 200, 200, 200),
         "PUT": (401, 404, 200, 200, 200),
+        "GET /hls/master.m3u8": (404, 404, 200, 200, 200),
+        "GET /hls/aac_96/index.m3u8": (404, 404, 200, 200, 200),
+        "GET /hls/aac_96/2.m4s": (404, 404, 200, 200, 200),
+        "GET /hls/flac/init.mp4": (404, 404, 200, 200, 200),
+        "GET /stream?quality=lossless": (404, 404, 200, 200, 200),
+        "GET /stream?quality=original": (404, 404, 200, 200, 200),
+        "GET /waveform": (404, 404, 200, 200, 200),
+        "GET /cover": (404, 404, 200, 200, 200),
+        "GET /urls": (401, 404, 200, 200, 200),
+        "PUT /cover": (401, 404, 422, 422, 422),
+        "DELETE /cover": (401, 404, 200, 200, 200),
         "DELETE": (401, 404, 200, 200, 200),
     },
     "processing": {
@@ -39,6 +74,17 @@ ROWS = {
         "GET /download": (404, 404, 200, 200, 200),
         "GET /stream": (404, 404, 409, 409, 409),
         "PUT": (401, 404, 200, 200, 200),
+        "GET /hls/master.m3u8": (404, 404, 409, 409, 409),
+        "GET /hls/aac_96/index.m3u8": (404, 404, 409, 409, 409),
+        "GET /hls/aac_96/2.m4s": (404, 404, 409, 409, 409),
+        "GET /hls/flac/init.mp4": (404, 404, 409, 409, 409),
+        "GET /stream?quality=lossless": (404, 404, 409, 409, 409),
+        "GET /stream?quality=original": (404, 404, 200, 200, 200),
+        "GET /waveform": (404, 404, 409, 409, 409),
+        "GET /cover": (404, 404, 404, 404, 404),
+        "GET /urls": (401, 404, 200, 200, 200),
+        "PUT /cover": (401, 404, 422, 422, 422),
+        "DELETE /cover": (401, 404, 200, 200, 200),
         "DELETE": (401, 404, 200, 200, 200),
     },
     "failed": {
@@ -47,6 +93,16 @@ ROWS = {
         "GET /download": (404, 404, 409, 409, 409),
         "GET /stream": (404, 404, 409, 409, 409),
         "PUT": (401, 404, 200, 200, 200),
+        "GET /hls/master.m3u8": (404, 404, 409, 409, 409),
+        "GET /hls/aac_96/index.m3u8": (404, 404, 409, 409, 409),
+        "GET /hls/aac_96/2.m4s": (404, 404, 409, 409, 409),
+        "GET /hls/flac/init.mp4": (404, 404, 409, 409, 409),
+        "GET /stream?quality=lossless": (404, 404, 409, 409, 409),
+        "GET /stream?quality=original": (404, 404, 409, 409, 409),
+        "GET /waveform": (404, 404, 409, 409, 409),
+        "GET /cover": (404, 404, 404, 404, 404),
+        "PUT /cover": (401, 404, 422, 422, 422),
+        "DELETE /cover": (401, 404, 200, 200, 200),
         "DELETE": (401, 404, 200, 200, 200),
     },
     "deleted": {
@@ -55,6 +111,17 @@ ROWS = {
         "GET /download": (404, 404, 404, 404, 404),
         "GET /stream": (404, 404, 404, 404, 404),
         "PUT": (401, 404, 404, 404, 404),
+        "GET /hls/master.m3u8": (404, 404, 404, 404, 404),
+        "GET /hls/aac_96/index.m3u8": (404, 404, 404, 404, 404),
+        "GET /hls/aac_96/2.m4s": (404, 404, 404, 404, 404),
+        "GET /hls/flac/init.mp4": (404, 404, 404, 404, 404),
+        "GET /stream?quality=lossless": (404, 404, 404, 404, 404),
+        "GET /stream?quality=original": (404, 404, 404, 404, 404),
+        "GET /waveform": (404, 404, 404, 404, 404),
+        "GET /cover": (404, 404, 404, 404, 404),
+        "GET /urls": (401, 404, 404, 404, 404),
+        "PUT /cover": (401, 404, 404, 404, 404),
+        "DELETE /cover": (401, 404, 404, 404, 404),
         "DELETE": (401, 404, 404, 404, 404),
     },
 }
@@ -82,9 +149,9 @@ async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
             track = await make(state)
             for endpoint, wanted in endpoints.items():
                 method, _, path = endpoint.partition(" ")
-                body = {"json": {"album": "A"}} if method == "PUT" else {}
+                body = BODIES.get(endpoint, {})
                 for name, status in zip(PEOPLE, wanted, strict=True):
-                    if endpoint == "DELETE" and status == 200:
+                    if method == "DELETE" and status == 200:
                         track = await make(state)
                     answer = await cast[name].client.request(method, f"/tracks/{track}{path}", **body)
                     if answer.status_code != status:
@@ -165,7 +232,8 @@ async def test_a_token_that_is_no_good_is_not_a_guest(database: Database, tmp_pa
     """G2: even where anybody may look."""
     async with open_world(database, tmp_path) as world:
         track = await plant(world, await world.person("olga"))
-        for path in ("/tracks", f"/tracks/{track}", f"/tracks/{track}/download", f"/tracks/{track}/stream"):
+        below = ("download", "stream", "waveform", "cover", "hls/master.m3u8", "hls/aac_96/1.m4s")
+        for path in ("/tracks", f"/tracks/{track}", *(f"/tracks/{track}/{what}" for what in below)):
             answer = await world.guest.get(path, headers={"Authorization": "Bearer nonsense"})
             assert code(answer) == (401, "INVALID_TOKEN")
             answer = await world.guest.get(path, headers={"Authorization": "Bearer"})

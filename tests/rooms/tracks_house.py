@@ -10,17 +10,20 @@ from uuid import UUID
 import pytest
 
 from tests.media.corpus import BY_NAME, make
-from tests.world import Person, World
+from tests.world import JSON, Person, World
 from veza.access.actor import Member
 from veza.core.ids import new_id
 from veza.core.storage import LocalStorage
-from veza.media import FORMATS, Sniffed
+from veza.media import FORMATS, Layout, Peaks, Sniffed
 from veza.rooms.tracks import service, store
-from veza.rooms.tracks.jobs import ProcessTrack, give_up, original_key
+from veza.rooms.tracks.jobs import ProcessTrack, cover_key, give_up, original_key, peaks_key
 from veza.rooms.tracks.schemas import UploadForm
 
 BYTES = bytes(range(256)) * 40
 RENDITION = b"rendition " * 300
+LAYOUT = Layout(rate=1000, head=100, index=50, sizes=[1000, 1850], ticks=[4000, 2500])
+PEAKS = Peaks(44_100, 882, bytes(range(100)))
+JPEG = b"\xff\xd8\xff a cover"
 NOBODY = "01890000-0000-7000-8000-000000000000"
 GIB = 1 << 30
 
@@ -55,20 +58,55 @@ async def plant(
     upload = service.Upload(track_id, "planted.mp3", len(BYTES), Sniffed(FORMATS[form]))
     wanted = UploadForm(is_public=public, **{"title": "Planted", **fields})
     rows = []
-    for name, mime in (("aac_160", "audio/mp4"), ("aac_96", "audio/mp4"), ("opus_128", "audio/webm")):
-        key = f"tracks/{track_id}/1/{name}"
-        row = {"name": name, "key": key, "mime": mime, "codec": "x", "bitrate": 1, "size": len(RENDITION)}
-        rows.append(row)
+    for name in ("aac_160", "aac_96", "opus_128", "flac"):
+        row = {"name": name, "key": f"tracks/{track_id}/1/{name}", "mime": "audio/mp4", "codec": "x"}
+        rows.append(row | {"bitrate": 1, "size": len(RENDITION), "layout": LAYOUT})
         if status == "ready":
-            await parts.storage.put_bytes(key, RENDITION)
+            await parts.storage.put_bytes(str(row["key"]), RENDITION)
+    if status == "ready":
+        await parts.storage.put_bytes(peaks_key(track_id), PEAKS.to_dat())
+        await parts.storage.put_bytes(cover_key(track_id, 320), JPEG)
     async with parts.database.write() as tx:
         track = await service.add_track(tx, actor, upload, wanted, GIB)
         if status == "ready":
             await store.set_renditions(tx, track_id, rows)
-            await store.change(tx, track, {"status": "ready", "progress": 100})
+            await store.change(tx, track, {"status": "ready", "progress": 100, "has_cover": True})
         if status == "failed":
             await give_up(tx, ProcessTrack(track_id, "", ""))
     return str(track_id)
+
+
+class Slow:
+    """A listener who takes the head of an answer, and the rest only when told so."""
+
+    def __init__(self, app: Any, path: str) -> None:
+        self.begun, self.go, self.leave = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.body = b""
+        self.task = asyncio.create_task(self._listen(app, f"/api/v1{path}"))
+
+    async def _listen(self, app: Any, path: str) -> None:
+        path, _, query = path.partition("?")
+        asked = False
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "path": path,
+            "raw_path": path.encode(), "root_path": "", "scheme": "http", "query_string": query.encode(),
+            "headers": [], "client": ("127.0.0.1", 1), "server": ("veza.test", 80), "state": {},
+        }  # fmt: skip
+
+        async def receive() -> JSON:
+            nonlocal asked
+            if asked:
+                await self.leave.wait()
+                return {"type": "http.disconnect"}
+            asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: JSON) -> None:
+            self.body += message.get("body", b"")
+            self.begun.set()
+            await self.go.wait()
+
+        await app(scope, receive, send)
 
 
 def files(world: World, track_id: str = "") -> list[str]:

@@ -14,7 +14,7 @@ from veza.access.secrets import Keyring
 from veza.core import clock
 from veza.core.errors import Forbidden
 
-# The parts of a signature, with 4 bytes of key id; 42 bytes together, so that in base64 none has a second spelling.
+# Bytes of a signature's parts; with 4 of key id they are 42, so that in base64 none has a second spelling.
 _EXPIRES, _HOLDER, _MAC = 6, 16, 16
 _METHOD = b"GET"
 _SPELLING = re.compile(r"[A-Za-z0-9_-]{56}", re.ASCII)

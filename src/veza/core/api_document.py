@@ -94,7 +94,7 @@ def _finish(path: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> 
     if "actor" in wanted:
         operation["security"] = [{"bearer": []}]
         statuses += _WITH_TOKEN
-    elif "viewer" in wanted:
+    elif wanted & {"viewer", "listener"}:
         operation["security"] = [{}, {"bearer": []}]
         statuses += _WITH_TOKEN
     if "requestBody" in operation:

@@ -44,7 +44,8 @@ def _fit(text: str, size: int) -> str:
 class FileAnswer(Response[bytes]):
     """A stored file as an answer: Range, If-Range, ETag and If-None-Match (RFC 9110).
 
-    ``public`` lets shared caches keep it, if they ask each time whether they still may.
+    ``public`` lets shared caches keep it, if they ask each time whether they still may. With an ``offset``,
+    only the ``size`` bytes from there are the file that is meant.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class FileAnswer(Response[bytes]):
         etag: str,
         public: bool,
         headers: Mapping[str, str] | None = None,
+        offset: int = 0,
     ) -> None:
         super().__init__(b"", media_type=mime)
+        self.offset = offset
         self.storage = storage
         self.key = key
         self.size = size
@@ -103,6 +106,7 @@ class FileAnswer(Response[bytes]):
             status, start, length = 206, part.start, part.length
             head["content-range"] = part.content_range(self.size)
         head["content-length"] = str(length)
+        start += self.offset
         path = self.storage.local_path(self.key)
         if path is None:
             await self._pass_on(send, status, head, start, length)

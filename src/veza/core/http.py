@@ -67,11 +67,12 @@ def said(message: str) -> Reply[Said]:
 
 
 class Bytes(msgspec.Struct, frozen=True):
-    """An answer that is ready: its bytes, status and headers."""
+    """An answer that is ready: its bytes, status and headers, and what kind of bytes they are."""
 
     body: bytes
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    mime: str = "application/json"
 
 
 class StrictJSON(AbstractDTO[Any]):
@@ -155,7 +156,7 @@ class _Answer:
         del receive
         answer, exchange = self.answer, self.exchange
         status, body = answer.status, answer.body
-        headers = [(b"content-type", b"application/json")]
+        headers = [(b"content-type", answer.mime.encode())]
         if scope["method"] == "GET" and self.public:
             status, body, extra = cacheable(exchange, body)
             headers += extra
@@ -171,7 +172,8 @@ def cacheable(exchange: Exchange, body: bytes) -> tuple[int, bytes, list[tuple[b
     What a signed-in caller gets is for that caller alone.
     """
     tag = etag_of(body)
-    if b"authorization" in exchange.headers:
+    # By a header, or by an address that was signed for them.
+    if b"authorization" in exchange.headers or getattr(exchange.actor, "signed_in", False):
         headers = [(b"etag", tag), (b"cache-control", b"private, no-store"), (b"vary", b"Authorization")]
     else:
         headers = [(b"etag", tag), (b"cache-control", b"public, no-cache"), (b"vary", b"Authorization")]

@@ -45,7 +45,7 @@ from veza.media.errors import (
     UnsupportedImage,
 )
 from veza.media.ffmpeg import Ffmpeg, find_ffmpeg
-from veza.media.fragments import Fragments, Layout
+from veza.media.fragments import Fragments, Layout, Timing
 from veza.media.hls import MIME as PLAYLIST_MIME
 from veza.media.hls import Variant, master_playlist, media_playlist, peak_and_average
 from veza.media.limits import MediaLimits
@@ -79,6 +79,7 @@ __all__ = [
     "SandboxLevel",
     "Sniffed",
     "Tags",
+    "Timing",
     "UndecodableAudio",
     "UnsupportedAudio",
     "UnsupportedImage",

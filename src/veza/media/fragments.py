@@ -42,6 +42,26 @@ class Layout(msgspec.Struct, frozen=True):
         return self.head + self.index + sum(self.sizes[: piece - 1]), self.sizes[piece - 1]
 
 
+class Timing(msgspec.Struct, frozen=True):
+    """How a rendition is cut: ``rate`` ticks to the second, each sound frame ``frame`` of them.
+
+    ``skipped`` ticks at the beginning are the encoder's own, and not heard.
+    """
+
+    rate: int
+    frame: int
+    skipped: int
+
+    def plan(self, samples: int, seconds: int) -> list[int]:
+        """Ticks that will be heard of each fragment of so much music, each of ``seconds`` and a bit.
+
+        A last one of only a few samples is left out: the resampler rounds.
+        """
+        whole = -(-seconds * self.rate // self.frame) * self.frame
+        count, rest = divmod(self.skipped + samples, whole)
+        return _without_front([whole] * count + ([rest] if rest > _ROUNDED else []), self.skipped)
+
+
 class Fragments:
     """The fragments of a file that another process writes, as far as they are complete."""
 
@@ -55,6 +75,15 @@ class Fragments:
         self.durations: list[int] = []
         self._position = 0
         self._moof = b""
+
+    @property
+    def timing(self) -> Timing:
+        """How it is cut; known with the first fragment."""
+        return Timing(self.rate, self.frame, self.skipped)
+
+    def find(self, piece: int) -> int:
+        """Where a piece that is there begins, in bytes."""
+        return len(self.head) + sum(self.sizes[: piece - 1]) if piece else 0
 
     @property
     def end(self) -> int:
@@ -124,15 +153,6 @@ class Fragments:
     def heard(self) -> list[int]:
         """Ticks of each fragment that are heard."""
         return _without_front(self.durations, self.skipped)
-
-    def planned(self, samples: int, seconds: int) -> list[int]:
-        """Ticks of each fragment that there will be of so much music, each of ``seconds`` and a bit.
-
-        It ends with a whole frame. A last one of only a few samples is left out: the resampler rounds.
-        """
-        whole = -(-seconds * self.rate // self.frame) * self.frame
-        count, rest = divmod(self.skipped + samples, whole)
-        return _without_front([whole] * count + ([rest] if rest > _ROUNDED else []), self.skipped)
 
     def finish(self, target: Path) -> Layout:
         """Write head, index and fragments to ``target``: a file that can be sought in at once."""

@@ -43,23 +43,29 @@ class Peaks(msgspec.Struct, frozen=True):
             raise ValueError("not a peaks file of version 2, 8 bits, one channel")
         return cls(rate, per_pixel, stored[_HEADER.size :])
 
+    def coarser(self, pixels: int) -> "Peaks":
+        """The same picture in at most so many pairs."""
+        pairs = np.frombuffer(self.data, np.int8).reshape(-1, 2)
+        factor = -(-len(pairs) // pixels)
+        if factor <= 1:
+            return self
+        starts = np.arange(0, len(pairs), factor)
+        low = np.minimum.reduceat(pairs[:, 0], starts)
+        high = np.maximum.reduceat(pairs[:, 1], starts)
+        data = np.stack((low, high), axis=1).tobytes()
+        return Peaks(self.sample_rate, self.samples_per_pixel * factor, data)
+
     def to_json(self, pixels: int | None = None) -> dict[str, int | list[int]]:
         """The JSON form of audiowaveform; with ``pixels``, so coarse as to have at most so many pairs."""
-        pairs = np.frombuffer(self.data, np.int8).reshape(-1, 2)
-        factor = -(-len(pairs) // pixels) if pixels else 1
-        if factor > 1:
-            starts = np.arange(0, len(pairs), factor)
-            low = np.minimum.reduceat(pairs[:, 0], starts)
-            high = np.maximum.reduceat(pairs[:, 1], starts)
-            pairs = np.stack((low, high), axis=1)
+        shown = self.coarser(pixels) if pixels else self
         return {
             "version": 2,
             "channels": 1,
-            "sample_rate": self.sample_rate,
-            "samples_per_pixel": self.samples_per_pixel * max(factor, 1),
+            "sample_rate": shown.sample_rate,
+            "samples_per_pixel": shown.samples_per_pixel,
             "bits": 8,
-            "length": len(pairs),
-            "data": pairs.ravel().tolist(),
+            "length": shown.length,
+            "data": np.frombuffer(shown.data, np.int8).tolist(),
         }
 
 

@@ -71,23 +71,10 @@ class Authenticator:
             return member
         claims = self._tokens.read_access(token)
         generation = self._generation
-        async with self._database.read() as view:
-            asker = await store.find_asker(view, claims.sid)
-        if (
-            asker is None
-            or asker.user_id != claims.sub
-            or asker.revoked_at
-            or asker.suspended_at
-            or asker.expires_at <= clock.now()
-        ):
+        asker = await self._find(claims.sid)
+        if asker.user_id != claims.sub:
             raise InvalidToken
-        member = Member(
-            id=asker.user_id,
-            session_id=claims.sid,
-            username=asker.username,
-            role=asker.role,
-            email_verified=asker.email_verified,
-        )
+        member = _member(claims.sid, asker)
         # What was read before somebody was forgotten may be out of date: used once, but not kept.
         if not self._database.shared and generation == self._generation:
             until = min(datetime.fromtimestamp(claims.exp, asker.expires_at.tzinfo), asker.expires_at)
@@ -95,6 +82,17 @@ class Authenticator:
         else:
             self._note(claims.sid, clock.now(), asker.last_activity)
         return member
+
+    async def member_of(self, session_id: UUID) -> Member:
+        """Whoever is signed in in this session, now. Raises InvalidToken like ``authenticate``."""
+        return _member(session_id, await self._find(session_id))
+
+    async def _find(self, session_id: UUID) -> store.Asker:
+        async with self._database.read() as view:
+            asker = await store.find_asker(view, session_id)
+        if asker is None or asker.revoked_at or asker.suspended_at or asker.expires_at <= clock.now():
+            raise InvalidToken
+        return asker
 
     def forget_session(self, session_id: UUID) -> None:
         """The next request of this session asks the database."""
@@ -151,3 +149,13 @@ class Authenticator:
         if due and (len(self._active) < MAX_REMEMBERED or session_id in self._active):
             self._active[session_id] = active
         return due
+
+
+def _member(session_id: UUID, asker: store.Asker) -> Member:
+    return Member(
+        id=asker.user_id,
+        session_id=session_id,
+        username=asker.username,
+        role=asker.role,
+        email_verified=asker.email_verified,
+    )

@@ -1,6 +1,6 @@
 """What can go wrong with tracks."""
 
-from veza.core.errors import Conflict, Forbidden, NotFound
+from veza.core.errors import Conflict, Forbidden, NotFound, Unavailable
 
 
 class TrackNotFound(NotFound):
@@ -25,3 +25,21 @@ class EmailNotVerified(Forbidden):
     """Verify your e-mail address first."""
 
     code = "EMAIL_NOT_VERIFIED"
+
+
+class RenditionNotFound(NotFound):
+    """This track has no such rendition."""
+
+    code = "RENDITION_NOT_FOUND"
+
+
+class PieceNotReady(Unavailable):
+    """This part of the track is still being encoded; try again soon."""
+
+    code = "PIECE_NOT_READY"
+
+
+class CoverNotFound(NotFound):
+    """This track has no cover."""
+
+    code = "COVER_NOT_FOUND"

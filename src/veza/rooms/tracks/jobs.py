@@ -20,7 +20,8 @@ from veza.core.storage import Storage
 from veza.core.worker import Task
 from veza.media import COVER_SIZES, MediaLimits, Processed, process
 from veza.rooms.accounts import quota
-from veza.rooms.tracks import store
+from veza.rooms.tracks import files_store, store
+from veza.rooms.tracks.early import Publisher
 from veza.rooms.tracks.events import TrackFailed, TrackProcessed
 from veza.rooms.tracks.schemas import MAX_GENRE, MAX_NAME, Audio, Track
 
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 
 PROGRESS_STEP = 5
 ORPHAN_AGE = timedelta(hours=24)
+# Whoever was told where an early piece is has read it by then.
+EARLY_LINGERS = timedelta(minutes=1)
 
 
 class ProcessTrack(msgspec.Struct, frozen=True):
@@ -46,8 +49,17 @@ class RemoveFiles(msgspec.Struct, frozen=True):
     track_id: UUID
 
 
+class RemoveCover(msgspec.Struct, frozen=True):
+    """Whose cover, and where it lay if it was uploaded."""
+
+    track_id: UUID
+    folder: str | None
+
+
 PROCESS = JobKind("tracks.process", ProcessTrack, lane="media", lease=timedelta(seconds=60), attempts=3)
 REMOVE_FILES = JobKind("tracks.remove_files", RemoveFiles)
+REMOVE_EARLY = JobKind("tracks.remove_early", RemoveFiles)
+REMOVE_COVER = JobKind("tracks.remove_cover", RemoveCover)
 SWEEP = JobKind("tracks.sweep", NoPayload, every=timedelta(hours=6))
 
 
@@ -66,8 +78,13 @@ def peaks_key(track_id: UUID) -> str:
     return f"{folder_of(track_id)}/peaks.dat"
 
 
+def early_folder(track_id: UUID) -> str:
+    """The prefix of the keys of what can be heard before a track is ready."""
+    return f"{folder_of(track_id)}/early"
+
+
 def cover_key(track_id: UUID, size: int) -> str:
-    """The key of a track's cover, ``size`` pixels wide."""
+    """The key of the cover that came in the tags of a track, ``size`` pixels wide."""
     return f"{folder_of(track_id)}/cover-{size}.jpg"
 
 
@@ -84,6 +101,8 @@ class TrackJobs:
         return [
             Task(PROCESS, self.process, dead=give_up),
             Task(REMOVE_FILES, self.remove_files),
+            Task(REMOVE_EARLY, self.remove_early),
+            Task(REMOVE_COVER, self.remove_cover),
             Task(SWEEP, self.sweep),
         ]
 
@@ -113,8 +132,10 @@ class TrackJobs:
         out = workdir / "out"
         out.mkdir()
         tell = OnProgress(self._database, what.track_id)
+        early = early_folder(what.track_id)
+        publish = Publisher(self._database, self._storage, what.track_id, early, job.attempt)
         try:
-            done = await process(source, out, on_progress=tell, limits=self._limits)
+            done = await process(source, out, on_progress=tell, on_grown=publish, limits=self._limits)
         except VezaError as error:
             if error.status >= 500:  # noqa: PLR2004 - ours, and worth another try
                 raise
@@ -141,7 +162,7 @@ class TrackJobs:
             stored = await self._storage.put_file(f"{folder}/{rendition.name}", rendition.path)
             rows.append(
                 {"name": rendition.name, "key": stored.key, "mime": rendition.mime, "codec": rendition.codec,
-                 "bitrate": rendition.bitrate, "size": stored.size}
+                 "bitrate": rendition.bitrate, "size": stored.size, "layout": rendition.layout}
             )  # fmt: skip
         await self._storage.put_file(peaks_key(track_id), done.peaks)
         for size, path in done.covers.items():
@@ -158,6 +179,8 @@ class TrackJobs:
                 await enqueue(tx, REMOVE_FILES, RemoveFiles(what.track_id))
                 return
             await store.set_renditions(tx, track.id, rows)
+            if await files_store.drop_early(tx, track.id):
+                await enqueue(tx, REMOVE_EARLY, RemoveFiles(track.id), delay=EARLY_LINGERS)
             await store.change(tx, track, _learned(track, what, done), sha256=sha256)
             tx.emit(TrackProcessed(track.id, track.user_id))
 
@@ -173,6 +196,20 @@ class TrackJobs:
         track = await self._find(what.track_id)
         if track is None or track.status == "failed":
             await self._storage.delete_prefix(folder_of(what.track_id))
+
+    async def remove_early(self, job: Job, what: RemoveFiles) -> None:
+        """Remove what was there to be heard before the track was ready."""
+        del job
+        await self._storage.delete_prefix(early_folder(what.track_id))
+
+    async def remove_cover(self, job: Job, what: RemoveCover) -> None:
+        """Remove the files of a cover that was replaced or taken off."""
+        del job
+        if what.folder is not None:
+            await self._storage.delete_prefix(what.folder)
+        track = await self._find(what.track_id)
+        if track is not None and track.status == "ready" and not track.has_cover:
+            await self._storage.delete_many([cover_key(track.id, size) for size in COVER_SIZES])
 
     async def sweep(self, job: Job, what: NoPayload) -> None:
         """Remove the files of uploads and of processing that were cut off between file and row."""
@@ -206,6 +243,8 @@ async def _named(database: Database, folder: str) -> set[str]:
         if track is None or track.status == "failed":
             return set()
         fixed = {original_key(track_id), peaks_key(track_id), *(cover_key(track_id, n) for n in COVER_SIZES)}
+        cover = await files_store.cover_folder(view, track_id)
+        fixed |= {f"{cover}/{size}.jpg" for size in COVER_SIZES if cover}
         return fixed | set(await store.rendition_keys(view, track_id))
 
 
@@ -245,7 +284,7 @@ def _learned(track: Track, what: ProcessTrack, done: Processed) -> dict[str, obj
         "progress": 100,
         "error": None,
         "duration": round(done.duration, 3),
-        "has_cover": bool(done.covers),
+        "has_cover": track.has_cover or bool(done.covers),  # one may have been uploaded meanwhile
         "audio": Audio(
             codec=done.codec,
             sample_rate=done.sample_rate,
@@ -281,6 +320,7 @@ async def _fail(tx: Tx, what: ProcessTrack, error: str) -> None:
     if track is None:
         return
     await store.change(tx, track, {"status": "failed", "error": error})
+    await files_store.drop_early(tx, track.id)
     await quota.release(tx, track.user_id, track.file_size)
     await enqueue(tx, REMOVE_FILES, RemoveFiles(track.id))
     tx.emit(TrackFailed(track.id, track.user_id, error))

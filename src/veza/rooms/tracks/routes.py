@@ -10,6 +10,7 @@ from veza.access.policy import Action
 from veza.core.delivery import FileAnswer, disposition
 from veza.core.http import (
     AnyRequest,
+    Bytes,
     InTx,
     Reply,
     Route,
@@ -23,13 +24,19 @@ from veza.core.http import (
 from veza.core.incoming import body_of
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.core.storage import Storage
-from veza.media import FORMATS
+from veza.media import FORMATS, PLAYLIST_MIME
 from veza.rooms.accounts import quota as quotas
-from veza.rooms.tracks import service, upload
+from veza.rooms.accounts.config import TheAccounts
+from veza.rooms.tracks import hls, service, upload, waveform
+from veza.rooms.tracks.covers import Size, TheCovers
+from veza.rooms.tracks.hearing import TheHearing, TheListener
+from veza.rooms.tracks.pieces import PieceAnswer, ThePieces
 from veza.rooms.tracks.schemas import (
     MAX_GENRE,
+    CoverForm,
     Quality,
     QuotaBody,
+    SignedUrls,
     SortBy,
     SortOrder,
     TrackBody,
@@ -104,8 +111,7 @@ async def delete_track(tx: InTx, actor: Me, exchange: TheExchange, track_id: UUI
 @Route("/tracks/{track_id:str}/status", http_method="GET")
 async def get_status(tx: InTx, actor: Me, track_id: UUID) -> Reply[TrackStatus]:
     """Get the processing status of a track."""
-    track = await service.get_visible(tx, actor, track_id)
-    return reply(TrackStatus(track.status, track.progress, track.error))
+    return reply(await service.get_status(tx, actor, track_id))
 
 
 @Route("/tracks/quota/{user_id:str}", http_method="GET")
@@ -126,16 +132,84 @@ async def download(tx: InTx, viewer: Viewer, storage: TheStorage, track_id: UUID
 
 @Route("/tracks/{track_id:str}/stream", http_method="GET", media_type="application/octet-stream")
 async def stream(
-    tx: InTx, viewer: Viewer, storage: TheStorage, track_id: UUID, quality: Quality = "high"
+    tx: InTx, listener: TheListener, storage: TheStorage, track_id: UUID, quality: Quality = "high"
 ) -> FileAnswer:
     """Stream a track."""
-    track, found = await service.find_stream(tx, viewer, track_id, quality)
+    track, found = await service.find_stream(tx, listener.actor, track_id, quality)
     return FileAnswer(
         storage, found.key, size=found.size, mime=found.mime, public=track.listed,
         etag=f"{track.id.hex}-{found.name}-{found.size}", headers={"content-disposition": "inline"},
     )  # fmt: skip
 
 
+@Route("/tracks/{track_id:str}/urls", http_method="GET")
+async def sign_urls(
+    tx: InTx, actor: Me, hearing: TheHearing, accounts: TheAccounts, track_id: UUID
+) -> Reply[SignedUrls]:
+    """Get addresses of a track for players that send no headers."""
+    track = await service.get_visible(tx, actor, track_id)
+    return reply(hearing.urls(actor, track.id, accounts.base_url))
+
+
+@Route("/tracks/{track_id:str}/hls/master.m3u8", http_method="GET", opt={"public": True},
+       media_type=PLAYLIST_MIME)  # fmt: skip
+async def hls_master(tx: InTx, listener: TheListener, track_id: UUID, *, lossless: bool = False) -> Bytes:
+    """Get the adaptive stream of a track."""
+    text = await hls.master(tx, listener.actor, track_id, listener.query, lossless=lossless)
+    return Bytes(text.encode(), mime=PLAYLIST_MIME)
+
+
+@Route("/tracks/{track_id:str}/hls/{rendition:str}/index.m3u8", http_method="GET", opt={"public": True},
+       media_type=PLAYLIST_MIME)  # fmt: skip
+async def hls_playlist(tx: InTx, listener: TheListener, track_id: UUID, rendition: str) -> Bytes:
+    """Get the segments of one rendition."""
+    text = await hls.playlist(tx, listener.actor, track_id, rendition, listener.query)
+    return Bytes(text.encode(), mime=PLAYLIST_MIME)
+
+
+@Route("/tracks/{track_id:str}/hls/{rendition:str}/{piece:str}", http_method="GET", media_type="audio/mp4")
+async def hls_piece(
+    tx: InTx, listener: TheListener, pieces: ThePieces, track_id: UUID, rendition: str, piece: str
+) -> PieceAnswer:
+    """Get a piece of a rendition."""
+    return await pieces.answer(tx, listener.actor, track_id, rendition, piece)
+
+
+@Route("/tracks/{track_id:str}/waveform", http_method="GET", opt={"public": True})
+async def get_waveform(
+    tx: InTx, listener: TheListener, storage: TheStorage, track_id: UUID,
+    points: Annotated[int | None, Parameter(ge=1, le=waveform.MOST_POINTS)] = None,
+    format: waveform.Format = "json",  # noqa: A002 - the parameter's name on the wire
+) -> Bytes:  # fmt: skip
+    """Get the waveform of a track."""
+    return await waveform.get(tx, listener.actor, storage, track_id, points, format)
+
+
+@Route("/tracks/{track_id:str}/cover", http_method="GET", media_type="image/jpeg")
+async def get_cover(
+    tx: InTx, listener: TheListener, covers: TheCovers, track_id: UUID, size: Size = "320"
+) -> FileAnswer:
+    """Get the cover of a track."""
+    return await covers.find(tx, listener.actor, track_id, int(size))
+
+
+@Route("/tracks/{track_id:str}/cover", http_method="PUT", request_max_body_size=None,
+       operation_class=multipart(CoverForm))  # fmt: skip
+async def put_cover(
+    request: AnyRequest, tx: InTx, actor: Me, exchange: TheExchange, covers: TheCovers, track_id: UUID
+) -> Reply[TrackBody]:
+    """Set the cover of a track."""
+    return reply(TrackBody(await covers.put(tx, actor, track_id, exchange, body_of(request.receive))))
+
+
+@Route("/tracks/{track_id:str}/cover", http_method="DELETE", status_code=200)
+async def delete_cover(tx: InTx, actor: Me, covers: TheCovers, track_id: UUID) -> Reply[Said]:
+    """Remove the cover of a track."""
+    await covers.remove(tx, actor, track_id)
+    return said("Cover removed successfully")
+
+
 ROUTES = [
     list_tracks, upload_track, get_track, update_track, delete_track, get_status, get_quota, download, stream,
+    sign_urls, hls_master, hls_playlist, hls_piece, get_waveform, get_cover, put_cover, delete_cover,
 ]  # fmt: skip

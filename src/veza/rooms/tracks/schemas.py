@@ -11,12 +11,13 @@ import msgspec
 from veza.core.body import checked
 from veza.core.pages import Pagination
 from veza.core.text import clean_text
+from veza.media import Timing
 from veza.rooms.accounts.quota import Quota
 
 Status = Literal["uploading", "processing", "ready", "failed"]
 SortBy = Literal["created_at", "title", "popularity"]
 SortOrder = Literal["asc", "desc"]
-Quality = Literal["high", "low", "opus"]
+Quality = Literal["high", "low", "opus", "lossless", "original"]
 
 # A name of up to 255 characters; of a text with marks, as many as a reader would count at most.
 MAX_NAME = 255
@@ -49,8 +50,15 @@ class TrackSummary(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+# What ReplayGain 2.0 plays at, in LUFS.
+REFERENCE_LOUDNESS = -18.0
+
+
 class Audio(msgspec.Struct, frozen=True):
-    """What the decoder found: rates in Hz and bit/s, loudness in LUFS, LU and dBTP (EBU R128)."""
+    """What the decoder found: rates in Hz and bit/s, loudness in LUFS, LU and dBTP (EBU R128).
+
+    From these follow ReplayGain 2.0's track gain, in dB, and track peak, where 1 is full scale.
+    """
 
     codec: str = ""
     sample_rate: int = 0
@@ -61,6 +69,17 @@ class Audio(msgspec.Struct, frozen=True):
     loudness_range: float | None = None
     true_peak: float | None = None
     damaged: bool = False
+    replaygain_track_gain: float | None = None
+    replaygain_track_peak: float | None = None
+
+    def __post_init__(self) -> None:
+        """Tracks that were measured before there were these values have them, too."""
+        if self.loudness is not None:
+            gain = round(REFERENCE_LOUDNESS - self.loudness, 2)
+            msgspec.structs.force_setattr(self, "replaygain_track_gain", gain)
+        if self.true_peak is not None:
+            peak = round(10 ** (self.true_peak / 20), 6)
+            msgspec.structs.force_setattr(self, "replaygain_track_peak", peak)
 
 
 class Track(msgspec.Struct, frozen=True):
@@ -147,14 +166,57 @@ class UploadedBody(msgspec.Struct, frozen=True):
 
 
 class TrackStatus(msgspec.Struct, frozen=True):
-    """How far a track is: ``progress`` in percent, ``error`` when it failed."""
+    """How far a track is: ``progress`` in percent, ``error`` when it failed.
+
+    ``playable`` says whether HLS has its first seconds already.
+    """
 
     status: str
     progress: int
     error: str | None
+    playable: bool
 
 
 class QuotaBody(msgspec.Struct, frozen=True):
     """A user's quota."""
 
     quota: Quota
+
+
+class CoverForm(msgspec.Struct, frozen=True):
+    """The form field of a cover, beside the file itself: none."""
+
+
+class SignedUrls(msgspec.Struct, frozen=True):
+    """Addresses for players that cannot send a header: good for whoever asked for them, and for a time."""
+
+    hls: str
+    stream: str
+    waveform: str
+    cover: str
+    expires_at: datetime
+
+
+class EarlyPart(msgspec.Struct, frozen=True):
+    """A stored file that holds pieces in a row, from the ``first`` on and from byte ``offset``."""
+
+    key: str
+    offset: int
+    first: int
+    sizes: list[int]
+
+
+class EarlyRendition(msgspec.Struct, frozen=True):
+    """What there is already of a rendition of so many ``samples``; ``bitrate`` in bit/s."""
+
+    codec: str
+    bitrate: int
+    samples: int
+    timing: Timing
+    parts: list[EarlyPart]
+
+
+class Early(msgspec.Struct, frozen=True):
+    """What there is already of the renditions of a track."""
+
+    renditions: dict[str, EarlyRendition]

@@ -16,8 +16,8 @@ from veza.core.text import BadValue
 from veza.core.text import clean_text as check_text
 from veza.media import FORMATS, Sniffed, clean_text
 from veza.rooms.accounts import quota
-from veza.rooms.tracks import store
-from veza.rooms.tracks.errors import DownloadNotAllowed, TrackNotFound, TrackNotReady
+from veza.rooms.tracks import files_store, store
+from veza.rooms.tracks.errors import DownloadNotAllowed, RenditionNotFound, TrackNotFound, TrackNotReady
 from veza.rooms.tracks.events import TrackDeleted, TrackUpdated, TrackUploaded
 from veza.rooms.tracks.jobs import PROCESS, REMOVE_FILES, ProcessTrack, RemoveFiles, original_key
 from veza.rooms.tracks.schemas import (
@@ -29,12 +29,13 @@ from veza.rooms.tracks.schemas import (
     Track,
     TrackChanges,
     TrackList,
+    TrackStatus,
     UploadForm,
 )
 from veza.rooms.tracks.store import RenditionFile, TrackFilter
 
 # What callers ask for by ?quality=, and the rendition that is meant.
-QUALITIES = {"high": "aac_160", "low": "aac_96", "opus": "opus_128"}
+QUALITIES = {"high": "aac_160", "low": "aac_96", "opus": "opus_128", "lossless": "flac"}
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -94,6 +95,20 @@ async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, all
 async def get_visible(tx: Tx, actor: Actor, track_id: UUID) -> Track:
     """The track, if ``actor`` may see it: ready and public, or theirs. Raises :class:`TrackNotFound`."""
     return _seen_by(actor, await store.find(tx, track_id))
+
+
+async def get_own(tx: Tx, actor: Actor, track_id: UUID) -> Track:
+    """The track, if ``actor`` may change it. Raises TrackNotFound, :class:`veza.core.errors.Forbidden`."""
+    track = await get_visible(tx, actor, track_id)
+    require(actor, Action.EDIT_TRACK, track)
+    return track
+
+
+async def get_status(tx: Tx, actor: Actor, track_id: UUID) -> TrackStatus:
+    """How far a track is. Raises :class:`TrackNotFound`."""
+    track = await get_visible(tx, actor, track_id)
+    early = track.status == "processing" and await files_store.has_early(tx, track_id)
+    return TrackStatus(track.status, track.progress, track.error, track.status == "ready" or early)
 
 
 async def hold(tx: Tx, actor: Actor, track_id: UUID, action: Action = Action.EDIT_TRACK) -> Track:
@@ -182,22 +197,43 @@ async def delete_track(tx: Tx, actor: Actor, track_id: UUID) -> None:
     tx.emit(TrackDeleted(track.id, track.user_id))
 
 
+def may_download(actor: Actor, track: Track) -> bool:
+    """Whether ``actor``, who sees the track, may have it as it was uploaded or without loss."""
+    return track.downloadable or may(actor, Action.EDIT_TRACK, track)
+
+
+def require_download(actor: Actor, track: Track) -> None:
+    """Raise :class:`DownloadNotAllowed` unless ``actor`` may."""
+    if not may_download(actor, track):
+        raise DownloadNotAllowed
+
+
 async def find_download(tx: Tx, actor: Actor, track_id: UUID) -> tuple[Track, str, str]:
     """A track whose original ``actor`` may have, the key of its bytes, and the name to save it under."""
     track = await get_visible(tx, actor, track_id)
-    if not (track.downloadable or may(actor, Action.EDIT_TRACK, track)):
-        raise DownloadNotAllowed
+    require_download(actor, track)
     if track.status == "failed":
         raise TrackNotReady("The file of this track could not be used and was not kept.")
     return track, original_key(track.id), f"{track.artist} - {track.title}.{track.format}"
 
 
 async def find_stream(tx: Tx, actor: Actor, track_id: UUID, quality: str) -> tuple[Track, RenditionFile]:
-    """A track that ``actor`` may hear, and the rendition of this quality."""
+    """A track that ``actor`` may hear, and the rendition of this quality.
+
+    Without loss it is heard by whoever may download it. Raises TrackNotFound, DownloadNotAllowed,
+    TrackNotReady, RenditionNotFound.
+    """
+    if quality == "original":
+        track, key, _ = await find_download(tx, actor, track_id)
+        return track, RenditionFile(quality, key, FORMATS[track.format].mime, track.file_size)
     track = await get_visible(tx, actor, track_id)
-    found = await store.rendition(tx, track_id, QUALITIES[quality])
-    if track.status != "ready" or found is None:
+    if quality == "lossless":
+        require_download(actor, track)
+    if track.status != "ready":
         raise TrackNotReady
+    found = await store.rendition(tx, track_id, QUALITIES[quality])
+    if found is None:
+        raise RenditionNotFound
     return track, found
 
 

@@ -234,7 +234,7 @@ async def progress(tx: Tx, track_id: UUID, percent: int) -> int:
 async def set_renditions(tx: Tx, track_id: UUID, rows: Iterable[Mapping[str, Any]]) -> None:
     """Put these renditions in the place of those there are."""
     await tx.run(_DROP_RENDITIONS, track_id=track_id)
-    await tx.run_many(_ADD_RENDITION, [{"track_id": track_id, **row} for row in rows])
+    await tx.run_many(_ADD_RENDITION, [{"track_id": track_id, "layout": None, **row} for row in rows])
 
 
 async def rendition(tx: Tx, track_id: UUID, name: str) -> RenditionFile | None:

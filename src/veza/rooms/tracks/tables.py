@@ -1,11 +1,12 @@
-"""Tracks, their streaming renditions, and kept counts."""
+"""Tracks, their streaming renditions and covers, and kept counts."""
 
 from itertools import combinations
 
 import sqlalchemy as sa
 
 from veza.core.db import Id, Json, Time, metadata
-from veza.rooms.tracks.schemas import Audio
+from veza.media import Layout
+from veza.rooms.tracks.schemas import Audio, Early
 
 # Ordered by code points, whatever the server's language is.
 Key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -81,5 +82,24 @@ renditions = sa.Table(
     sa.Column("codec", sa.Text, nullable=False),
     sa.Column("bitrate", sa.Integer, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
+    # Where its pieces lie; without it, it is played as a whole only.
+    sa.Column("layout", Json(Layout)),
     sa.PrimaryKeyConstraint("track_id", "name"),
+)
+
+# What can be heard of a track that is still processed; `attempt` is the job's.
+early = sa.Table(
+    "early",
+    metadata,
+    sa.Column("track_id", Id, sa.ForeignKey("tracks.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("pieces", Json(Early), nullable=False),
+)
+
+# Where the cover lies that somebody uploaded; one from the tags has a fixed place and no row.
+covers = sa.Table(
+    "track_covers",
+    metadata,
+    sa.Column("track_id", Id, sa.ForeignKey("tracks.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("folder", sa.Text, nullable=False),
 )

@@ -1,0 +1,115 @@
+"""Covers: from the tags of a file, or uploaded; whatever picture comes in, JPEGs of our own making go out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Literal
+from uuid import UUID
+
+from litestar.params import Dependency
+
+from veza.access.actor import Actor, Member
+from veza.core.db import Database, Tx
+from veza.core.delivery import FileAnswer
+from veza.core.errors import Detail, ValidationFailed
+from veza.core.exchange import Exchange
+from veza.core.ids import new_id
+from veza.core.jobs import enqueue
+from veza.core.multipart import receive_form
+from veza.core.storage import Storage
+from veza.media import COVER_SIZES, make_images
+from veza.rooms.tracks import files_store, service, store
+from veza.rooms.tracks.errors import CoverNotFound
+from veza.rooms.tracks.events import TrackUpdated
+from veza.rooms.tracks.jobs import REMOVE_COVER, RemoveCover, cover_key, folder_of
+from veza.rooms.tracks.schemas import Track
+
+Size = Literal["96", "320", "1000"]
+MAX_BYTES = 10 * 1024**2
+
+
+class Covers:
+    """Takes covers in, and gives them out."""
+
+    def __init__(self, database: Database, storage: Storage) -> None:
+        self._database = database
+        self._storage = storage
+        # A picture of 16 million pixels takes a core and 200 MB for a second.
+        self._turn = asyncio.Semaphore(1)
+
+    async def put(
+        self, tx: Tx, actor: Member, track_id: UUID, exchange: Exchange, body: AsyncIterator[bytes]
+    ) -> Track:
+        """The track, with the picture in the body's form as its cover.
+
+        Raises what forms and pictures can be refused for.
+        """
+        async with self._database.read() as view:
+            await service.get_own(view, actor, track_id)
+        form = await receive_form(
+            body,
+            exchange.headers.get(b"content-type", b"").decode("latin-1"),
+            file_field="file",
+            fields=(),
+            max_file_bytes=MAX_BYTES,
+            into=self._storage.scratch,
+        )
+        try:
+            if form.file is None:
+                raise ValidationFailed(details=[Detail("file", "This field is required.", "REQUIRED")])
+            return await self.set(tx, actor, track_id, form.file.path)
+        finally:
+            form.discard()
+
+    async def set(self, tx: Tx, actor: Member, track_id: UUID, picture: Path | bytes) -> Track:
+        """The track, with this picture as its cover; ``tx`` begins when its files are safe in the storage.
+
+        Raises :class:`veza.media.UnsupportedImage`, :class:`veza.media.ImageTooLarge`.
+        """
+        async with self._turn:
+            images = await make_images(picture, COVER_SIZES)
+        folder = f"{folder_of(track_id)}/cover/{new_id()}"
+        try:
+            for size, image in images.items():
+                await self._storage.put_bytes(f"{folder}/{size}.jpg", image)
+            return await _name(tx, actor, track_id, folder)
+        except BaseException:
+            await self._storage.delete_prefix(folder)
+            raise
+
+    async def remove(self, tx: Tx, actor: Member, track_id: UUID) -> None:
+        """Leave the track without a cover, as it may be already."""
+        await _name(tx, actor, track_id, None)
+
+    async def find(self, tx: Tx, actor: Actor, track_id: UUID, size: int) -> FileAnswer:
+        """The cover of a track as a file to send. Raises TrackNotFound, :class:`CoverNotFound`."""
+        track = await service.get_visible(tx, actor, track_id)
+        if not track.has_cover:
+            raise CoverNotFound
+        folder = await files_store.cover_folder(tx, track_id)
+        key = f"{folder}/{size}.jpg" if folder else cover_key(track_id, size)
+        return FileAnswer(
+            self._storage,
+            key,
+            size=await self._storage.size(key),
+            mime="image/jpeg",
+            etag=f"{(folder or track_id.hex).rpartition('/')[2]}-{size}",
+            public=track.listed,
+            headers={"content-disposition": "inline"},
+        )
+
+
+TheCovers = Annotated[Covers, Dependency(skip_validation=True)]
+
+
+async def _name(tx: Tx, actor: Member, track_id: UUID, folder: str | None) -> Track:
+    track = await service.hold(tx, actor, track_id)
+    before = await files_store.cover_folder(tx, track_id)
+    if folder is None and not track.has_cover:
+        return track
+    await files_store.set_cover_folder(tx, track_id, folder)
+    changed = await store.change(tx, track, {"has_cover": folder is not None})
+    if before is not None or folder is None:
+        await enqueue(tx, REMOVE_COVER, RemoveCover(track_id, before))
+    tx.emit(TrackUpdated(track.id, track.user_id))
+    return changed

@@ -1,0 +1,101 @@
+"""The first seconds, before the last are encoded: pieces of renditions in the storage while they are made.
+
+A worker on any machine stores what has come of the renditions about once a second, as one file, and writes
+down what is in it. As all renditions have a fixed cut, a listener's playlist is complete from then on; a
+piece that is not there yet is on its way. When the track is ready, its pieces are parts of the renditions,
+byte for byte the same, and the early ones go.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from veza.core import clock
+from veza.core.db import Database
+from veza.core.errors import VezaError
+from veza.core.ids import new_id
+from veza.core.storage import Storage
+from veza.media import Growing
+from veza.rooms.tracks import files_store, store
+from veza.rooms.tracks.schemas import Early, EarlyPart, EarlyRendition
+
+log = structlog.get_logger()
+
+# Seconds between two publications, and what part of the time so far: a long track is published less often.
+EVERY, SHARE = 1.0, 0.1
+
+
+class Publisher:
+    """Makes heard what there is of a track's renditions; a help, which never fails the work."""
+
+    def __init__(
+        self, database: Database, storage: Storage, track_id: UUID, folder: str, attempt: int
+    ) -> None:
+        self._database = database
+        self._storage = storage
+        self._track_id = track_id
+        self._folder = f"{folder}/{attempt}"
+        self._attempt = attempt
+        self._parts: dict[str, list[EarlyPart]] = {}
+        self._known: dict[str, int] = {}  # how many pieces of each are published, the head among them
+        self._count = 0
+        self._begun: float | None = None
+        self._due = 0.0
+
+    async def __call__(self, growing: Sequence[Growing]) -> None:
+        """Hear what there is; publish it, if it is time to."""
+        now = clock.monotonic()
+        if self._begun is None:
+            # What is encoded in a second need not be heard before.
+            self._begun, self._due = now, now + EVERY / 2
+        if now < self._due or not self._is_news(growing):
+            return
+        try:
+            await self._publish(growing)
+        except VezaError as error:
+            log.info("track.early_failed", track_id=str(self._track_id), code=error.code)
+        now = clock.monotonic()
+        self._due = now + max(EVERY, SHARE * (now - self._begun))
+
+    def _is_news(self, growing: Sequence[Growing]) -> bool:
+        """Each has a fragment, and one has more than before."""
+        counts = {one.name: len(one.fragments.sizes) + 1 for one in growing}
+        return min(counts.values()) > 1 and counts != self._known
+
+    async def _publish(self, growing: Sequence[Growing]) -> None:
+        self._count += 1
+        key, path = f"{self._folder}/{self._count}", self._storage.scratch / f"early-{new_id().hex}"
+        parts = await asyncio.to_thread(_bundle, growing, self._known, key, path)
+        await self._storage.put_file(key, path)
+        for name, part in parts.items():
+            self._parts.setdefault(name, []).append(part)
+            self._known[name] = part.first + len(part.sizes)
+        pieces = Early(
+            {
+                one.name: EarlyRendition(
+                    one.codec, one.bitrate, one.samples, one.fragments.timing, self._parts[one.name]
+                )
+                for one in growing
+            }
+        )
+        async with self._database.write() as tx:
+            track = await store.lock(tx, self._track_id)
+            if track is not None and track.status == "processing":
+                await files_store.keep_early(tx, self._track_id, self._attempt, pieces)
+
+
+def _bundle(growing: Sequence[Growing], known: dict[str, int], key: str, path: Path) -> dict[str, EarlyPart]:
+    """Write what is new of each into one file; what it holds."""
+    parts: dict[str, EarlyPart] = {}
+    with path.open("wb") as file:
+        for one in growing:
+            fragments, first = one.fragments, known.get(one.name, 0)
+            sizes = [len(fragments.head), *fragments.sizes][first:]
+            parts[one.name] = EarlyPart(key, file.tell(), first, sizes)
+            with fragments.path.open("rb") as source:
+                source.seek(fragments.find(first))
+                file.write(source.read(sum(sizes)))
+    return parts

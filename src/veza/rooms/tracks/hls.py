@@ -1,0 +1,126 @@
+"""HLS of tracks: which renditions there are, and where each of their pieces is."""
+
+from uuid import UUID
+
+import msgspec
+
+from veza.access.actor import Actor
+from veza.core.db import Tx
+from veza.media import FRAGMENT_SECONDS, Variant, master_playlist, media_playlist, peak_and_average
+from veza.rooms.tracks import files_store, service
+from veza.rooms.tracks.errors import RenditionNotFound, TrackNotReady
+from veza.rooms.tracks.schemas import Early, EarlyRendition, Track
+
+LOSSLESS = "flac"
+# Until it is measured: the densest segment beside the average, and what an MP4 adds to the coder's rate.
+_PEAK, _AROUND = 1.5, 1.03
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Where the bytes of a piece are; ``public`` if strangers may have them."""
+
+    key: str
+    offset: int
+    size: int
+    etag: str
+    public: bool
+
+
+async def master(tx: Tx, actor: Actor, track_id: UUID, query: str, *, lossless: bool = False) -> str:
+    """The choices there are for a track; ``query`` goes along to all that is below.
+
+    Without loss only for whoever may download the track. Raises
+    :class:`veza.rooms.tracks.errors.TrackNotFound`, :class:`TrackNotReady`.
+    """
+    track = await service.get_visible(tx, actor, track_id)
+    if track.status == "processing":
+        return master_playlist(_planned(await _find_early(tx, track)), query)
+    wanted = lossless and service.may_download(actor, track)
+    variants = [
+        Variant(found.name, found.codec, *peak_and_average(found.layout))
+        for found in await files_store.list_cut(tx, track_id)
+        if wanted or found.name != LOSSLESS
+    ]
+    if track.status != "ready" or not variants:
+        raise TrackNotReady
+    # Who asks for no loss wants it first; the others stand from the best down.
+    variants.sort(key=lambda one: one.name != LOSSLESS)
+    return master_playlist(variants, query)
+
+
+async def playlist(tx: Tx, actor: Actor, track_id: UUID, name: str, query: str) -> str:
+    """The segments of one rendition: all of them, those still to be encoded among them.
+
+    Raises TrackNotFound, :class:`TrackNotReady`, :class:`RenditionNotFound`, DownloadNotAllowed.
+    """
+    track = await _find(tx, actor, track_id, name)
+    if track.status == "processing":
+        planned = _among(await _find_early(tx, track), name)
+        return media_playlist(planned.timing.rate, _ticks(planned), query)
+    found = await _find_cut(tx, track, name)
+    return media_playlist(found.layout.rate, found.layout.ticks, query)
+
+
+async def find_piece(tx: Tx, actor: Actor, track_id: UUID, name: str, number: int) -> Piece | None:
+    """A piece of a rendition; None if it is still to be encoded.
+
+    Raises what :func:`playlist` raises.
+    """
+    track = await _find(tx, actor, track_id, name)
+    tag = f"{track_id.hex}-{name}-{number}"
+    if track.status == "processing":
+        planned = _among(await _find_early(tx, track), name)
+        if number > len(_ticks(planned)):
+            raise RenditionNotFound("There is no such part of this rendition.")
+        for part in planned.parts:
+            if part.first <= number < part.first + len(part.sizes):
+                within = number - part.first
+                offset, size = part.offset + sum(part.sizes[:within]), part.sizes[within]
+                return Piece(part.key, offset, size, f"{tag}-{size}", public=False)
+        return None
+    found = await _find_cut(tx, track, name)
+    place = found.layout.find(number)
+    if place is None:
+        raise RenditionNotFound("There is no such part of this rendition.")
+    return Piece(found.key, *place, f"{tag}-{place[1]}", public=track.listed)
+
+
+async def _find(tx: Tx, actor: Actor, track_id: UUID, name: str) -> Track:
+    track = await service.get_visible(tx, actor, track_id)
+    if name == LOSSLESS:
+        service.require_download(actor, track)
+    return track
+
+
+async def _find_early(tx: Tx, track: Track) -> Early:
+    found = await files_store.find_early(tx, track.id)
+    if found is None:
+        raise TrackNotReady
+    return found
+
+
+async def _find_cut(tx: Tx, track: Track, name: str) -> files_store.CutRendition:
+    if track.status != "ready":
+        raise TrackNotReady
+    found = await files_store.find_cut(tx, track.id, name)
+    if found is None:
+        raise RenditionNotFound
+    return found
+
+
+def _planned(early: Early) -> list[Variant]:
+    rates = {name: one.bitrate * _AROUND for name, one in sorted(early.renditions.items())}
+    return [
+        Variant(name, early.renditions[name].codec, int(rate * _PEAK), int(rate))
+        for name, rate in rates.items()
+    ]
+
+
+def _among(early: Early, name: str) -> EarlyRendition:
+    if name not in early.renditions:
+        raise RenditionNotFound
+    return early.renditions[name]
+
+
+def _ticks(planned: EarlyRendition) -> list[int]:
+    return planned.timing.plan(planned.samples, FRAGMENT_SECONDS)
