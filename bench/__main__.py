@@ -5,7 +5,7 @@ import time
 
 import uvloop
 
-from bench import chunks, people, seed, start, tracks, upload
+from bench import chunks, media, people, seed, sound, start, tracks, upload
 from bench.table import Figure, show
 
 GROUPS = {
@@ -18,6 +18,8 @@ GROUPS = {
     "memory": (start.memory, 100_000),
     "upload": (upload.upload, 10_000),
     "chunks": (chunks.chunks, 10_000),
+    "bytes": (sound.sound, 10_000),
+    "media": (media.media,),
 }
 
 

@@ -1,7 +1,7 @@
 """HLS: playlists by the book, pieces by their ranges, the first play while the track is encoded."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.rooms.tracks_house import (
     code,
     files,
     plant,
-    short,  # noqa: F401 - a fixture
+    settled,
 )
 from tests.world import World, open_world
 from veza.app import working
@@ -29,11 +29,10 @@ from veza.core.db import Database
 from veza.core.server import serve_async
 from veza.media import Timing
 from veza.media.ffmpeg import find_ffmpeg
-from veza.rooms.tracks import early, files_store, pieces
+from veza.rooms.tracks import early, files_store, jobs, pieces
 from veza.rooms.tracks.jobs import early_folder
 from veza.rooms.tracks.schemas import Early, EarlyPart, EarlyRendition
 
-Short = Callable[[str], Path]
 MASTER = "hls/master.m3u8"
 SECONDS = 9.5
 
@@ -82,7 +81,7 @@ async def heard(url: str, *options: str) -> float:
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_a_player_hears_all_of_it(database: Database, tmp_path: Path) -> None:
-    """RFC 8216, read by a parser and by ffmpeg over a socket: each rendition of a private track to its end."""
+    """RFC 8216, read by a parser, and by ffmpeg over a socket: all renditions of a private track."""
     async with open_world(database, tmp_path, work=True) as world, served(world) as address:
         olga = await world.person("olga")
         track = (await olga.upload(make(BY_NAME["s16.wav"], tmp_path, SECONDS), is_public="false"))["id"]
@@ -355,14 +354,17 @@ async def test_the_first_play_of_a_real_file(
     """What was heard early is what is heard later, byte for byte, and nothing of it stays behind."""
     monkeypatch.setattr("veza.media.renditions._LOOK_EVERY", 0.02)
     monkeypatch.setattr(early, "EVERY", 0.02)
+    monkeypatch.setattr(jobs, "EARLY_LINGERS", timedelta(milliseconds=100))
     async with open_world(database, tmp_path) as world:
         olga = await world.person("olga")
-        track = (await olga.upload(make(BY_NAME["s16.wav"], tmp_path, 60.0)))["id"]
+        track = (await olga.upload(make(BY_NAME["s16.wav"], tmp_path, 40.0)))["id"]
         at, seen = f"/tracks/{track}/hls/opus_128", dict[str, bytes]()
         async with working(world.parts):
             async with asyncio.timeout(60):
                 while (await olga.get(f"/tracks/{track}/{MASTER}")).status_code != 200:  # noqa: ASYNC110 - asked as a client would
                     await asyncio.sleep(0.01)
+            status = (await olga.get(f"/tracks/{track}/status")).json()["data"]
+            assert (status["status"], status["playable"]) == ("processing", True)
             first = (await olga.get(f"{at}/index.m3u8")).text.partition("?")[0]
             for name in ("init.mp4", *(f"{number}.m4s" for number in range(1, 30))):
                 answer = await olga.get(f"{at}/{name}")
@@ -371,11 +373,8 @@ async def test_the_first_play_of_a_real_file(
                 assert answer.status_code == 200
                 seen[name] = answer.content
             assert (await world.ready(olga, track))["status"] == "ready"
-            with clock.shifted(timedelta(minutes=2)):
-                async with asyncio.timeout(20):
-                    while any("/early/" in name for name in files(world)):  # noqa: ASYNC110 - nobody tells
-                        await asyncio.sleep(0.05)
-        assert len(seen) == 16
+            await settled(world, lambda: not any("/early/" in name for name in files(world)))
+        assert len(seen) == 12
         for name, content in seen.items():
             assert (await world.guest.get(f"{at}/{name}")).content == content
         assert (await world.guest.get(f"{at}/index.m3u8")).text.startswith(first)
