@@ -91,7 +91,7 @@ async def test_a_growing_file_is_read_piece_by_piece(sample: Get, tmp_path: Path
 async def test_growth_is_told_while_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first pieces are there long before the last; what a listener raises ends the work."""
     monkeypatch.setattr("veza.media.renditions._LOOK_EVERY", 0.02)
-    source = make(BY_NAME["s16.wav"], tmp_path, 40.0)
+    source = make(BY_NAME["s16.wav"], tmp_path, 24.0)
     told: list[int] = []
 
     async def hear(growing: Sequence[Growing]) -> None:

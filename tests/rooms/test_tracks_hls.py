@@ -357,7 +357,7 @@ async def test_the_first_play_of_a_real_file(
     monkeypatch.setattr(jobs, "EARLY_LINGERS", timedelta(milliseconds=100))
     async with open_world(database, tmp_path) as world:
         olga = await world.person("olga")
-        track = (await olga.upload(make(BY_NAME["s16.wav"], tmp_path, 40.0)))["id"]
+        track = (await olga.upload(make(BY_NAME["s16.wav"], tmp_path, 32.0)))["id"]
         at, seen = f"/tracks/{track}/hls/opus_128", dict[str, bytes]()
         async with working(world.parts):
             async with asyncio.timeout(60):
@@ -374,7 +374,7 @@ async def test_the_first_play_of_a_real_file(
                 seen[name] = answer.content
             assert (await world.ready(olga, track))["status"] == "ready"
             await settled(world, lambda: not any("/early/" in name for name in files(world)))
-        assert len(seen) == 12
+        assert len(seen) == 10
         for name, content in seen.items():
             assert (await world.guest.get(f"{at}/{name}")).content == content
         assert (await world.guest.get(f"{at}/index.m3u8")).text.startswith(first)

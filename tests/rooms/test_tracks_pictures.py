@@ -145,3 +145,13 @@ def test_replaygain(
     """ReplayGain 2.0: the gain up to -18 LUFS, the peak as a part of full scale; none of silence."""
     audio = Audio(loudness=loudness, true_peak=true_peak)
     assert (audio.replaygain_track_gain, audio.replaygain_track_peak) == (gain, peak)
+
+
+async def test_a_failed_track_takes_no_cover(database: Database, tmp_path: Path) -> None:
+    """It keeps no files; and nothing of a picture that came stays behind."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        track = await plant(world, olga, "failed")
+        before = files(world)
+        assert code(await put(olga, track, picture())) == (409, "TRACK_NOT_READY")
+        assert files(world) == before

@@ -13,7 +13,7 @@ from veza.core.ids import new_id
 
 BODIES: dict[str, dict[str, Any]] = {
     "PUT": {"json": {"album": "A"}},
-    "PUT /cover": {"files": {"file": ("a.jpg", b"no picture")}},
+    "PUT /cover": {"files": {"not file": ("a.jpg", b"")}},
 }
 PEOPLE = ("guest", "stan", "olga", "mona", "adam")
 # What the five get, at each endpoint, for a track in each state. A moderator sees and changes every track.

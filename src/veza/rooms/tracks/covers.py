@@ -19,7 +19,7 @@ from veza.core.multipart import receive_form
 from veza.core.storage import Storage
 from veza.media import COVER_SIZES, make_images
 from veza.rooms.tracks import files_store, service, store
-from veza.rooms.tracks.errors import CoverNotFound
+from veza.rooms.tracks.errors import CoverNotFound, TrackNotReady
 from veza.rooms.tracks.events import TrackUpdated
 from veza.rooms.tracks.jobs import REMOVE_COVER, RemoveCover, cover_key, folder_of
 from veza.rooms.tracks.schemas import Track
@@ -64,8 +64,10 @@ class Covers:
     async def set(self, tx: Tx, actor: Member, track_id: UUID, picture: Path | bytes) -> Track:
         """The track, with this picture as its cover; ``tx`` begins when its files are safe in the storage.
 
-        Raises :class:`veza.media.UnsupportedImage`, :class:`veza.media.ImageTooLarge`.
+        Raises what :meth:`put` raises: it is for pictures that have come in another way.
         """
+        async with self._database.read() as view:
+            await service.get_own(view, actor, track_id)
         async with self._turn:
             images = await make_images(picture, COVER_SIZES)
         folder = f"{folder_of(track_id)}/cover/{new_id()}"
@@ -107,6 +109,8 @@ async def _name(tx: Tx, actor: Member, track_id: UUID, folder: str | None) -> Tr
     before = await files_store.cover_folder(tx, track_id)
     if folder is None and not track.has_cover:
         return track
+    if folder is not None and track.status == "failed":
+        raise TrackNotReady("This track could not be processed, and keeps no files.")
     await files_store.set_cover_folder(tx, track_id, folder)
     changed = await store.change(tx, track, {"has_cover": folder is not None})
     if before is not None or folder is None:

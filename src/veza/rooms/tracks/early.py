@@ -55,8 +55,8 @@ class Publisher:
             return
         try:
             await self._publish(growing)
-        except VezaError as error:
-            log.info("track.early_failed", track_id=str(self._track_id), code=error.code)
+        except (VezaError, OSError) as error:
+            log.info("track.early_failed", track_id=str(self._track_id), error=type(error).__name__)
         now = clock.monotonic()
         self._due = now + max(EVERY, SHARE * (now - self._begun))
 
@@ -68,8 +68,11 @@ class Publisher:
     async def _publish(self, growing: Sequence[Growing]) -> None:
         self._count += 1
         key, path = f"{self._folder}/{self._count}", self._storage.scratch / f"early-{new_id().hex}"
-        parts = await asyncio.to_thread(_bundle, growing, self._known, key, path)
-        await self._storage.put_file(key, path)
+        try:
+            parts = await asyncio.to_thread(_bundle, growing, self._known, key, path)
+            await self._storage.put_file(key, path)
+        finally:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
         for name, part in parts.items():
             self._parts.setdefault(name, []).append(part)
             self._known[name] = part.first + len(part.sizes)
