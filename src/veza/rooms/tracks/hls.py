@@ -32,9 +32,9 @@ async def master(tx: Tx, actor: Actor, track_id: UUID, query: str, *, lossless: 
     Without loss only for whoever may download the track. Raises
     :class:`veza.rooms.tracks.errors.TrackNotFound`, :class:`TrackNotReady`.
     """
-    track = await service.get_visible(tx, actor, track_id)
-    if track.status == "processing":
-        return master_playlist(_planned(await _find_early(tx, track)), query)
+    track, early = await _look(tx, actor, track_id)
+    if early is not None:
+        return master_playlist(_planned(early), query)
     wanted = lossless and service.may_download(actor, track)
     variants = [
         Variant(found.name, found.codec, *peak_and_average(found.layout))
@@ -53,9 +53,9 @@ async def playlist(tx: Tx, actor: Actor, track_id: UUID, name: str, query: str) 
 
     Raises TrackNotFound, :class:`TrackNotReady`, :class:`RenditionNotFound`, DownloadNotAllowed.
     """
-    track = await _find(tx, actor, track_id, name)
-    if track.status == "processing":
-        planned = _among(await _find_early(tx, track), name)
+    track, early = await _find(tx, actor, track_id, name)
+    if early is not None:
+        planned = _among(early, name)
         return media_playlist(planned.timing.rate, _ticks(planned), query)
     found = await _find_cut(tx, track, name)
     return media_playlist(found.layout.rate, found.layout.ticks, query)
@@ -66,10 +66,10 @@ async def find_piece(tx: Tx, actor: Actor, track_id: UUID, name: str, number: in
 
     Raises what :func:`playlist` raises.
     """
-    track = await _find(tx, actor, track_id, name)
+    track, early = await _find(tx, actor, track_id, name)
     tag = f"{track_id.hex}-{name}-{number}"
-    if track.status == "processing":
-        planned = _among(await _find_early(tx, track), name)
+    if early is not None:
+        planned = _among(early, name)
         if number > len(_ticks(planned)):
             raise RenditionNotFound("There is no such part of this rendition.")
         for part in planned.parts:
@@ -85,18 +85,25 @@ async def find_piece(tx: Tx, actor: Actor, track_id: UUID, name: str, number: in
     return Piece(found.key, *place, f"{tag}-{place[1]}", public=track.listed)
 
 
-async def _find(tx: Tx, actor: Actor, track_id: UUID, name: str) -> Track:
-    track = await service.get_visible(tx, actor, track_id)
+async def _find(tx: Tx, actor: Actor, track_id: UUID, name: str) -> tuple[Track, Early | None]:
+    track, early = await _look(tx, actor, track_id)
     if name == LOSSLESS:
         service.require_download(actor, track)
-    return track
+    return track, early
 
 
-async def _find_early(tx: Tx, track: Track) -> Early:
-    found = await files_store.find_early(tx, track.id)
-    if found is None:
-        raise TrackNotReady
-    return found
+async def _look(tx: Tx, actor: Actor, track_id: UUID) -> tuple[Track, Early | None]:
+    """The track, and while it is processed what can be heard of it."""
+    track = await service.get_visible(tx, actor, track_id)
+    if track.status != "processing":
+        return track, None
+    early = await files_store.find_early(tx, track_id)
+    if early is None:
+        # Between the two it may have become ready, or been deleted: no player comes again after a 409.
+        track = await service.get_visible(tx, actor, track_id)
+        if track.status == "processing":
+            raise TrackNotReady
+    return track, early
 
 
 async def _find_cut(tx: Tx, track: Track, name: str) -> files_store.CutRendition:
