@@ -5,8 +5,8 @@ from alembic import op
 
 from veza.core.db import Id
 
-revision = "0007"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
