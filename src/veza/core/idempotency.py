@@ -152,6 +152,16 @@ def fingerprint_of(asked: Any) -> bytes:
     return hashlib.sha256(msgspec.json.encode(asked)).digest()
 
 
+async def claim_body(tx: Tx, exchange: Exchange, user_id: UUID, route: str, body: msgspec.Struct) -> None:
+    """Claim the key of a request with a JSON body, if it has one, and return if the request is new.
+
+    Raises :class:`Replayed`, :class:`KeyReused` and :class:`InProgress`.
+    """
+    key = claim(exchange, user_id, route)
+    if key is not None:
+        await key.check(tx, fingerprint_of(body))
+
+
 async def purge(database: Database) -> None:
     """Forget what is older than a day."""
     async with database.write() as tx:
