@@ -38,9 +38,16 @@ class Ready(msgspec.Struct, frozen=True):
     body: bytes
     length: Header
 
+    def with_body(self, body: bytes) -> "Ready":
+        """The same with another body."""
+        length = (b"content-length", b"%d" % len(body))
+        return Ready(self.route, self.status, self.headers, self.lines, body, length)
+
 
 # Answers a GET straight from the edge; None leaves it to the ordinary route.
 Hot = Callable[[Exchange, Scope], Awaitable[Ready | None]]
+# The same for a POST. Whoever has read from the body may not leave it any more: it answers, or raises.
+HotPost = Callable[[Exchange, Scope, Receive], Awaitable[Ready | None]]
 
 log = structlog.get_logger()
 
@@ -48,6 +55,7 @@ _CSP = b"content-security-policy"
 _CACHE = b"cache-control"
 _JSON: Header = (b"content-type", b"application/json")
 _VARY: Header = (b"vary", b"Origin")
+_HOT = frozenset({"GET", "POST"})
 # What no path of ours holds: an encoded slash, dot, backslash or NUL.
 _DISGUISES = (b"%2f", b"%2e", b"%5c", b"%00")
 
@@ -71,6 +79,7 @@ class Edge:
         self.config = config
         self.limiter = config.limiter
         self.hot: Mapping[str, Hot] = {}
+        self.hot_posts: Mapping[str, HotPost] = {}
         common: list[Header] = [
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
@@ -100,7 +109,7 @@ class Edge:
                 exchange.limits = standing.headers
                 if not standing.allowed:
                     raise too_many(standing)  # noqa: TRY301 - a call for it would cost each request
-            ready = await self._find_ready(exchange, scope)
+            ready = await self._find_ready(exchange, scope, receive)
             if ready is None:
                 await self._answer(exchange, scope, receive, send)
             else:
@@ -130,10 +139,14 @@ class Edge:
             return None
         return limiter.hit_now(self.config.global_limit, address_key(exchange.ip))
 
-    async def _find_ready(self, exchange: Exchange, scope: Scope) -> Ready | None:
-        if scope["method"] != "GET" or b"origin" in exchange.headers or b"%" in scope["raw_path"]:
+    async def _find_ready(self, exchange: Exchange, scope: Scope, receive: Receive) -> Ready | None:
+        method, path = scope["method"], scope["path"]
+        if method not in _HOT or b"origin" in exchange.headers or b"%" in scope["raw_path"]:
             return None
-        path: str = scope["path"]
+        if method == "POST":
+            thing, _, what = path.rpartition("/")
+            post = self.hot_posts.get(f"{thing[:-36]}*/{what}")
+            return None if post is None else await post(exchange, scope, receive)
         hot = self.hot.get(path if len(path) < 40 else path[:-36])  # noqa: PLR2004 - a UUID's length
         return None if hot is None else await hot(exchange, scope)
 

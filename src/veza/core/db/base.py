@@ -62,6 +62,14 @@ class Tx(ABC):
     async def run_many(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]], /) -> None:
         """Run a statement once for each of ``rows``."""
 
+    async def run_each(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]], /) -> None:
+        """Like :meth:`run_many`, for rows that others may hold: on PostgreSQL one by one.
+
+        There a batch that waits in vain for one of its rows breaks the connection (asyncpg's executemany).
+        """
+        for row in rows:
+            await self.run(statement, **row)
+
     def emit(self, event: "Event") -> None:
         """Say what happened: recorded, with the jobs that follow from it, in this very transaction."""
         self._emitted.append(event)

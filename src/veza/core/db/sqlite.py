@@ -209,6 +209,9 @@ class _WriteTx(_SqliteTx):
         except Exception as error:  # noqa: BLE001 - noted, and raised again
             self._fail(error)
 
+    async def run_each(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]], /) -> None:
+        await self.run_many(statement, rows)  # there is nobody to wait for
+
     async def _commit(self) -> None:
         group, writer = self._group, self.database.writer
         if group is None:
