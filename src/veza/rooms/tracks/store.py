@@ -15,7 +15,7 @@ from veza.core.db import Statement, Tx
 from veza.core.pages import Page
 from veza.core.text import fold
 from veza.rooms.tracks.schemas import Track, TrackSummary
-from veza.rooms.tracks.tables import renditions, track_counts, tracks
+from veza.rooms.tracks.tables import renditions, track_counts, track_stats, tracks
 
 T = tracks.c
 # Beyond this offset a page is found in the index first and its rows are read afterwards.
@@ -62,7 +62,12 @@ def scope_of(user_id: UUID | None, genre_key: str | None, form: str | None) -> s
 _SUMMARY = [tracks.c[name] for name in TrackSummary.__struct_fields__]
 _SORTS = {"created_at": T.created_at, "title": T.title_key, "popularity": T.play_count}
 _INSERT: Statement[None] = Statement(sa.insert(tracks))
-_FULL = sa.select(*(tracks.c[name] for name in Track.__struct_fields__))
+# A track by itself shows its plays as they are; lists are sorted by what `tracks` has, which follows soon.
+_PLAYS = sa.select(track_stats.c.charted).where(track_stats.c.track_id == T.id).correlate(tracks)
+_PLAY_COUNT = sa.func.coalesce(_PLAYS.scalar_subquery(), T.play_count).label("play_count")
+_FULL = sa.select(
+    *(_PLAY_COUNT if name == "play_count" else tracks.c[name] for name in Track.__struct_fields__)
+)
 _GET = Statement(_FULL.where(T.id == sa.bindparam("id")), Track)
 _LOCK = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(), Track)
 _OF_USER = Statement(_FULL.where(T.user_id == sa.bindparam("user_id")).order_by(T.id), Track)

@@ -1,4 +1,4 @@
-"""Tracks, their streaming renditions and covers, and kept counts."""
+"""Tracks, their streaming renditions and covers, kept counts, and the totals of their plays."""
 
 from itertools import combinations
 
@@ -70,6 +70,29 @@ track_counts = sa.Table(
     metadata,
     sa.Column("scope", sa.Text, primary_key=True),
     sa.Column("total", sa.BigInteger, nullable=False),
+)
+
+# The totals of each track that was ever played; made with its first play. A row of numbers that no list is
+# sorted by: each play changes it, and eight indexes of `tracks` would be too many to change each time.
+track_stats = sa.Table(
+    "track_stats",
+    metadata,
+    sa.Column("track_id", Id, sa.ForeignKey("tracks.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("plays", sa.BigInteger, nullable=False),
+    sa.Column("listeners", sa.BigInteger, nullable=False),
+    # Milliseconds heard, and the parts of the track that these were, in millionths of it.
+    sa.Column("heard_ms", sa.BigInteger, nullable=False),
+    sa.Column("parts", sa.BigInteger, nullable=False),
+    # Plays by others than the owner, and how many of them `tracks.play_count` has by now.
+    sa.Column("charted", sa.BigInteger, nullable=False),
+    sa.Column("shown", sa.BigInteger, nullable=False),
+    sa.Index(
+        "ix_track_stats_behind",
+        "track_id",
+        sqlite_where=sa.text("shown <> charted"),
+        postgresql_where=sa.text("shown <> charted"),
+    ),
+    sqlite_with_rowid=False,
 )
 
 renditions = sa.Table(
