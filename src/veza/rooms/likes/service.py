@@ -1,0 +1,46 @@
+"""Liking tracks, and taking it back: each as often as one will, to the same effect.
+
+Whoever may hear a track may like it, its owner too. Likes go with the account, and out of the count with it.
+"""
+
+from uuid import UUID
+
+from veza.access.actor import Actor, Member
+from veza.core.db import Tx
+from veza.core.pages import Page
+from veza.rooms.likes import store
+from veza.rooms.likes.events import TrackLiked, TrackUnliked
+from veza.rooms.likes.schemas import LikeList
+from veza.rooms.tracks import counts
+from veza.rooms.tracks import service as tracks
+
+
+async def like(tx: Tx, actor: Member, track_id: UUID) -> None:
+    """From now on ``actor`` likes the track.
+
+    Raises :class:`veza.rooms.tracks.errors.TrackNotFound` and ``TrackNotReady``.
+    """
+    track = await tracks.get_ready(tx, actor, track_id)
+    if await store.add(tx, track.id, actor.id):
+        await counts.add_likes(tx, track.id, 1)
+        tx.emit(TrackLiked(track.id, track.user_id, actor.id))
+
+
+async def unlike(tx: Tx, actor: Member, track_id: UUID) -> None:
+    """``actor`` likes the track no longer. Raises :class:`veza.rooms.tracks.errors.TrackNotFound`."""
+    track = await tracks.get_visible(tx, actor, track_id)
+    if await store.remove(tx, track.id, actor.id):
+        await counts.add_likes(tx, track.id, -1)
+        tx.emit(TrackUnliked(track.id, track.user_id, actor.id))
+
+
+async def list_likes(tx: Tx, actor: Actor, track_id: UUID, page: Page) -> LikeList:
+    """A page of those who like a track that ``actor`` may see."""
+    total = (await tracks.get_visible(tx, actor, track_id)).like_count
+    found = await store.page(tx, track_id, page) if page.offset < total else []
+    return LikeList(found, total, page.of(total))
+
+
+async def remove_user_likes(tx: Tx, user_id: UUID) -> None:
+    """Somebody's likes go with their account."""
+    await counts.unlike_all(tx, await store.remove_of(tx, user_id))

@@ -1,0 +1,85 @@
+"""All SQL about likes."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from veza.core import clock
+from veza.core.db import Statement, Tx
+from veza.core.pages import Page
+from veza.rooms.accounts.tables import users
+from veza.rooms.likes.schemas import Like, LikedTrack
+from veza.rooms.likes.tables import likes
+
+L = likes.c
+# Beyond this offset a page takes milliseconds to walk to.
+DEEP = 5_000
+
+_one = sa.and_(L.track_id == sa.bindparam("track"), L.user_id == sa.bindparam("user"))
+# A second like waits for the first one's commit, and then is none.
+_ADD: Statement[None] = Statement(
+    sa.text(
+        "INSERT INTO likes (track_id, user_id, created_at) VALUES (:track, :user, :at) "
+        "ON CONFLICT (track_id, user_id) DO NOTHING"
+    ).bindparams(
+        sa.bindparam("track", type_=L.track_id.type),
+        sa.bindparam("user", type_=L.user_id.type),
+        sa.bindparam("at", type_=L.created_at.type),
+    )
+)
+_REMOVE: Statement[None] = Statement(sa.delete(likes).where(_one))
+_page = (
+    sa.select(L.user_id, users.c.username, L.created_at.label("liked_at"))
+    .select_from(likes.join(users, users.c.id == L.user_id))
+    .where(L.track_id == sa.bindparam("track"), users.c.suspended_at.is_(None))
+    .order_by(L.created_at.desc(), L.user_id.desc())
+    .limit(sa.bindparam("limit", type_=sa.BigInteger))
+    .offset(sa.bindparam("offset", type_=sa.BigInteger))
+)
+_PAGE = Statement(_page, Like)
+_DEEP_PAGE = Statement(_page, Like, heavy=True)
+_LIKED = Statement(
+    sa.select(L.track_id, L.created_at.label("liked_at"))
+    .where(L.user_id == sa.bindparam("user"))
+    .order_by(L.created_at, L.track_id),
+    LikedTrack,
+)
+_REMOVE_OF: Statement[None] = Statement(sa.delete(likes).where(L.user_id == sa.bindparam("user")))
+_some = sa.select(L.user_id).where(L.track_id == sa.bindparam("track")).limit(sa.bindparam("count"))
+_FORGET: Statement[None] = Statement(
+    sa.delete(likes).where(L.track_id == sa.bindparam("track"), L.user_id.in_(_some))
+)
+
+
+async def add(tx: Tx, track_id: UUID, user_id: UUID) -> bool:
+    """Write a like down; whether it is new."""
+    return await tx.run(_ADD, track=track_id, user=user_id, at=clock.now()) == 1
+
+
+async def remove(tx: Tx, track_id: UUID, user_id: UUID) -> bool:
+    """Take a like back; whether there was one."""
+    return await tx.run(_REMOVE, track=track_id, user=user_id) == 1
+
+
+async def page(tx: Tx, track_id: UUID, page: Page) -> list[Like]:
+    """One page of those who like a track, the latest first; who is suspended is left out."""
+    statement = _PAGE if page.offset < DEEP else _DEEP_PAGE
+    return await tx.all(statement, track=track_id, limit=page.limit, offset=page.offset)
+
+
+async def list_of(tx: Tx, user_id: UUID) -> list[LikedTrack]:
+    """What a user likes."""
+    return await tx.all(_LIKED, user=user_id)
+
+
+async def remove_of(tx: Tx, user_id: UUID) -> Sequence[UUID]:
+    """Take back all likes of a user; of which tracks they were."""
+    liked = [like.track_id for like in await list_of(tx, user_id)]
+    await tx.run(_REMOVE_OF, user=user_id)
+    return liked
+
+
+async def forget(tx: Tx, track_id: UUID, most: int) -> bool:
+    """Remove so many likes of a track that is gone; whether there may be more."""
+    return await tx.run(_FORGET, track=track_id, count=most) >= most
