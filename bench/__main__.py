@@ -5,7 +5,7 @@ import time
 
 import uvloop
 
-from bench import chunks, media, people, seed, sound, start, tracks, upload
+from bench import chunks, media, people, plays, seed, sound, start, tracks, upload
 from bench.table import Figure, show
 
 GROUPS = {
@@ -20,6 +20,8 @@ GROUPS = {
     "chunks": (chunks.chunks, 10_000),
     "bytes": (sound.sound, 10_000),
     "media": (media.media,),
+    "plays": (plays.plays, 100_000),
+    "statistics": (plays.statistics, 100_000),
 }
 
 

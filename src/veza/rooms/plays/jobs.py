@@ -1,0 +1,32 @@
+"""What is done with plays when nobody waits for it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from veza.core.db import Database
+from veza.core.events import EventJob
+from veza.core.jobs import Job, JobKind, NoPayload
+from veza.core.worker import Task
+from veza.rooms.plays import store
+from veza.rooms.plays.recount import recount
+from veza.rooms.tracks.remains import forgetting
+
+log = structlog.get_logger()
+
+FORGET_TRACK = JobKind("plays.forget_track", EventJob)
+RECOUNT = JobKind("plays.recount", NoPayload, every=timedelta(hours=24))
+
+
+def tasks(database: Database) -> Sequence[Task]:
+    """What the worker is to know."""
+
+    async def count_again(job: Job, told: NoPayload) -> None:
+        del job, told
+        found = await recount(database)
+        tell = log.error if found.drifted else log.info
+        some = [str(track_id) for track_id in found.drifted[:20]]
+        tell("plays.recounted", tracks=found.tracks, drift=len(found.drifted), drifted=some)
+
+    return [forgetting(database, FORGET_TRACK, store.forget), Task(RECOUNT, count_again)]

@@ -1,0 +1,30 @@
+"""Plays and statistics over HTTP."""
+
+from uuid import UUID
+
+from veza.access.actor import Me, Viewer
+from veza.core.http import InTx, Reply, Route, TheExchange, reply
+from veza.core.idempotency import claim_body
+from veza.rooms.plays import service
+from veza.rooms.plays.schemas import PlayDraft, RecordedPlay, StatsBody
+
+ROUTE = "/tracks/{track_id:str}/play"
+RECORDED = b"Play event recorded"
+
+
+@Route(ROUTE, http_method="POST", status_code=200)
+async def record_play(
+    tx: InTx, actor: Me, exchange: TheExchange, track_id: UUID, data: PlayDraft
+) -> Reply[RecordedPlay]:
+    """Record a play."""
+    await claim_body(tx, exchange, actor.id, f"POST /tracks/{track_id}/play", data)
+    return reply(RecordedPlay(RECORDED.decode(), await service.record(tx, actor, track_id, data)))
+
+
+@Route("/tracks/{track_id:str}/stats", http_method="GET", opt={"public": True})
+async def get_stats(tx: InTx, viewer: Viewer, track_id: UUID) -> Reply[StatsBody]:
+    """Get a track's statistics."""
+    return reply(StatsBody(await service.get_stats(tx, viewer, track_id)))
+
+
+ROUTES = [record_play, get_stats]

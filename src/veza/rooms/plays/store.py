@@ -1,0 +1,184 @@
+"""All SQL about plays, listeners and days."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from veza.core.db import Statement, Tx, any_of
+from veza.core.db.types import to_micros
+from veza.rooms.accounts.tables import users
+from veza.rooms.plays.tables import listeners, play_days, plays
+
+# A second play of the same track by the same listener counts when it comes later than this.
+WINDOW = timedelta(seconds=30)
+_DAY_MICROS = 86_400_000_000
+
+L = listeners.c
+P = plays.c
+D = play_days.c
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """A listener whose play counts, and how many they have with it."""
+
+    id: int
+    plays: int
+
+
+class LastPlay(msgspec.Struct, frozen=True):
+    """The play that a repeat adds to."""
+
+    id: int
+    last_play: UUID
+    last_at: datetime
+    last_ms: int
+
+
+class Listened(msgspec.Struct, frozen=True):
+    """A play as its listener is given it; ``heard_ms`` in milliseconds."""
+
+    track_id: UUID
+    id: UUID
+    at: datetime
+    heard_ms: int
+    device: str | None
+
+
+class Day(msgspec.Struct):
+    """What a day adds: milliseconds heard, and parts of the track in millionths."""
+
+    plays: int = 0
+    heard_ms: int = 0
+    parts: int = 0
+
+
+def day_of(moment: datetime) -> int:
+    """The number of a moment's day in UTC, since 1970."""
+    return to_micros(moment) // _DAY_MICROS
+
+
+def _text(sql: str, **types: Any) -> sa.TextClause:
+    return sa.text(sql).bindparams(*(sa.bindparam(name, type_=kind) for name, kind in types.items()))
+
+
+_HOLD_USERS = Statement(
+    sa.select(users.c.id)
+    .where(any_of(users.c.id, "ids"))
+    .order_by(users.c.id)
+    .with_for_update(read=True, key_share=True),
+    UUID,
+)
+# One statement finds, counts and locks. A row that is not returned is a repeat: locked all the same. Whatever
+# seems to lie ahead was written before the clock was set back, and stands in nobody's way.
+_COUNT = Statement(
+    _text(
+        "INSERT INTO listeners (track_id, user_id, plays, last_play, last_at, last_ms) "
+        "VALUES (:track_id, :user_id, 1, :play_id, :at, :heard_ms) "
+        "ON CONFLICT (track_id, user_id) DO UPDATE SET plays = listeners.plays + 1, "
+        "last_play = excluded.last_play, last_at = excluded.last_at, last_ms = excluded.last_ms "
+        "WHERE listeners.last_at <= :before OR listeners.last_at > :after RETURNING id, plays",
+        track_id=L.track_id.type, user_id=L.user_id.type, play_id=L.last_play.type, at=L.last_at.type,
+        heard_ms=L.last_ms.type, before=L.last_at.type, after=L.last_at.type,
+    ).columns(L.id, L.plays),
+    Counted,
+)  # fmt: skip
+_LAST = Statement(
+    sa.select(L.id, L.last_play, L.last_at, L.last_ms).where(
+        L.track_id == sa.bindparam("track_id"), L.user_id == sa.bindparam("user_id")
+    ),
+    LastPlay,
+)
+_LENGTHEN_LAST: Statement[None] = Statement(
+    sa.update(listeners).where(L.id == sa.bindparam("listener")).values(last_ms=sa.bindparam("ms"))
+)
+_ADD: Statement[None] = Statement(sa.insert(plays))
+_LENGTHEN: Statement[None] = Statement(
+    sa.update(plays)
+    .where(P.listener_id == sa.bindparam("listener"), P.id == sa.bindparam("play"))
+    .values(heard_ms=sa.bindparam("ms"), part=sa.bindparam("new_part"))
+)
+_ADD_DAY: Statement[None] = Statement(
+    _text(
+        "INSERT INTO play_days (track_id, day, plays, heard_ms, parts) "
+        "VALUES (:track_id, :day, :plays, :heard_ms, :parts) ON CONFLICT (track_id, day) DO UPDATE SET "
+        "plays = play_days.plays + excluded.plays, heard_ms = play_days.heard_ms + excluded.heard_ms, "
+        "parts = play_days.parts + excluded.parts",
+        track_id=D.track_id.type, day=D.day.type, plays=D.plays.type, heard_ms=D.heard_ms.type,
+        parts=D.parts.type,
+    )
+)  # fmt: skip
+_LISTENED = Statement(
+    sa.select(L.track_id, P.id, P.at, P.heard_ms, P.device)
+    .select_from(listeners.join(plays, P.listener_id == L.id))
+    .where(L.user_id == sa.bindparam("user_id"))
+    .order_by(P.id),
+    Listened,
+)
+_of_track = sa.select(L.id).where(L.track_id == sa.bindparam("track_id")).limit(sa.bindparam("count"))
+_FORGET_LISTENERS: Statement[None] = Statement(sa.delete(listeners).where(L.id.in_(_of_track)))
+_FORGET_DAYS: Statement[None] = Statement(sa.delete(play_days).where(D.track_id == sa.bindparam("track_id")))
+
+
+async def hold_users(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of these users who have an account, which none loses until ``tx`` is over."""
+    return set(await tx.all(_HOLD_USERS, ids=user_ids))
+
+
+async def count(
+    tx: Tx, track_id: UUID, user_id: UUID, play_id: UUID, at: datetime, heard_ms: int
+) -> Counted | None:
+    """Count a play for a listener; None where it repeats one of the last half minute."""
+    return await tx.first(
+        _COUNT,
+        track_id=track_id,
+        user_id=user_id,
+        play_id=play_id,
+        at=at,
+        heard_ms=heard_ms,
+        before=at - WINDOW,
+        after=at + WINDOW,
+    )
+
+
+async def last(tx: Tx, track_id: UUID, user_id: UUID) -> LastPlay | None:
+    """The last play that was counted for a listener."""
+    return await tx.first(_LAST, track_id=track_id, user_id=user_id)
+
+
+async def lengthen(tx: Tx, play: LastPlay, heard_ms: int, part: int) -> None:
+    """A repeat heard more of it than the first."""
+    await tx.run(_LENGTHEN_LAST, listener=play.id, ms=heard_ms)
+    await tx.run(_LENGTHEN, listener=play.id, play=play.last_play, ms=heard_ms, new_part=part)
+
+
+async def add(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write plays down."""
+    await tx.run_many(_ADD, rows)
+
+
+async def add_days(tx: Tx, gained: Mapping[tuple[UUID, int], Day]) -> None:
+    """Add to the days of tracks; in one order, so that two transactions never wait for each other."""
+    await tx.run_each(
+        _ADD_DAY,
+        [
+            {"track_id": track_id, "day": day, **msgspec.structs.asdict(more)}
+            for (track_id, day), more in sorted(gained.items(), key=lambda one: (one[0][0].int, one[0][1]))
+        ],
+    )
+
+
+async def list_of(tx: Tx, user_id: UUID) -> list[Listened]:
+    """Every play of a user."""
+    return await tx.all(_LISTENED, user_id=user_id)
+
+
+async def forget(tx: Tx, track_id: UUID, most: int) -> bool:
+    """Remove so many listeners of a track with their plays, at last its days; whether there may be more."""
+    if await tx.run(_FORGET_LISTENERS, track_id=track_id, count=most) >= most:
+        return True
+    await tx.run(_FORGET_DAYS, track_id=track_id)
+    return False
