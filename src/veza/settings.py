@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_verification: Annotated[str, doc("Verification mails to one address.")] = "3/hour"
     rate_limit_upload: Annotated[str, doc("Uploads of one user.")] = "10/hour"
     rate_limit_chunk: Annotated[str, doc("Chunks of one user's uploads.")] = "6000/min"
+    rate_limit_comment: Annotated[str, doc("Comments of one user.")] = "10/min"
     trusted_proxies: Annotated[
         str, doc("Addresses or CIDR ranges, with commas, whose X-Forwarded-For is believed.")
     ] = ""
@@ -114,7 +115,9 @@ def address_of(host: str, port: int) -> str:
 
 
 _CHOICES = {"log_format": ("auto", "json", "console"), "log_level": ("debug", "info", "warning", "error")}
-_LIMITS = tuple(f"rate_limit_{name}" for name in ("global", "login", "verification", "upload", "chunk"))
+_LIMITS = tuple(
+    f"rate_limit_{name}" for name in ("global", "login", "verification", "upload", "chunk", "comment")
+)
 _POSITIVE = ("max_file_size", "quota", "media_jobs")
 _SECRET = {"secret_key", "smtp_url", "redis_url", "database_url"}
 _TRUTHS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)

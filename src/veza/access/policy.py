@@ -22,12 +22,22 @@ class Owned(Protocol):
         """The owner."""
 
 
+class OnTrack(Protocol):
+    """A thing that is about a track."""
+
+    @property
+    def track_owner(self) -> UUID | None:
+        """Whose track it is."""
+
+
 class Action(Enum):
     """Everything that can be asked for."""
 
     UPLOAD_TRACK = auto()
     EDIT_TRACK = auto()
     DELETE_TRACK = auto()
+    EDIT_COMMENT = auto()
+    DELETE_COMMENT = auto()
     EDIT_PROFILE = auto()
     SEE_COMPLETION = auto()
     SEE_QUOTA = auto()
@@ -44,6 +54,11 @@ def owner(actor: Actor, thing: Owned) -> bool:
     return actor.id is not None and actor.id == thing.user_id
 
 
+def track_owner(actor: Actor, thing: OnTrack) -> bool:
+    """The thing is about a track of the actor's."""
+    return actor.id is not None and actor.id == thing.track_owner
+
+
 def holder(permission: Permission) -> Rule:
     """The actor's role gives this permission."""
     return lambda actor, _thing: actor.holds(permission)
@@ -54,6 +69,8 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.UPLOAD_TRACK: (holder(Permission.UPLOAD_TRACKS),),
     Action.EDIT_TRACK: (owner, holder(Permission.MODERATE_TRACKS)),
     Action.DELETE_TRACK: (owner, holder(Permission.MODERATE_TRACKS)),
+    Action.EDIT_COMMENT: (owner,),
+    Action.DELETE_COMMENT: (owner, track_owner, holder(Permission.MODERATE_COMMENTS)),
     Action.EDIT_PROFILE: (owner, holder(Permission.MANAGE_USERS)),
     Action.SEE_COMPLETION: (owner, holder(Permission.MANAGE_USERS)),
     Action.SEE_QUOTA: (owner, holder(Permission.MANAGE_USERS)),
