@@ -33,6 +33,8 @@ from veza.rooms.tracks.hearing import TheHearing, TheListener
 from veza.rooms.tracks.pieces import PieceAnswer, ThePieces
 from veza.rooms.tracks.schemas import (
     MAX_GENRE,
+    BatchDraft,
+    BatchResult,
     CoverForm,
     Quality,
     QuotaBody,
@@ -49,6 +51,7 @@ from veza.rooms.tracks.schemas import (
 )
 
 TheStorage = Annotated[Storage, Dependency(skip_validation=True)]
+TheBegin = Annotated[service.Begin, Dependency(skip_validation=True)]
 TheUploads = Annotated[upload.Uploads, Dependency(skip_validation=True)]
 
 
@@ -106,6 +109,12 @@ async def delete_track(tx: InTx, actor: Me, exchange: TheExchange, track_id: UUI
     check_unchanged(exchange, reply(TrackBody(await service.hold(tx, actor, track_id, Action.DELETE_TRACK))))
     await service.delete_track(tx, actor, track_id)
     return said("Track deleted successfully")
+
+
+@Route("/tracks/batch/delete", http_method="POST", status_code=200)
+async def delete_tracks(begin: TheBegin, actor: Me, data: BatchDraft) -> Reply[BatchResult]:
+    """Delete several tracks."""
+    return reply(await service.delete_tracks(begin, actor, data.track_ids))
 
 
 @Route("/tracks/{track_id:str}/status", http_method="GET")
@@ -210,6 +219,7 @@ async def delete_cover(tx: InTx, actor: Me, covers: TheCovers, track_id: UUID) -
 
 
 ROUTES = [
-    list_tracks, upload_track, get_track, update_track, delete_track, get_status, get_quota, download, stream,
+    list_tracks, upload_track, get_track, update_track, delete_track, delete_tracks, get_status, get_quota,
+    download, stream,
     sign_urls, hls_master, hls_playlist, hls_piece, get_waveform, get_cover, put_cover, delete_cover,
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Tracks as callers send and see them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
@@ -22,6 +22,7 @@ Quality = Literal["high", "low", "opus", "lossless", "original"]
 # A name of up to 255 characters; of a text with marks, as many as a reader would count at most.
 MAX_NAME = 255
 MAX_GENRE = 64
+MAX_BATCH = 100
 Name = Annotated[
     str, checked(partial(clean_text, max_chars=MAX_NAME, min_chars=1), minLength=1, maxLength=MAX_NAME)
 ]
@@ -137,6 +138,19 @@ class TrackChanges(msgspec.Struct, frozen=True):
     year: Year | msgspec.UnsetType | None = msgspec.UNSET
     is_public: bool | msgspec.UnsetType = msgspec.UNSET
     downloadable: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class BatchDraft(msgspec.Struct, frozen=True):
+    """Tracks that are to be deleted, at most a hundred."""
+
+    track_ids: Annotated[list[UUID], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
+
+
+class BatchResult(msgspec.Struct, frozen=True):
+    """Which tracks are gone, and for the others the code of the reason."""
+
+    deleted: Sequence[UUID]
+    failed: Mapping[UUID, str]
 
 
 class UploadForm(msgspec.Struct, frozen=True):

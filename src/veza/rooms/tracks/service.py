@@ -1,5 +1,6 @@
 """What may be done with tracks, and what follows from it."""
 
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from veza.access.actor import Actor, Member
 from veza.access.policy import Action, may, require
 from veza.core import clock
 from veza.core.db import Tx
-from veza.core.errors import Detail, InvalidRequest
+from veza.core.errors import Detail, InvalidRequest, VezaError
 from veza.core.jobs import enqueue
 from veza.core.pages import Page
 from veza.core.text import BadValue
@@ -24,6 +25,7 @@ from veza.rooms.tracks.schemas import (
     MAX_GENRE,
     MAX_NAME,
     Audio,
+    BatchResult,
     SortBy,
     SortOrder,
     Track,
@@ -36,6 +38,10 @@ from veza.rooms.tracks.store import RenditionFile, TrackFilter
 
 # What callers ask for by ?quality=, and the rendition that is meant.
 QUALITIES = {"high": "aac_160", "low": "aac_96", "opus": "opus_128", "lossless": "flac"}
+
+
+# A transaction of its own, told of as the request that asks for it.
+Begin = Callable[[], Tx]
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -109,6 +115,14 @@ async def get_status(tx: Tx, actor: Actor, track_id: UUID) -> TrackStatus:
     track = await get_visible(tx, actor, track_id)
     early = track.status == "processing" and await files_store.has_early(tx, track_id)
     return TrackStatus(track.status, track.progress, track.error, track.status == "ready" or early)
+
+
+async def get_ready(tx: Tx, actor: Actor, track_id: UUID) -> Track:
+    """The track, if ``actor`` may hear it now. Raises :class:`TrackNotFound` and :class:`TrackNotReady`."""
+    track = await get_visible(tx, actor, track_id)
+    if track.status != "ready":
+        raise TrackNotReady
+    return track
 
 
 async def hold(tx: Tx, actor: Actor, track_id: UUID, action: Action = Action.EDIT_TRACK) -> Track:
@@ -208,6 +222,24 @@ def require_download(actor: Actor, track: Track) -> None:
         raise DownloadNotAllowed
 
 
+async def delete_tracks(begin: Begin, actor: Actor, track_ids: Sequence[UUID]) -> BatchResult:
+    """Delete tracks, each in a transaction of its own: whole or not at all, whatever becomes of the others.
+
+    What is named twice is deleted once.
+    """
+    deleted: list[UUID] = []
+    failed: dict[UUID, str] = {}
+    for track_id in dict.fromkeys(track_ids):
+        try:
+            async with begin() as tx:
+                await delete_track(tx, actor, track_id)
+        except VezaError as error:
+            failed[track_id] = error.code
+        else:
+            deleted.append(track_id)
+    return BatchResult(deleted, failed)
+
+
 async def find_download(tx: Tx, actor: Actor, track_id: UUID) -> tuple[Track, str, str]:
     """A track whose original ``actor`` may have, the key of its bytes, and the name to save it under."""
     track = await get_visible(tx, actor, track_id)
@@ -241,3 +273,4 @@ async def remove_user_tracks(tx: Tx, user_id: UUID) -> None:
     """Somebody's tracks go with their account."""
     for track in await store.delete_of(tx, user_id):
         await enqueue(tx, REMOVE_FILES, RemoveFiles(track.id))
+        tx.emit(TrackDeleted(track.id, track.user_id))
