@@ -1,7 +1,7 @@
 """The composition root: makes the parts, joins them, and alone knows every room."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import cache, partial
@@ -36,6 +36,10 @@ from veza.parts import Parts
 from veza.rooms.accounts.avatars import Avatars
 from veza.rooms.accounts.config import AccountsConfig
 from veza.rooms.accounts.deletion import HOLDING as ACCOUNT
+from veza.rooms.comments.holding import HOLDING as COMMENTS
+from veza.rooms.comments.service import CommentLimit
+from veza.rooms.likes.holding import HOLDING as LIKES
+from veza.rooms.plays.holding import HOLDING as PLAYS
 from veza.rooms.sessions import login
 from veza.rooms.sessions.attempts import Attempts
 from veza.rooms.sessions.authenticator import Authenticator
@@ -90,6 +94,7 @@ def make_app(parts: Parts, *, work: bool = True) -> Edge:
     )
     edge = Edge(app, config)
     edge.hot = routes.hot(parts, edge.ready)
+    edge.hot_posts = routes.hot_posts(parts, edge.ready)
     return edge
 
 
@@ -177,7 +182,9 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "limiter": parts.limiter,
         "accounts": AccountsConfig(settings.base_url, verification),
         "avatars": Avatars(parts.database, parts.storage, Pictures(parts.database, parts.storage)),
-        "holdings": (ACCOUNT, SESSIONS, TRACKS, UPLOADS),
+        "comment_limit": CommentLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
+        # Likes before tracks: what is liked is counted down while it is there.
+        "holdings": (ACCOUNT, SESSIONS, LIKES, PLAYS, COMMENTS, TRACKS, UPLOADS),
         "prove_password": prove_password,
         "uploads": uploads,
         "transfers_": Transfers(parts.database, parts.chunks, uploads),
@@ -219,7 +226,18 @@ def _asking(parts: Parts) -> dict[str, Provide]:
             here.tx.context = partial(_context, here)
         return here.tx
 
+    def begin(request: AnyRequest) -> Callable[[], Tx]:
+        here = exchange(request)
+
+        def one() -> Tx:
+            made = parts.database.write()
+            made.context = partial(_context, here)
+            return made
+
+        return one
+
     return {
+        "begin": Provide(begin, sync_to_thread=False),
         "exchange": Provide(exchange, sync_to_thread=False),
         "viewer": Provide(viewer),
         "actor": Provide(actor),

@@ -10,8 +10,13 @@ from veza.core.worker import Task
 from veza.media import MediaLimits
 from veza.parts import Parts
 from veza.rooms.accounts.jobs import AccountJobs
+from veza.rooms.comments import jobs as comment_jobs
+from veza.rooms.likes import jobs as like_jobs
+from veza.rooms.plays import jobs as play_jobs
 from veza.rooms.sessions import events as session_events
 from veza.rooms.sessions import jobs as session_jobs
+from veza.rooms.tracks import counts as track_counts
+from veza.rooms.tracks import events as track_events
 from veza.rooms.tracks.jobs import TrackJobs
 from veza.rooms.uploads.jobs import UploadJobs
 
@@ -24,6 +29,7 @@ REACTIONS: Reactions = {
     session_events.TwoFactorDisabled: [session_jobs.SEND_ALERT],
     session_events.RecoveryCodeUsed: [session_jobs.SEND_ALERT],
     session_events.PasswordChanged: [session_jobs.SEND_ALERT],
+    track_events.TrackDeleted: [like_jobs.FORGET_TRACK, play_jobs.FORGET_TRACK, comment_jobs.FORGET_TRACK],
 }
 
 
@@ -39,5 +45,9 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *session_jobs.tasks(database, parts.mailer, base_url),
         *TrackJobs(database, parts.storage, MediaLimits()).tasks(),
         *UploadJobs(database, parts.storage, parts.chunks).tasks(),
+        *track_counts.tasks(database),
+        *like_jobs.tasks(database),
+        *play_jobs.tasks(database),
+        *comment_jobs.tasks(database),
         Task(PURGE_ANSWERS, purge_answers),
     ]

@@ -6,11 +6,16 @@ from litestar import Router
 from litestar.handlers import HTTPRouteHandler
 
 from veza.core import docs_pages, probes
-from veza.core.edge import Hot
+from veza.core.edge import Hot, HotPost
 from veza.core.http import StrictJSON
 from veza.parts import Parts
 from veza.rooms.accounts import pages as account_pages
 from veza.rooms.accounts.routes import ROUTES as ACCOUNTS
+from veza.rooms.comments.routes import ROUTES as COMMENTS
+from veza.rooms.likes.routes import ROUTES as LIKES
+from veza.rooms.plays.gathering import Gatherer
+from veza.rooms.plays.hot import HotPlays
+from veza.rooms.plays.routes import ROUTES as PLAYS
 from veza.rooms.roles.routes import ROUTES as ROLES
 from veza.rooms.sessions.means import Means
 from veza.rooms.sessions.routes import router as sessions
@@ -33,6 +38,9 @@ def api(parts: Parts, means: Means) -> Router:
             *ROLES,
             *TRACKS,
             *UPLOADS,
+            *PLAYS,
+            *LIKES,
+            *COMMENTS,
         ],
         dto=StrictJSON,
     )
@@ -49,6 +57,14 @@ def hot(parts: Parts, dress: Dress) -> Mapping[str, Hot]:
     if parts.database.shared:
         return {}
     return {f"{BASE}/tracks": tracks.list, f"{BASE}/tracks/": tracks.get}
+
+
+def hot_posts(parts: Parts, dress: Dress) -> Mapping[str, HotPost]:
+    """The writes that are answered from the edge, by path; a star stands for an id."""
+    if parts.database.shared:
+        return {}
+    plays = HotPlays(Gatherer(parts.database), parts.authenticator.cached, dress)
+    return {f"{BASE}/tracks/*/play": plays.record}
 
 
 def is_uncounted(path: str) -> bool:
