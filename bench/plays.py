@@ -17,7 +17,7 @@ from bench.table import Figure, Target, median, ratio, rounds
 from bench.tracks import TRACKS
 
 CONNECTIONS = 64
-_LISTENERS = 16
+_LISTENERS = 100
 _TRACKS = 100_000
 _TEN_MILLION = 10_000_000
 
@@ -58,12 +58,11 @@ async def plays() -> list[Figure]:
 def _requests(veza: Veza, count: int) -> list[bytes]:
     """Plays of tracks as uneven as listening is, by several listeners; no pair of both twice."""
     dice = random.Random(3)
-    tokens = [veza.log_in(number) for number in range(1, _LISTENERS + 1)]
+    tokens = [veza.log_in(number) for number in range(_LISTENERS)]
     seen, requests = set(), []
     while len(requests) < count:
-        pair = (dice.randrange(_LISTENERS), int(dice.paretovariate(0.5)) % _TRACKS)
-        if pair in seen:
-            pair = (dice.randrange(_LISTENERS), dice.randrange(_TRACKS))
+        # The track of rank r is heard 1/r as often as the first one, until all have heard it.
+        pair = (dice.randrange(_LISTENERS), int(_TRACKS ** dice.random()) - 1)
         if pair in seen:
             continue
         seen.add(pair)
