@@ -32,6 +32,7 @@ _TIMES = 10
 _LISTENERS, _SECONDS = 200, 10.0
 _RATE = 40_000  # bytes a second: 320 kbit/s
 _SEGMENT_SECONDS = 4
+_HELD = 4_000_000  # bytes
 _AHEAD = 3  # segments that a player has in store when it settles down
 
 
@@ -187,6 +188,9 @@ async def _listen_whole(veza: Veza, track: UUID, late: list[float], delay: float
     async with _asked(veza) as (reader, writer):
         writer.write(render("GET", f"{TRACKS}/{track}/stream"))
         await _head(reader)
+        # The system holds a minute of music for each: so that they do not all come back for more at once, or
+        # none while it is measured, each begins elsewhere in that.
+        await reader.readexactly(int(_HELD * delay / _SEGMENT_SECONDS))
         began, step = time.perf_counter(), 0
         while True:
             step += 1
