@@ -11,6 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import License, Server
 
 from veza.core.errors import Detail, VezaError
+from veza.core.http import Bytes
 from veza.core.openapi import to_3_0_3
 
 _STATUSES = {
@@ -78,7 +79,9 @@ def api_document(described: Litestar, errors: Iterable[type[VezaError]]) -> dict
     document["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     }
-    document["components"]["schemas"] |= _error_schemas(errors)
+    named = document["components"]["schemas"]
+    ours = {name: schema for name, schema in named.items() if schema.get("title") != Bytes.__name__}
+    document["components"]["schemas"] = ours | _error_schemas(errors)
     document["components"]["headers"] = {
         name: {"description": said, "schema": {"type": kind}} for name, (kind, said) in _HEADERS.items()
     }
@@ -104,6 +107,9 @@ def _finish(path: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> 
         for code, said in operation["responses"].items()
         if code.startswith("2")
     }
+    if handler.parsed_fn_signature.return_type.annotation is Bytes:  # whatever they are, not this struct
+        for answer in good.values():
+            answer["content"] = {mime: {"schema": {}} for mime in answer["content"]}
     operation["responses"] = good | {str(status): _error_response(status) for status in sorted(statuses)}
     for status, answer in operation["responses"].items():
         names = (*_ON_ALL, *_ON_SOME.get(status, ()))
