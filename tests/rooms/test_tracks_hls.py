@@ -26,8 +26,9 @@ from tests.world import World, open_world
 from veza.app import working
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.errors import InsufficientStorage
 from veza.core.server import serve_async
-from veza.media import Timing
+from veza.media import Fragments, Growing, Timing, process
 from veza.media.ffmpeg import find_ffmpeg
 from veza.rooms.tracks import early, files_store, jobs, pieces
 from veza.rooms.tracks.jobs import early_folder
@@ -379,3 +380,39 @@ async def test_the_first_play_of_a_real_file(
             assert (await world.guest.get(f"{at}/{name}")).content == content
         assert (await world.guest.get(f"{at}/index.m3u8")).text.startswith(first)
         assert await database.rows("SELECT 1 FROM early") == []
+
+
+async def test_to_be_heard_early_is_a_help_and_no_duty(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C21, C33: a full disk hinders nobody; a worker thought dead undoes nothing of a later one's."""
+    monkeypatch.setattr(early, "EVERY", 0)
+    monkeypatch.setattr(early, "SHARE", 0)
+    async with open_world(database, tmp_path) as world:
+        olga, storage = await world.person("olga"), world.parts.storage
+        track = UUID(await plant(world, olga, "processing"))
+        done = await process(make(BY_NAME["s16.wav"], tmp_path, 0.5), tmp_path)
+        whole = Fragments(done.renditions[0].path)
+        whole.read()
+        growing = [Growing("aac_160", "mp4a.40.2", 160_000, 24_000, whole)]
+        later, sooner = (
+            early.Publisher(database, storage, track, early_folder(track), attempt) for attempt in (2, 1)
+        )
+
+        async def attempts() -> list[Any]:
+            return await database.rows("SELECT attempt FROM early")
+
+        with monkeypatch.context() as full:
+
+            async def refuse(*_: Any) -> None:
+                raise InsufficientStorage
+
+            full.setattr(storage, "put_file", refuse)
+            await later(growing)
+        assert await attempts() == []
+        assert not [name for name in files(world) if "early" in name]
+        for publisher in (later, sooner):
+            await publisher(growing)
+            assert [row[0] for row in await attempts()] == [2]
+        status = (await olga.get(f"/tracks/{track}/status")).json()["data"]
+        assert status["playable"]
