@@ -26,7 +26,7 @@ from veza.core.backoff import open_backoff
 from veza.core.db import Tx
 from veza.core.edge import Edge, EdgeConfig
 from veza.core.errors import Unauthenticated, all_errors
-from veza.core.events import Context, Outbox
+from veza.core.events import Context
 from veza.core.exchange import Exchange, parse_networks
 from veza.core.gauges import watch_jobs
 from veza.core.http import JSON_BYTES, Route, on_error
@@ -71,7 +71,7 @@ class _Litestar(Litestar):
 def make_app(parts: Parts, *, work: bool = True) -> Edge:
     """The whole application; with ``work`` it also runs the jobs."""
     settings, database = parts.settings, parts.database
-    database.record_events = Outbox(reactions.REACTIONS)
+    database.record_events = reactions.outbox()
     means = make_means(parts)
     document = cache(lambda: msgspec.json.encode(openapi_document(parts)))
     app = _Litestar(

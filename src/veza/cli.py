@@ -60,6 +60,12 @@ def migrate() -> None:
 
 
 @app.command()
+def reindex() -> None:
+    """Build the search index anew; with SQLite while Veza is not serving."""
+    print(f"indexed {_do(lambda process: process.reindex_only())} things")  # noqa: T201 - the command's answer
+
+
+@app.command()
 def openapi() -> None:
     """Print the OpenAPI document of the API."""
     print(_do(lambda process: process.document()).decode())  # noqa: T201 - the command's answer

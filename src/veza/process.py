@@ -19,14 +19,14 @@ from veza.app import make_app, openapi_document, working
 from veza.core.db import Database
 from veza.core.db.migrate import UnknownRevision, current_revision, head_revision, upgrade
 from veza.core.errors import VezaError
-from veza.core.events import Outbox
 from veza.core.lock import FolderLock, InUse
 from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
 from veza.parts import Parts, make_folder, make_parts
-from veza.reactions import REACTIONS
+from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
+from veza.rooms.search import build as search
 from veza.settings import BadSetting, Settings, address_of, load
 
 # What only an operator can mend, before it makes sense to start again.
@@ -68,7 +68,7 @@ async def _work(settings: Settings) -> int:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     async with _prepared(settings) as parts:
-        parts.database.record_events = Outbox(REACTIONS)
+        parts.database.record_events = outbox()
         await parts.database.start()
         async with working(parts):
             print("Veza is working", flush=True)  # noqa: T201 - for the person who started it
@@ -84,7 +84,20 @@ def migrate_only() -> bool:
 async def _migrate(settings: Settings) -> int:
     with _lock(settings):
         async with _opened(settings) as parts:
-            return int(await upgrade(parts.database))
+            migrated = await upgrade(parts.database)
+            await search.complete(parts.database)
+            return int(migrated)
+
+
+def reindex_only() -> int:
+    """Build what search knows anew, from all there is; how many things there are to find."""
+    return _run(_reindex(_begin()))
+
+
+async def _reindex(settings: Settings) -> int:
+    with _lock(settings):
+        async with _prepared(settings) as parts:
+            return await search.rebuild(parts.database)
 
 
 def document() -> bytes:
@@ -111,7 +124,7 @@ async def _create_account(
 ) -> int:
     # No lock: SQLite takes turns between a serving process and this one, whose change is a single row.
     async with _prepared(settings) as parts:
-        parts.database.record_events = Outbox(REACTIONS)
+        parts.database.record_events = outbox()
         try:
             user = await create_user(
                 parts.database, parts.hasher, username=username, email=email, password=password, admin=admin
@@ -138,7 +151,9 @@ async def _migrate_if_ours(database: Database) -> None:
     at = await current_revision(database) if database.shared else None
     if at is not None and at < head_revision():
         raise BadSetting("the database has an older schema: run `veza migrate` first.")
-    await upgrade(database)
+    migrated = await upgrade(database)
+    if migrated or not database.shared:
+        await search.complete(database)
 
 
 @asynccontextmanager

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from veza.core import idempotency
-from veza.core.events import Reactions
+from veza.core.events import AtOnce, Outbox, Reactions
 from veza.core.jobs import Job, JobKind, NoPayload
 from veza.core.worker import Task
 from veza.media import MediaLimits
 from veza.parts import Parts
+from veza.rooms.accounts import events as account_events
 from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.comments import jobs as comment_jobs
 from veza.rooms.likes import jobs as like_jobs
 from veza.rooms.plays import jobs as play_jobs
+from veza.rooms.search import jobs as search_jobs
+from veza.rooms.search.following import follow_track, follow_user
 from veza.rooms.sessions import events as session_events
 from veza.rooms.sessions import jobs as session_jobs
 from veza.rooms.tracks import counts as track_counts
@@ -32,6 +35,22 @@ REACTIONS: Reactions = {
     track_events.TrackDeleted: [like_jobs.FORGET_TRACK, play_jobs.FORGET_TRACK, comment_jobs.FORGET_TRACK],
 }
 
+# What is done in the transaction itself, for it must be true with the commit.
+AT_ONCE: AtOnce = {
+    account_events.UserRegistered: [follow_user],
+    account_events.UsernameChanged: [follow_user],
+    account_events.UserDeleted: [follow_user],
+    track_events.TrackProcessed: [follow_track],
+    track_events.TrackUpdated: [follow_track],
+    track_events.TrackFailed: [follow_track],
+    track_events.TrackDeleted: [follow_track],
+}
+
+
+def outbox() -> Outbox:
+    """What writes down events, and sees to all that follows from them."""
+    return Outbox(REACTIONS, AT_ONCE)
+
 
 def tasks(parts: Parts) -> Sequence[Task]:
     """Every kind of job, and what does it."""
@@ -49,5 +68,6 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *like_jobs.tasks(database),
         *play_jobs.tasks(database),
         *comment_jobs.tasks(database),
+        *search_jobs.tasks(database),
         Task(PURGE_ANSWERS, purge_answers),
     ]

@@ -17,6 +17,7 @@ from veza.rooms.plays.gathering import Gatherer
 from veza.rooms.plays.hot import HotPlays
 from veza.rooms.plays.routes import ROUTES as PLAYS
 from veza.rooms.roles.routes import ROUTES as ROLES
+from veza.rooms.search.routes import ROUTES as SEARCH
 from veza.rooms.sessions.means import Means
 from veza.rooms.sessions.routes import router as sessions
 from veza.rooms.tracks.hot import Dress, HotTracks
@@ -41,6 +42,7 @@ def api(parts: Parts, means: Means) -> Router:
             *PLAYS,
             *LIKES,
             *COMMENTS,
+            *SEARCH,
         ],
         dto=StrictJSON,
     )

@@ -14,7 +14,6 @@ from veza import process
 from veza.core.errors import all_errors
 
 NOT_YET = {
-    "GET /api/v1/tracks/search",
     "GET /api/v1/playlists",
     "GET /api/v1/playlists/search",
     "GET /api/v1/playlists/{id}",
@@ -47,7 +46,6 @@ NOT_YET = {
     "POST /api/v1/webhooks/{id}/regenerate-key",
     "GET /api/v1/chat/token",
     "GET /api/v1/chat/stats",
-    "GET /api/v1/search",
     "GET /api/v1/notifications",
     "POST /api/v1/notifications/{id}/read",
     "POST /api/v1/notifications/read-all",

@@ -1,10 +1,11 @@
 """What happened, written down in the transaction that made it happen (a transactional outbox).
 
 A service says ``tx.emit(TrackUploaded(...))``. At the commit the event becomes a row of ``events``, and each
-reaction to it a row of ``jobs``: if the change is kept, so are its consequences, and if not, neither.
+reaction to it a row of ``jobs``: if the change is kept, so are its consequences, and if not, neither. What
+must be true with the very commit happens at once, in the same transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -69,6 +70,8 @@ _SOURCE = Statement(
 _INSERT: Statement[None] = Statement(sa.insert(events))
 
 Reactions = Mapping[type[Event], Sequence[JobKind[EventJob]]]
+# What is done in the transaction that emits an event: quick, and it emits nothing itself.
+AtOnce = Mapping[type[Event], Sequence[Callable[[Tx, Any], Awaitable[None]]]]
 
 
 async def find_source(tx: Tx, event_id: UUID) -> Source | None:
@@ -79,11 +82,12 @@ async def find_source(tx: Tx, event_id: UUID) -> Source | None:
 class Outbox:
     """Records events and queues what follows from them; one instance is a database's ``record_events``."""
 
-    def __init__(self, reactions: Reactions) -> None:
+    def __init__(self, reactions: Reactions, at_once: AtOnce | None = None) -> None:
         self._reactions = reactions
+        self._at_once = at_once or {}
 
     async def __call__(self, tx: Tx, emitted: Sequence[Event]) -> None:
-        """Write ``emitted`` and their jobs in ``tx``."""
+        """Write ``emitted`` and their jobs in ``tx``, and do what follows at once."""
         for event in emitted:
             event_id, data = new_id(), msgspec.to_builtins(event)
             who = tx.context() if tx.context else Context()
@@ -100,3 +104,7 @@ class Outbox:
             )
             for job in self._reactions.get(type(event), ()):
                 await enqueue(tx, job, EventJob(event_id, event.kind, data))
+        # After all rows, whatever they are of: what is done at once may hold others up until the commit.
+        for event in emitted:
+            for react in self._at_once.get(type(event), ()):
+                await react(tx, event)

@@ -1,6 +1,6 @@
 """Profiles: what people say about themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,12 @@ async def get_user(tx: Tx, user_id: UUID) -> User:
     if user is None:
         raise UserNotFound
     return user
+
+
+async def list_by_ids(tx: Tx, ids: Sequence[UUID]) -> list[User]:
+    """Of these users those that there are, in the order of ``ids``."""
+    found = {user.id: user for user in await store.list_some(tx, ids)}
+    return [found[user_id] for user_id in ids if user_id in found]
 
 
 async def get_user_by_username(tx: Tx, username: str) -> User:

@@ -1,5 +1,6 @@
 """All SQL about users, the names they gave up, the links they were sent, and what they store."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -7,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core import clock
-from veza.core.db import Statement, Tx
+from veza.core.db import Statement, Tx, any_of
 from veza.core.ids import new_id
 from veza.core.text import email_key, username_key
 from veza.rooms.accounts.tables import former_usernames, mail_tokens, users
@@ -76,6 +77,7 @@ _is_admin = U.role == sa.literal_column("'admin'")
 
 _INSERT: Statement[None] = Statement(sa.insert(users))
 _FIND = Statement(_select.where(_one), User)
+_SOME = Statement(_select.where(any_of(U.id, "ids")), User)
 _LOCK = Statement(_select.where(_one).with_for_update(), User)
 _BY_USERNAME = Statement(_select.where(U.username_key == sa.bindparam("key")), User)
 _BY_EMAIL = Statement(_select.where(U.email_key == sa.bindparam("key")), User)
@@ -176,6 +178,11 @@ async def add(
 async def find(tx: Tx, user_id: UUID) -> User | None:
     """The user with this id."""
     return await tx.first(_FIND, user_id=user_id)
+
+
+async def list_some(tx: Tx, ids: Sequence[UUID]) -> list[User]:
+    """The users with these ids, in any order."""
+    return await tx.all(_SOME, ids=ids) if ids else []
 
 
 async def lock(tx: Tx, user_id: UUID) -> User | None:

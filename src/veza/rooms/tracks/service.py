@@ -32,6 +32,7 @@ from veza.rooms.tracks.schemas import (
     TrackChanges,
     TrackList,
     TrackStatus,
+    TrackSummary,
     UploadForm,
 )
 from veza.rooms.tracks.store import RenditionFile, TrackFilter
@@ -158,8 +159,8 @@ async def list_tracks(
     """
     wanted = TrackFilter(
         user_id=user_id,
-        genre_key=_genre_key(genre) if genre else None,
-        format=_format_name(form) if form else None,
+        genre_key=genre_key(genre) if genre else None,
+        format=format_name(form) if form else None,
         sort=sort_by,
         descending=sort_order == "desc",
         own=user_id is not None and user_id == actor.id,
@@ -169,14 +170,22 @@ async def list_tracks(
     return TrackList(found, page.of(total))
 
 
-def _genre_key(genre: str) -> str | None:
+async def list_by_ids(tx: Tx, ids: Sequence[UUID]) -> list[TrackSummary]:
+    """Of these tracks the ones that everybody sees, in the order of ``ids``."""
+    found = {track.id: track for track in await store.list_listed(tx, ids)}
+    return [found[track_id] for track_id in ids if track_id in found]
+
+
+def genre_key(genre: str) -> str | None:
+    """What a genre is compared by. Raises :class:`veza.core.errors.InvalidRequest` for what can be none."""
     try:
         return store.fold_genre(check_text(genre, max_chars=MAX_GENRE))
     except BadValue as bad:
         raise InvalidRequest(details=[Detail("genre", bad.message, bad.code)]) from None
 
 
-def _format_name(form: str) -> str:
+def format_name(form: str) -> str:
+    """The name of a format. Raises :class:`veza.core.errors.InvalidRequest` for an unknown one."""
     name = form.lower()
     if name not in FORMATS:
         raise InvalidRequest(details=[Detail("format", f"Must be one of: {', '.join(FORMATS)}.", "INVALID")])
@@ -273,4 +282,4 @@ async def remove_user_tracks(tx: Tx, user_id: UUID) -> None:
     """Somebody's tracks go with their account."""
     for track in await store.delete_of(tx, user_id):
         await enqueue(tx, REMOVE_FILES, RemoveFiles(track.id))
-        tx.emit(TrackDeleted(track.id, track.user_id))
+        tx.emit(TrackDeleted(track.id, user_id))

@@ -1,7 +1,7 @@
 """All SQL about tracks."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import product
 from typing import Any
@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core import clock
-from veza.core.db import Statement, Tx
+from veza.core.db import Statement, Tx, any_of
 from veza.core.pages import Page
 from veza.core.text import fold
 from veza.rooms.tracks.schemas import Track, TrackSummary
@@ -70,6 +70,7 @@ _FULL = sa.select(
 )
 _GET = Statement(_FULL.where(T.id == sa.bindparam("id")), Track)
 _LOCK = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(), Track)
+_LISTED = Statement(sa.select(*_SUMMARY).where(any_of(T.id, "ids"), T.listed), TrackSummary)
 _OF_USER = Statement(_FULL.where(T.user_id == sa.bindparam("user_id")).order_by(T.id), Track)
 _LOCK_USERS = Statement(
     _FULL.where(T.user_id == sa.bindparam("user_id")).order_by(T.id).with_for_update(), Track
@@ -114,6 +115,11 @@ async def lock(tx: Tx, track_id: UUID) -> Track | None:
 async def list_of(tx: Tx, user_id: UUID) -> list[Track]:
     """Every track of a user."""
     return await tx.all(_OF_USER, user_id=user_id)
+
+
+async def list_listed(tx: Tx, ids: Sequence[UUID]) -> list[TrackSummary]:
+    """Of these tracks the ones that everybody sees, in any order."""
+    return await tx.all(_LISTED, ids=ids) if ids else []
 
 
 async def page(tx: Tx, wanted: TrackFilter, page: Page) -> list[TrackSummary]:

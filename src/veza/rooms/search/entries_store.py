@@ -1,0 +1,281 @@
+"""What search keeps, and how it is changed: entries, the words in them, and what typos lead to these."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from veza.core.db import Database, Id, Statement, Time, Tx, any_of, metadata
+from veza.rooms.search import tables
+from veza.rooms.search.places import FEW, HALF, number_of, place_of, popularity_of
+from veza.rooms.search.typos import keys_of
+from veza.rooms.search.words import is_mark
+
+# To be raised when what is below, or in words.py and typos.py, makes other entries of the same things.
+VERSION = 1
+
+S = tables.search_state.c
+_NUMBER = Statement(
+    sa.text(
+        "INSERT INTO search_state (kind, version, numbered) VALUES (:kind, 0, :count)"
+        " ON CONFLICT (kind) DO UPDATE SET numbered = search_state.numbered + excluded.numbered"
+        " RETURNING numbered"
+    )
+    .bindparams(sa.bindparam("kind", type_=sa.Text), sa.bindparam("count", type_=sa.BigInteger))
+    .columns(sa.column("numbered", sa.BigInteger)),
+    int,
+)
+_VERSION = Statement(sa.select(S.version).where(S.kind == sa.bindparam("of")), int)
+_SET_VERSION: Statement[None] = Statement(
+    sa.update(tables.search_state).where(S.kind == sa.bindparam("of")).values(version=sa.bindparam("now"))
+)
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of thing to find; ``popularity`` is the table and column that say how popular each is."""
+
+    name: str
+    popularity: tuple[str, str] | None = None
+
+
+class Document(msgspec.Struct, frozen=True):
+    """What search is to know of a thing: its words and marks, and what it is sorted and filtered by."""
+
+    id: UUID
+    words: frozenset[str]
+    name: str
+    popularity: int
+    duration: float
+    created_at: datetime
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What search knows of a thing."""
+
+    place: int
+    words: str
+    name: str
+    duration: float
+    created_at: datetime
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A word, and in how many entries it is."""
+
+    word: str
+    entries: int
+
+
+class Entries(ABC):
+    """What is known of one kind of things, in one database, and how that changes.
+
+    ``parts`` of all there is are written in one transaction when it is built.
+    """
+
+    parts: int
+
+    # How words and their counts, in parameters, become rows; and what these parameters are.
+    _counted: str
+    _counts: Mapping[str, sa.types.TypeEngine[Any]]
+    # A column of words, as text.
+    _words: str
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.table = f"search_{kind.name}"
+        entries = metadata.tables[self.table].c
+        vocabulary, typos = (metadata.tables[f"{self.table}_{part}"] for part in ("words", "typos"))
+        words, table = vocabulary.name, self.table
+        self._find = self._text(
+            f"SELECT place, {self._words} AS words, name, duration, created_at FROM {table} WHERE id = :id",  # noqa: S608 - our own names
+            {"id": Id()},
+            [sa.column("place", sa.BigInteger), sa.column("words", sa.Text), sa.column("name", sa.Text),
+             sa.column("duration", sa.Double), sa.column("created_at", Time)],
+            Entry,
+        )  # fmt: skip
+        self._drop: Statement[None] = Statement(
+            sa.delete(metadata.tables[table]).where(entries.place == sa.bindparam("at"))
+        )
+        self._add_words = self._text(
+            f"INSERT INTO {words} (word, entries) {self._counted} ON CONFLICT (word)"
+            f" DO UPDATE SET entries = {words}.entries + excluded.entries RETURNING word, entries",
+            self._counts,
+            [sa.column("word", sa.Text), sa.column("entries", sa.BigInteger)],
+            Word,
+        )
+        self._drop_words: Statement[None] = Statement(
+            sa.delete(vocabulary).where(any_of(vocabulary.c.word, "gone"))
+        )
+        # One that is there already was added beside a build.
+        self._add_typo: Statement[None] = self._text(
+            f"INSERT INTO {typos.name} (key, word) VALUES (:key, :word) ON CONFLICT DO NOTHING",  # noqa: S608 - our own names
+            {"key": sa.BigInteger(), "word": sa.Text()},
+        )
+        self._known: Statement[UUID] = Statement(sa.select(entries.id).where(any_of(entries.id, "ids")), UUID)
+        self._drop_typos: Statement[None] = Statement(
+            sa.delete(typos).where(any_of(typos.c.key, "keys"), typos.c.word == sa.bindparam("gone"))
+        )
+        self._near = Statement(sa.select(typos.c.word).distinct().where(any_of(typos.c.key, "keys")), str)
+        self._begins = Statement(
+            sa.select(vocabulary.c.word)
+            .where(vocabulary.c.word >= sa.bindparam("first"), vocabulary.c.word < sa.bindparam("end"))
+            .order_by(vocabulary.c.word)
+            .limit(sa.bindparam("most", type_=sa.BigInteger)),
+            str,
+        )
+        self._after = Statement(
+            sa.select(vocabulary.c.word)
+            .where(vocabulary.c.word > sa.bindparam("last"))
+            .order_by(vocabulary.c.word)
+            .limit(sa.bindparam("most", type_=sa.BigInteger)),
+            str,
+        )
+        self._emptied: list[Statement[None]] = [
+            Statement(sa.delete(metadata.tables[name])) for name in (table, words, typos.name)
+        ]
+
+    @abstractmethod
+    def _params(self, counts: Mapping[str, int]) -> dict[str, Any]:
+        """Words and their counts as parameters."""
+
+    @staticmethod
+    def _text(
+        sql: str,
+        params: Mapping[str, sa.types.TypeEngine[Any]],
+        columns: Sequence[Any] = (),
+        row: type[Any] | None = None,
+        *,
+        heavy: bool = False,
+    ) -> Statement[Any]:
+        text = sa.text(sql).bindparams(*(sa.bindparam(name, type_=kind) for name, kind in params.items()))
+        return Statement(text.columns(*columns) if columns else text, row, heavy=heavy)
+
+    @staticmethod
+    def columns() -> dict[str, sa.types.TypeEngine[Any]]:
+        """The types of an entry's columns."""
+        return {
+            "place": sa.BigInteger(), "id": Id(), "words": sa.Text(), "name": sa.Text(),
+            "duration": sa.Double(), "created_at": Time(),
+        }  # fmt: skip
+
+    # ── changes ──────────────────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    async def _write(self, tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add entries, in the order of their places where there are many."""
+
+    @abstractmethod
+    async def _erase(self, tx: Tx, place: int) -> None:
+        """Remove an entry."""
+
+    async def put(self, tx: Tx, document: Document) -> None:
+        """Know this of a thing, whatever was known before."""
+        # Who writes an index waits for whoever else does, from here on to the end of the transaction: so
+        # that two of them never wait for each other's words.
+        number = await self.number(tx)
+        before: Entry | None = await tx.first(self._find, id=document.id)
+        words, place = document.words, place_of(document.popularity, number)
+        old: frozenset[str] = frozenset()
+        if before is not None:
+            old = frozenset(before.words.split())
+            place = before.place
+            if not off(popularity_of(place), document.popularity):
+                same = (before.name, before.duration, before.created_at)
+                if words == old and same == (document.name, document.duration, document.created_at):
+                    return
+            else:
+                place = place_of(document.popularity, number_of(place))
+            await self._erase(tx, before.place)
+        await self._write(tx, [row_of(document, place)])
+        await self._count(tx, come=words - old, gone=old - words)
+
+    async def remove(self, tx: Tx, thing_id: UUID) -> None:
+        """Know nothing of a thing any more."""
+        await self.number(tx, 0)
+        before: Entry | None = await tx.first(self._find, id=thing_id)
+        if before is not None:
+            await self._erase(tx, before.place)
+            await self._count(tx, gone=frozenset(before.words.split()))
+
+    async def number(self, tx: Tx, count: int = 1) -> int:
+        """The last of so many new numbers; nobody else changes this index until ``tx`` ends."""
+        return await tx.first(_NUMBER, kind=self.kind.name, count=count) or 0
+
+    async def _count(self, tx: Tx, *, come: Iterable[str] = (), gone: Iterable[str] = ()) -> None:
+        counts = dict.fromkeys(come, 1) | dict.fromkeys(gone, -1)
+        found = await self.count_words(tx, Counter(counts))
+        added = [word for word, entries in found if entries == 1 and counts[word] == 1]
+        await self.add_typos(tx, added)
+        lost = [word for word, entries in found if entries <= 0]
+        for word in lost:
+            await tx.run(self._drop_typos, keys=sorted(keys_of(word)), gone=word)
+        if lost:
+            await tx.run(self._drop_words, gone=lost)
+
+    async def count_words(self, tx: Tx, counts: Mapping[str, int]) -> list[tuple[str, int]]:
+        """Say that words are in so many entries more; in how many they then are."""
+        told = {word: counts[word] for word in sorted(counts) if not is_mark(word)}
+        found = await tx.all(self._add_words, **self._params(told)) if told else []
+        return [(one.word, one.entries) for one in found]
+
+    async def add_typos(self, tx: Tx, words: Iterable[str]) -> None:
+        """Let typos lead to these words."""
+        rows = sorted((key, word) for word in words for key in keys_of(word))
+        if rows:
+            await tx.run_many(self._add_typo, [{"key": key, "word": word} for key, word in rows])
+
+    async def empty(self, tx: Tx) -> None:
+        """Know nothing at all, and be of no version."""
+        await self.number(tx, 0)
+        await tx.run(_SET_VERSION, of=self.kind.name, now=0)
+        for statement in self._emptied:
+            await tx.run(statement)
+
+    async def fill(self, tx: Tx, documents: Sequence[Document], first: int) -> None:
+        """Write what is not there yet, numbered downwards from ``first``; what typos lead to comes later."""
+        known = set(await tx.all(self._known, ids=[one.id for one in documents]))
+        new = [(first - n, one) for n, one in enumerate(documents) if one.id not in known]
+        await self._write(tx, [row_of(one, place_of(one.popularity, number)) for number, one in new])
+        await self.count_words(tx, Counter(word for _, one in new for word in one.words))
+
+    @abstractmethod
+    async def prepare(self, database: Database) -> None:
+        """Make ready for much to be written."""
+
+    @abstractmethod
+    async def finish(self, database: Database) -> None:
+        """Make ready for much to be asked, after much was written."""
+
+    async def words_after(self, view: Tx, last: str, most: int) -> list[str]:
+        """Words that come after this one, in order."""
+        return await view.all(self._after, last=last, most=most)
+
+    async def is_complete(self, view: Tx) -> bool:
+        """Whether everything was written by these very rules."""
+        return await view.first(_VERSION, of=self.kind.name) == VERSION
+
+    async def complete(self, tx: Tx) -> None:
+        """Say that everything is written."""
+        await tx.run(_SET_VERSION, of=self.kind.name, now=VERSION)
+
+
+def row_of(document: Document, place: int) -> dict[str, Any]:
+    """A document as a row."""
+    return {
+        "place": place,
+        "id": document.id,
+        "words": document.words,
+        "name": document.name,
+        "duration": document.duration,
+        "created_at": document.created_at,
+    }
+
+
+def off(was: int, now: int) -> bool:
+    """Whether popularity has changed enough for another place."""
+    return abs(now - was) > max(FEW, was // HALF)

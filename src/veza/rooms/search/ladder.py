@@ -1,0 +1,55 @@
+"""What a question means to an index: rungs, each of what matches less well than the one before."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One word asked for: as it is, or also as the beginning of others; or any of the words ``near`` to it.
+
+    Without ``strict`` only the near ones count.
+    """
+
+    word: str
+    prefix: bool = False
+    near: tuple[str, ...] = ()
+    strict: bool = True
+
+
+# All of its terms must match.
+Rung = tuple[Term, ...]
+
+
+class Filters(msgspec.Struct, frozen=True):
+    """What else must hold: marks that the entry has; its duration in seconds and its day, from and to."""
+
+    marks: tuple[str, ...] = ()
+    shortest: float | None = None
+    longest: float | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def ranged(self) -> bool:
+        """Whether anything but words and marks is asked for."""
+        return any(end is not None for end in (self.shortest, self.longest, self.since, self.until))
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What matches a rung, but none of the rungs in ``less``, and passes the filters."""
+
+    rung: Rung
+    filters: Filters
+    less: Sequence[Rung] = ()
+
+
+def exactly(words: Sequence[str]) -> Rung:
+    """Every word as it is."""
+    return tuple(Term(word) for word in words)
+
+
+def beginning(words: Sequence[str]) -> Rung:
+    """Every word as the beginning of one."""
+    return tuple(Term(word, prefix=True) for word in words)

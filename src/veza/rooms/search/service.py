@@ -1,0 +1,164 @@
+"""Finding things: which match, in which order, and how many there are."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from veza.access.actor import GUEST
+from veza.core.db import Tx
+from veza.core.errors import Detail, InvalidRequest
+from veza.core.pages import Page, Pagination
+from veza.rooms.search import source_store
+from veza.rooms.search.filters import Asked, read_filters
+from veza.rooms.search.findings import FINDINGS, TRACKS, Finding, format_mark, genre_mark, index_of
+from veza.rooms.search.ladder import Filters, Match, Rung, beginning, exactly
+from veza.rooms.search.nearby import ladders
+from veza.rooms.search.schemas import Found, FoundPagination, FoundTracks
+from veza.rooms.search.store import Index
+from veza.rooms.search.words import words_asked
+from veza.rooms.tracks import service as tracks
+
+# Of one question so many things are counted, and can be paged through.
+MOST = 10_000
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was found: the things of one page, and how many there are, if that is ``exact``."""
+
+    ids: Sequence[UUID] = ()
+    total: int = 0
+    exact: bool = True
+
+
+async def search_tracks(tx: Tx, asked: Asked, page: Page) -> FoundTracks:
+    """A page of the tracks that everybody sees and that match; without a question, of all that pass.
+
+    Raises :class:`veza.core.errors.InvalidRequest` for filters that make no sense.
+    """
+    genre = tracks.genre_key(asked.genre) if asked.genre else None
+    form = tracks.format_name(asked.format) if asked.format else None
+    ranges = read_filters(asked)
+    if asked.q and asked.q.strip():
+        marks = (*([genre_mark(genre)] if genre else ()), *([format_mark(form)] if form else ()))
+        filters = msgspec.structs.replace(ranges, marks=marks)
+        descending = asked.sort_order == "desc"
+        answer = await find(
+            tx, TRACKS, asked.q, page, filters=filters, by=asked.sort_by, descending=descending
+        )
+    elif ranges.ranged:
+        wanted = source_store.Wanted(
+            genre, form, ranges, asked.sort_by or "created_at", descending=asked.sort_order == "desc"
+        )
+        ids, total = await source_store.list_tracks(tx, wanted, page, MOST)
+        answer = Answer(ids, min(total, MOST), total <= MOST)
+    else:
+        return await _list(tx, asked, page)
+    place = page.of(answer.total)
+    shown = await TRACKS.show(tx, answer.ids, "")
+    return FoundTracks(shown, _stands(place, exact=answer.exact))
+
+
+async def _list(tx: Tx, asked: Asked, page: Page) -> FoundTracks:
+    """A list as `GET /tracks` gives it to guests."""
+    found = await tracks.list_tracks(
+        tx, GUEST, page, genre=asked.genre, form=asked.format,
+        sort_by=asked.sort_by or "created_at", sort_order=asked.sort_order,
+    )  # fmt: skip
+    return FoundTracks(found.tracks, _stands(found.pagination, exact=True))
+
+
+async def search(tx: Tx, question: str, kind: str | None, page: Page, base_url: str) -> Found:
+    """A page of everything that everybody sees and that matches; of one ``kind`` alone, if one is named.
+
+    Raises :class:`veza.core.errors.InvalidRequest` for a question without a character.
+    """
+    if not question.strip():
+        raise InvalidRequest(details=[Detail("q", "Must not be empty.", "TOO_SHORT")])
+    shown: dict[str, Sequence[Any]] = {}
+    answers: dict[str, Answer] = {}
+    for finding in FINDINGS:
+        name = finding.kind.name
+        if kind in {None, name}:
+            answers[name] = await find(tx, finding, question, page)
+            shown[name] = await finding.show(tx, answers[name].ids, base_url)
+    totals = dict.fromkeys(("tracks", "users", "playlists"), 0)
+    totals |= {name: answer.total for name, answer in answers.items()}
+    return Found(
+        tracks=shown.get("tracks", ()),
+        users=shown.get("users", ()),
+        playlists=shown.get("playlists", ()),
+        total=sum(totals.values()),
+        totals=totals,
+        total_is_exact=all(answer.exact for answer in answers.values()),
+        page=page.number,
+        limit=page.limit,
+    )
+
+
+async def find(
+    tx: Tx,
+    finding: Finding,
+    question: str,
+    page: Page,
+    *,
+    filters: Filters = Filters(),  # noqa: B008 - frozen
+    by: str | None = None,
+    descending: bool = True,
+) -> Answer:
+    """The things that match: in the order of relevance, or ``by`` something else."""
+    words = words_asked(question)
+    if not words:
+        return Answer()
+    index = index_of(finding, tx)
+    rungs, total = await _climb(tx, index, words, filters)
+    exact, total = total <= MOST, min(total, MOST)
+    offset, limit = page.offset, min(page.limit, total - page.offset)
+    if limit <= 0:
+        return Answer((), total, exact)
+    if by is None:
+        return Answer(await _relevant(tx, index, rungs, filters, offset, limit), total, exact)
+    text = await index.expression(tx, Match(rungs[-1], filters))
+    if by == "popularity" and descending:
+        return Answer(await index.best(tx, text, filters, offset, limit), total, exact)
+    ids = await index.sorted(tx, text, filters, by=by, descending=descending, offset=offset, limit=limit)
+    return Answer(ids, total, exact)
+
+
+async def _climb(tx: Tx, index: Index, words: Sequence[str], filters: Filters) -> tuple[Sequence[Rung], int]:
+    """The rungs on which something stands, each with all that those before it hold; and how much that is."""
+    rungs: Sequence[Rung] = (exactly(words), beginning(words))
+    total = await _count(tx, index, rungs[-1], filters)
+    if total:
+        return rungs, total
+    # Only where nothing is as it was typed.
+    for rungs in await ladders(tx, index, words):
+        total = await _count(tx, index, rungs[-1], filters)
+        if total:
+            return rungs, total
+    return (), 0
+
+
+async def _count(tx: Tx, index: Index, rung: Rung, filters: Filters) -> int:
+    return await index.count(tx, await index.expression(tx, Match(rung, filters)), filters, MOST + 1)
+
+
+async def _relevant(
+    tx: Tx, index: Index, rungs: Sequence[Rung], filters: Filters, offset: int, limit: int
+) -> list[UUID]:
+    found: list[UUID] = []
+    for n, rung in enumerate(rungs):
+        text = await index.expression(tx, Match(rung, filters, less=rungs[:n]))
+        part = await index.best(tx, text, filters, offset, limit)
+        found += part
+        limit -= len(part)
+        if not limit:
+            break
+        size = offset + len(part) if part or not offset else await index.count(tx, text, filters, MOST)
+        offset = max(offset - size, 0)
+    return found
+
+
+def _stands(place: Pagination, *, exact: bool) -> FoundPagination:
+    return FoundPagination(place.page, place.limit, place.total, place.total_pages, exact)

@@ -1,0 +1,148 @@
+"""SQL of search about what other rooms have: all there is, read part by part, and lists by ranges."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from veza.core.db import Statement, Time, Tx
+from veza.core.pages import Page
+from veza.rooms.accounts.tables import users as users_table
+from veza.rooms.search.ladder import Filters
+from veza.rooms.tracks.tables import tracks as tracks_table
+
+# Things read at a time when an index is built.
+PART = 2_000
+
+T = tracks_table.c
+U = users_table.c
+
+
+class TrackText(msgspec.Struct, frozen=True):
+    """What of a track search is made of."""
+
+    id: UUID
+    title: str
+    artist: str
+    album: str | None
+    genre: str | None
+    format: str
+    duration: float
+    play_count: int
+    created_at: datetime
+
+
+class UserText(msgspec.Struct, frozen=True):
+    """What of a user search is made of."""
+
+    id: UUID
+    username: str
+    created_at: datetime
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """The last thing that was read."""
+
+    id: UUID
+    popularity: int = 0
+
+
+_TRACK = sa.select(*(T[name] for name in TrackText.__struct_fields__)).where(T.listed)
+_USER = sa.select(*(U[name] for name in UserText.__struct_fields__))
+_after, _popular = sa.bindparam("after", type_=T.id.type), sa.bindparam("popular", type_=sa.BigInteger)
+# By popularity for SQLite, whose full-text table is quickest written in its own order. There nobody plays
+# anything meanwhile; in PostgreSQL somebody may, and what gained a place would be passed over.
+_FIRST_POPULAR = Statement(_TRACK.order_by(T.play_count.desc(), T.id.desc()).limit(PART), TrackText)
+_NEXT_POPULAR = Statement(
+    _TRACK.where(sa.tuple_(T.play_count, T.id) < sa.tuple_(_popular, _after))
+    .order_by(T.play_count.desc(), T.id.desc())
+    .limit(PART),
+    TrackText,
+)
+_NEXT_TRACKS = Statement(_TRACK.where(T.id > _after).order_by(T.id).limit(PART), TrackText)
+_FIRST_NEW = Statement(_USER.order_by(U.id.desc()).limit(PART), UserText)
+_NEXT_NEW = Statement(_USER.where(U.id < _after).order_by(U.id.desc()).limit(PART), UserText)
+_COUNT_TRACKS = Statement(sa.select(sa.func.count(T.id)).where(T.listed), int)
+_COUNT_USERS = Statement(sa.select(sa.func.count(U.id)), int)
+
+
+async def tracks(tx: Tx, cursor: Cursor | None) -> tuple[Sequence[TrackText], Cursor | None]:
+    """The next tracks that everybody sees; and where to go on, or None at the end."""
+    if tx.database.shared:
+        found = await tx.all(_NEXT_TRACKS, after=cursor.id if cursor else UUID(int=0))
+    elif cursor is None:
+        found = await tx.all(_FIRST_POPULAR)
+    else:
+        found = await tx.all(_NEXT_POPULAR, popular=cursor.popularity, after=cursor.id)
+    return found, Cursor(found[-1].id, found[-1].play_count) if len(found) == PART else None
+
+
+async def users(tx: Tx, cursor: Cursor | None) -> tuple[Sequence[UserText], Cursor | None]:
+    """The next users, the newest first; and where to go on, or None at the end."""
+    found = await (tx.all(_NEXT_NEW, after=cursor.id) if cursor else tx.all(_FIRST_NEW))
+    return found, Cursor(found[-1].id) if len(found) == PART else None
+
+
+async def count_tracks(tx: Tx) -> int:
+    """How many tracks everybody sees."""
+    return await tx.first(_COUNT_TRACKS) or 0
+
+
+async def count_users(tx: Tx) -> int:
+    """How many users there are."""
+    return await tx.first(_COUNT_USERS) or 0
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Tracks that are asked for without a word: which, and in which order."""
+
+    genre_key: str | None
+    format: str | None
+    filters: Filters
+    by: str = "created_at"
+    descending: bool = True
+
+
+_SORTS = {"created_at": T.created_at, "title": T.title_key, "popularity": T.play_count}
+
+
+async def list_tracks(view: Tx, wanted: Wanted, page: Page, most: int) -> tuple[list[UUID], int]:
+    """A page of the tracks that everybody sees and that are wanted, up to ``most`` of them.
+
+    And how many those are: one more than ``most`` for any more.
+    """
+    given = {
+        "genre_key": wanted.genre_key, "format": wanted.format, "shortest": wanted.filters.shortest,
+        "longest": wanted.filters.longest, "since": wanted.filters.since, "until": wanted.filters.until,
+    }  # fmt: skip
+    given = {name: value for name, value in given.items() if value is not None}
+    listing, counting = _statements(tuple(given), wanted.by, wanted.descending)
+    total = await view.first(counting, **given, most=most + 1) or 0
+    limit = min(page.limit, min(total, most) - page.offset)
+    if limit <= 0:
+        return [], total
+    return await view.all(listing, **given, limit=limit, offset=page.offset), total
+
+
+@cache
+def _statements(given: tuple[str, ...], by: str, descending: bool) -> tuple[Statement[UUID], Statement[int]]:  # noqa: FBT001 - part of a key
+    rules: dict[str, Any] = {
+        "genre_key": T.genre_key == sa.bindparam("genre_key"),
+        "format": T.format == sa.bindparam("format"),
+        "shortest": T.duration >= sa.bindparam("shortest", type_=sa.Double),
+        "longest": T.duration <= sa.bindparam("longest", type_=sa.Double),
+        "since": T.created_at >= sa.bindparam("since", type_=Time),
+        "until": T.created_at <= sa.bindparam("until", type_=Time),
+    }
+    found = sa.select(T.id).where(T.listed, *(rules[name] for name in given))
+    order = [column.desc() if descending else column.asc() for column in (_SORTS[by], T.id)]
+    limit, offset = (sa.bindparam(name, type_=sa.BigInteger) for name in ("limit", "offset"))
+    counted = found.limit(sa.bindparam("most", type_=sa.BigInteger)).subquery()
+    return (
+        Statement(found.order_by(*order).limit(limit).offset(offset), UUID, heavy=True),
+        Statement(sa.select(sa.func.count()).select_from(counted), int, heavy=True),
+    )
