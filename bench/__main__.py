@@ -5,13 +5,14 @@ import time
 
 import uvloop
 
-from bench import chunks, media, people, plays, seed, sound, start, tracks, upload
+from bench import chunks, media, people, plays, search, seed, sound, start, tracks, upload
 from bench.table import Figure, show
 
 GROUPS = {
     "tracks": (tracks.speed, 100_000),
     "scale": (tracks.scale, 10_000, 1_000_000),
     "truth": (tracks.truth, 10_000),
+    "search": (search.search, 100_000, 1_000_000),
     "signed-in": (people.signed_in, 100_000),
     "logins": (people.logins, 100_000),
     "start": (start.start, 100_000),

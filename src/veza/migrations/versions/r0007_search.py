@@ -30,7 +30,12 @@ def _kind(kind: str) -> None:
     table = f"search_{kind}"
     op.create_table(
         table,
-        sa.Column("place", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "place",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
         sa.Column("id", Id, nullable=False),
         sa.Column("words", sa.Text().with_variant(postgresql.TSVECTOR(), "postgresql"), nullable=False),
         sa.Column("name", key, nullable=False),

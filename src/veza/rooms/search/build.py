@@ -4,6 +4,7 @@ It is emptied and written anew, part by part. Whoever is killed meanwhile leaves
 start begins again. What changes meanwhile is indexed by whoever changes it, and left as it is here.
 """
 
+from collections import Counter
 from time import perf_counter
 
 import structlog
@@ -63,13 +64,15 @@ async def _fill(database: Database, finding: Finding, index: Index, total: int) 
         async with database.write() as tx:
             # From here on nobody else changes the index, so that what is read is not overtaken.
             await index.number(tx, 0)
+            words: Counter[str] = Counter()
             for _ in range(index.parts):
                 documents, cursor = await finding.read(tx, cursor)
-                await index.fill(tx, documents, number)
+                words.update(await index.fill(tx, documents, number))
                 number -= len(documents)
                 if cursor is None:
                     more = False
                     break
+            await index.count_words(tx, words)
 
 
 async def _add_typos(database: Database, index: Index) -> None:

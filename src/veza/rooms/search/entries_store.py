@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -82,6 +82,9 @@ class Entries(ABC):
     # How words and their counts, in parameters, become rows; and what these parameters are.
     _counted: str
     _counts: Mapping[str, sa.types.TypeEngine[Any]]
+    # The same of words and their typos' keys, in the order of these: so they fill a large table's pages.
+    _keyed: str
+    _keys: Mapping[str, sa.types.TypeEngine[Any]]
     # A column of words, as text.
     _words: str
 
@@ -112,9 +115,8 @@ class Entries(ABC):
             sa.delete(vocabulary).where(any_of(vocabulary.c.word, "gone"))
         )
         # One that is there already was added beside a build.
-        self._add_typo: Statement[None] = self._text(
-            f"INSERT INTO {typos.name} (key, word) VALUES (:key, :word) ON CONFLICT DO NOTHING",  # noqa: S608 - our own names
-            {"key": sa.BigInteger(), "word": sa.Text()},
+        self._add_typos: Statement[None] = self._text(
+            f"INSERT INTO {typos.name} (key, word) {self._keyed} ON CONFLICT DO NOTHING", self._keys
         )
         self._known: Statement[UUID] = Statement(sa.select(entries.id).where(any_of(entries.id, "ids")), UUID)
         self._drop_typos: Statement[None] = Statement(
@@ -142,6 +144,10 @@ class Entries(ABC):
     @abstractmethod
     def _params(self, counts: Mapping[str, int]) -> dict[str, Any]:
         """Words and their counts as parameters."""
+
+    @abstractmethod
+    def _typo_params(self, keys: Mapping[str, Collection[int]]) -> dict[str, Any]:
+        """Words and their keys as parameters."""
 
     @staticmethod
     def _text(
@@ -225,9 +231,9 @@ class Entries(ABC):
 
     async def add_typos(self, tx: Tx, words: Iterable[str]) -> None:
         """Let typos lead to these words."""
-        rows = sorted((key, word) for word in words for key in keys_of(word))
-        if rows:
-            await tx.run_many(self._add_typo, [{"key": key, "word": word} for key, word in rows])
+        keys = {word: found for word in words if (found := keys_of(word))}
+        if keys:
+            await tx.run(self._add_typos, **self._typo_params(keys))
 
     async def empty(self, tx: Tx) -> None:
         """Know nothing at all, and be of no version."""
@@ -236,12 +242,12 @@ class Entries(ABC):
         for statement in self._emptied:
             await tx.run(statement)
 
-    async def fill(self, tx: Tx, documents: Sequence[Document], first: int) -> None:
-        """Write what is not there yet, numbered downwards from ``first``; what typos lead to comes later."""
+    async def fill(self, tx: Tx, documents: Sequence[Document], first: int) -> Counter[str]:
+        """Write what is not there yet, numbered downwards from ``first``; which words are to be counted."""
         known = set(await tx.all(self._known, ids=[one.id for one in documents]))
         new = [(first - n, one) for n, one in enumerate(documents) if one.id not in known]
         await self._write(tx, [row_of(one, place_of(one.popularity, number)) for number, one in new])
-        await self.count_words(tx, Counter(word for _, one in new for word in one.words))
+        return Counter(word for _, one in new for word in one.words)
 
     @abstractmethod
     async def prepare(self, database: Database) -> None:

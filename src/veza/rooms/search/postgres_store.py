@@ -1,6 +1,6 @@
 """Search on PostgreSQL: a tsvector made of our own words, with a GIN index; no extension, no dictionary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +18,8 @@ class PostgresIndex(Index):
     parts = 1
     _counted = "SELECT unnest(:words), unnest(:counts)"
     _counts = {"words": postgresql.ARRAY(sa.Text()), "counts": postgresql.ARRAY(sa.BigInteger())}  # noqa: RUF012 - never changed
+    _keyed = "SELECT k, w FROM unnest(:keys, :words) AS given (k, w) ORDER BY 1, 2"
+    _keys = {"keys": postgresql.ARRAY(sa.BigInteger()), "words": postgresql.ARRAY(sa.Text())}  # noqa: RUF012 - never changed
     _join = "JOIN"
     _words = "array_to_string(tsvector_to_array(words), ' ')"
 
@@ -32,8 +34,12 @@ class PostgresIndex(Index):
     def _params(self, counts: Mapping[str, int]) -> dict[str, Any]:
         return {"words": list(counts), "counts": list(counts.values())}
 
+    def _typo_params(self, keys: Mapping[str, Collection[int]]) -> dict[str, Any]:
+        pairs = [(key, word) for word, found in keys.items() for key in found]
+        return {"keys": [key for key, _ in pairs], "words": [word for _, word in pairs]}
+
     async def _write(self, tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-        told = [{**row, "words": sorted(row["words"])} for row in rows]
+        told = [{**row, "words": list(row["words"])} for row in rows]
         # Who waits in an executemany in vain loses the connection; here nobody waits, see `put`.
         await tx.run_many(self._insert, told)
 

@@ -53,19 +53,20 @@ class Cursor(msgspec.Struct, frozen=True):
 
 _TRACK = sa.select(*(T[name] for name in TrackText.__struct_fields__)).where(T.listed)
 _USER = sa.select(*(U[name] for name in UserText.__struct_fields__))
+_part = sa.bindparam("part", type_=sa.BigInteger)
 _after, _popular = sa.bindparam("after", type_=T.id.type), sa.bindparam("popular", type_=sa.BigInteger)
 # By popularity for SQLite, whose full-text table is quickest written in its own order. There nobody plays
 # anything meanwhile; in PostgreSQL somebody may, and what gained a place would be passed over.
-_FIRST_POPULAR = Statement(_TRACK.order_by(T.play_count.desc(), T.id.desc()).limit(PART), TrackText)
+_FIRST_POPULAR = Statement(_TRACK.order_by(T.play_count.desc(), T.id.desc()).limit(_part), TrackText)
 _NEXT_POPULAR = Statement(
     _TRACK.where(sa.tuple_(T.play_count, T.id) < sa.tuple_(_popular, _after))
     .order_by(T.play_count.desc(), T.id.desc())
-    .limit(PART),
+    .limit(_part),
     TrackText,
 )
-_NEXT_TRACKS = Statement(_TRACK.where(T.id > _after).order_by(T.id).limit(PART), TrackText)
-_FIRST_NEW = Statement(_USER.order_by(U.id.desc()).limit(PART), UserText)
-_NEXT_NEW = Statement(_USER.where(U.id < _after).order_by(U.id.desc()).limit(PART), UserText)
+_NEXT_TRACKS = Statement(_TRACK.where(T.id > _after).order_by(T.id).limit(_part), TrackText)
+_FIRST_NEW = Statement(_USER.order_by(U.id.desc()).limit(_part), UserText)
+_NEXT_NEW = Statement(_USER.where(U.id < _after).order_by(U.id.desc()).limit(_part), UserText)
 _COUNT_TRACKS = Statement(sa.select(sa.func.count(T.id)).where(T.listed), int)
 _COUNT_USERS = Statement(sa.select(sa.func.count(U.id)), int)
 
@@ -73,17 +74,17 @@ _COUNT_USERS = Statement(sa.select(sa.func.count(U.id)), int)
 async def tracks(tx: Tx, cursor: Cursor | None) -> tuple[Sequence[TrackText], Cursor | None]:
     """The next tracks that everybody sees; and where to go on, or None at the end."""
     if tx.database.shared:
-        found = await tx.all(_NEXT_TRACKS, after=cursor.id if cursor else UUID(int=0))
+        found = await tx.all(_NEXT_TRACKS, part=PART, after=cursor.id if cursor else UUID(int=0))
     elif cursor is None:
-        found = await tx.all(_FIRST_POPULAR)
+        found = await tx.all(_FIRST_POPULAR, part=PART)
     else:
-        found = await tx.all(_NEXT_POPULAR, popular=cursor.popularity, after=cursor.id)
+        found = await tx.all(_NEXT_POPULAR, part=PART, popular=cursor.popularity, after=cursor.id)
     return found, Cursor(found[-1].id, found[-1].play_count) if len(found) == PART else None
 
 
 async def users(tx: Tx, cursor: Cursor | None) -> tuple[Sequence[UserText], Cursor | None]:
     """The next users, the newest first; and where to go on, or None at the end."""
-    found = await (tx.all(_NEXT_NEW, after=cursor.id) if cursor else tx.all(_FIRST_NEW))
+    found = await (tx.all(_NEXT_NEW, part=PART, after=cursor.id) if cursor else tx.all(_FIRST_NEW, part=PART))
     return found, Cursor(found[-1].id) if len(found) == PART else None
 
 

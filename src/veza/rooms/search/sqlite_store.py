@@ -5,7 +5,7 @@ It splits at spaces only, since its words come split and folded. A query reads m
 list and stops when it has enough; the beginnings of words, up to so many letters, are lists of their own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +29,11 @@ class SqliteIndex(Index):
     parts = 25
     _counted = "SELECT key, value FROM json_each(:counts) WHERE true"
     _counts = {"counts": Json()}  # noqa: RUF012 - never changed
+    _keyed = (
+        "SELECT k.value, w.key FROM json_each(:keys) w CROSS JOIN json_each(w.value) k WHERE true"
+        " ORDER BY 1, 2"
+    )
+    _keys = {"keys": Json()}  # noqa: RUF012 - never changed
     _join = "CROSS JOIN"
     _words = "words"
 
@@ -63,8 +68,11 @@ class SqliteIndex(Index):
     def _params(self, counts: Mapping[str, int]) -> dict[str, Any]:
         return {"counts": counts}
 
+    def _typo_params(self, keys: Mapping[str, Collection[int]]) -> dict[str, Any]:
+        return {"keys": keys}
+
     async def _write(self, tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-        told = [{**row, "words": " ".join(sorted(row["words"]))} for row in rows]
+        told = [{**row, "words": " ".join(row["words"])} for row in rows]
         await tx.run_many(self._insert, told)
         await tx.run_many(self._insert_fts, told)
 

@@ -10,7 +10,6 @@ symmetric delete spelling correction; the distance is that of optimal string ali
 """
 
 from collections.abc import Iterator
-from itertools import combinations
 from zlib import crc32
 
 SHORTEST = 4
@@ -51,10 +50,15 @@ def keys_asked(word: str) -> set[int]:
 
 
 def _keys(word: str, length: int, left_out: int) -> Iterator[int]:
+    """The rests of a word with so many letters left out at most, as numbers, for words of this length."""
     head = word[:_HEAD]
-    for count in range(min(left_out, len(head)) + 1):
-        for kept in combinations(head, len(head) - count):
-            yield crc32("".join(kept).encode(), length)
+    yield crc32(head.encode(), length)
+    for one in range(len(head)):
+        rest = head[:one] + head[one + 1 :]
+        yield crc32(rest.encode(), length)
+        if left_out == MOST_MISTAKES:
+            for other in range(one, len(rest)):
+                yield crc32((rest[:other] + rest[other + 1 :]).encode(), length)
 
 
 def distance(one: str, other: str, most: int) -> int:

@@ -45,7 +45,14 @@ def words_of(texts: Iterable[str | None]) -> set[str]:
     """
     found: set[str] = set()
     for text in texts:
-        for chunk in fold(text).translate(_ALIKE).split() if text else ():
+        if not text:
+            continue
+        folded = fold(text)
+        if folded.isascii() and folded.replace(" ", "").isalnum():
+            # Nothing to divide by but spaces: most texts, and a fifth of the time.
+            found.update(word[:LONGEST] for word in folded.split())
+            continue
+        for chunk in folded.translate(_ALIKE).split():
             parts = list(_parts(chunk))
             found.update(parts)
             if len(parts) > 1 and (whole := _joined(chunk)):
@@ -61,6 +68,7 @@ def words_asked(question: str) -> list[str]:
     return list(found)[:MOST_ASKED]
 
 
+@lru_cache(maxsize=4096)
 def mark(kind: str, value: str) -> str:
     """A word that nobody can type, for what a thing has: its genre, its format."""
     return f"{_OURS}{kind}{blake2b(value.encode(), digest_size=6).hexdigest()}"

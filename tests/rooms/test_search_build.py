@@ -1,0 +1,209 @@
+"""The index as a whole: built from all there is, put in order again, bounded; and its words and typos."""
+
+import random
+import string
+from pathlib import Path
+
+import pytest
+
+from tests.rooms.search_house import add, check_index, found, titles
+from tests.world import open_world
+from veza.core.db import Database
+from veza.rooms.search import build, entries_store, service, source_store, store
+from veza.rooms.search.findings import TRACKS, index_of
+from veza.rooms.search.following import follow
+from veza.rooms.search.jobs import place_anew
+from veza.rooms.search.places import number_of, place_of, popularity_of
+from veza.rooms.search.typos import distance, keys_asked, keys_of, mistakes
+from veza.rooms.search.words import words_asked, words_of
+
+EMPTIED = ("search_tracks", "search_tracks_words", "search_tracks_typos", "search_users", "search_state")
+
+
+async def empty(database: Database) -> None:
+    """As it was before there was a search: no entry, and nobody who says that all is written."""
+    await database.script("; ".join(f"DELETE FROM {table}" for table in EMPTIED))
+    if database.dialect == "sqlite":
+        kinds = ("tracks", "users")
+        told = (f"INSERT INTO search_{kind}_fts (search_{kind}_fts) VALUES ('delete-all')" for kind in kinds)
+        await database.script("; ".join(told))
+
+
+async def test_what_was_there_before_is_found(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built part by part at the first start, then never again, until rules change."""
+    monkeypatch.setattr(source_store, "PART", 3)
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        await add(world, olga, *(f"Song {n} of all" for n in range(7)), play_count=3)
+        await add(world, olga, "Song of songs", play_count=9, genre="Folk")
+        await add(world, olga, "Song for nobody", is_public=False)
+        wanted = await titles(world, "song")
+        await empty(database)
+        assert await titles(world, "song") == []
+        await build.complete(database)
+        await check_index(world)
+        assert await titles(world, "song") == wanted
+        assert await titles(world, "sonq folk") == ["Song of songs"]
+        (before,) = await database.rows("SELECT numbered FROM search_state WHERE kind = 'tracks'")
+        await build.complete(database)
+        assert await database.rows("SELECT numbered FROM search_state WHERE kind = 'tracks'") == [before]
+        monkeypatch.setattr(entries_store, "VERSION", 99)
+        await build.complete(database)
+        assert await titles(world, "song") == wanted
+        await add(world, olga, "Newest song", play_count=3)
+        assert (await titles(world, "song"))[1] == "Newest song"
+        await check_index(world)
+
+
+async def test_a_build_that_is_killed_is_begun_again(database: Database, tmp_path: Path) -> None:
+    """And what was indexed beside it by somebody else is left as it is."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        ids = await add(world, olga, "One song", "Two songs")
+        index, total = await build._begin(database, TRACKS)
+        assert total == 2
+        async with database.write() as tx:
+            assert not await index.is_complete(tx)
+            (track,) = [
+                track for track in (await source_store.tracks(tx, None))[0] if str(track.id) == ids[0]
+            ]
+            await follow(tx, TRACKS, track.id)
+        await index.prepare(database)
+        await build._fill(database, TRACKS, index, total)
+        # Killed here: nothing is finished, nothing said to be complete.
+        await build.complete(database)
+        await check_index(world)
+        assert sorted(await titles(world, "song")) == ["One song", "Two songs"]
+        assert (await titles(world, "sonq"), await titles(world, "sonqs")) == (["One song"], ["Two songs"])
+        assert await build.rebuild(database) == 3
+
+
+async def test_the_popular_are_found_first_before_and_after_they_get_their_places(
+    database: Database, tmp_path: Path
+) -> None:
+    """Popularity counts as it is at the moment; a job keeps the order in which a large index is read."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        await add(world, olga, "Song a", "Song b", "Song c")
+        assert await titles(world, "song") == ["Song c", "Song b", "Song a"]
+        await database.script("UPDATE tracks SET play_count = 1000 WHERE title = 'Song a'")
+        await database.script("UPDATE tracks SET play_count = 3 WHERE title = 'Song b'")
+        assert await titles(world, "song") == ["Song a", "Song b", "Song c"]
+        assert (await place_anew(database), await place_anew(database)) == (1, 0)
+        places = await database.rows("SELECT name, place FROM search_tracks ORDER BY place")
+        assert [(name, popularity_of(place)) for name, place in places] == [
+            ("song a", 1000), ("song c", 0), ("song b", 0),
+        ]  # fmt: skip
+        assert await titles(world, "song") == ["Song a", "Song b", "Song c"]
+        await check_index(world)
+
+
+async def test_more_than_can_be_paged_is_said(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G9, G12: the law of pages holds for what can be paged, and the answer says that it is not all."""
+    monkeypatch.setattr(service, "MOST", 20)
+    monkeypatch.setattr(store, "WINDOW", 4)
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        for n in range(13):
+            await add(world, olga, f"Sun {n}", f"Sunny {n}", play_count=n)
+        pages = []
+        for page in range(1, 4):
+            answer = await found(world, "sun", page=page, limit=9)
+            assert answer["pagination"] == {
+                "page": page, "limit": 9, "total": 20, "total_pages": 3, "total_is_exact": False,
+            }  # fmt: skip
+            pages += [track["title"] for track in answer["tracks"]]
+        assert pages == [f"Sun {n}" for n in reversed(range(13))] + [f"Sunny {n}" for n in range(12, 5, -1)]
+        beyond = await found(world, "sun", page=4, limit=9)
+        assert (beyond["tracks"], beyond["pagination"]["total"]) == ([], 20)
+        listed = await found(world, "", min_duration=1, limit=100)
+        assert (len(listed["tracks"]), listed["pagination"]["total_is_exact"]) == (20, False)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_long_beginning_of_very_many_words_is_found(database: Database, tmp_path: Path) -> None:
+    """More words than are listed one by one, all beginning alike."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        await add(world, olga, *(f"sunshine{n}x" for n in range(300)))
+        async with database.read() as view:
+            assert len(await index_of(TRACKS, view).begins(view, "sunshin", 500)) == 300
+        assert (await found(world, "sunshin"))["pagination"]["total"] == 300
+        assert (await found(world, "sunshine29"))["pagination"]["total"] == 11
+
+
+@pytest.mark.parametrize(
+    ("text", "found_by", "asked"),
+    [
+        ("Blue  Moon", {"blue", "moon"}, ["blue", "moon"]),
+        ("AC/DC", {"ac", "dc", "acdc"}, ["ac", "dc"]),
+        ("Rock'n'Roll", {"rock", "n", "roll", "rocknroll"}, ["rocknroll"]),
+        ("R.E.M.", {"r", "e", "m", "rem"}, ["r", "e", "m"]),
+        ("Sigur Rós", {"sigur", "ros"}, ["sigur", "ros"]),
+        ("東京の夜", {"東京", "京の", "の夜", "夜"}, ["東京", "京の", "の夜"]),
+        ("東京2020", {"東京", "京", "2020"}, ["東京", "2020"]),
+        ("नमस्ते", {"नमस्ते"}, ["नमस्ते"]),
+        ("I ♥ you ÷", {"i", "♥", "you", "÷"}, ["i", "♥", "you", "÷"]),
+        ("again Again", {"again"}, ["again"]),
+        ("% _ * -", set(), []),
+        ("\ue000x", {"x"}, ["x"]),
+        (" ".join("abcdefghijklmnopqrst"), set("abcdefghijklmnopqrst"), list("abcdefghijklmnop")),
+        ("x" * 100, {"x" * 64}, ["x" * 64]),
+    ],
+)
+def test_words(text: str, found_by: set[str], asked: list[str]) -> None:
+    """T17: of a question sixteen words count, and of a word sixty-four letters."""
+    assert words_of([text, None]) == found_by
+    assert words_asked(text) == asked
+
+
+def test_a_place_holds_what_it_was_given_for() -> None:
+    for popularity, number in ((0, 1), (5, 7), (10**6, 2**31), (2**40, 3)):
+        place = place_of(popularity, number)
+        assert 0 < place < 2**63
+        assert (popularity_of(place), number_of(place)) == (min(popularity, 2**31 - 1), number)
+    assert place_of(2, 1) < place_of(1, 9) < place_of(1, 8)
+    assert place_of(-1, 1) == place_of(0, 1)
+
+
+def test_no_mistake_is_too_many_to_be_looked_up() -> None:
+    """Whatever is as near as a word forgives shares a key with it, and is as far as it was made."""
+    dice = random.Random(11)
+    for _ in range(3_000):
+        word = "".join(dice.choices("abcdeé", k=dice.randrange(4, 14)))
+        typo = word
+        for _ in range(dice.randrange(1, mistakes(len(word)) + 1)):
+            typo = spoil(typo, dice)
+        if len(typo) >= 4 and distance(typo, word, 2) <= mistakes(len(word)):
+            assert keys_of(word) & keys_asked(typo), (word, typo)
+
+
+def spoil(word: str, dice: random.Random) -> str:
+    at, other = dice.randrange(len(word)), dice.choice(string.ascii_lowercase)
+    swapped = word[:at] + word[at : at + 2][::-1] + word[at + 2 :]
+    return dice.choice(
+        [
+            word[:at] + word[at + 1 :],
+            word[:at] + other + word[at:],
+            word[:at] + other + word[at + 1 :],
+            swapped,
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "far"),
+    [("moon", "moon", 0), ("mon", "moon", 1), ("mono", "moon", 1), ("noom", "moon", 2), ("moon", "sun", 3),
+     ("ab", "ba", 1), ("", "abc", 3), ("abcdef", "abdcfe", 2), ("kitten", "sitting", 3)],
+)  # fmt: skip
+def test_distance(one: str, other: str, far: int) -> None:
+    assert distance(one, other, 3) == distance(other, one, 3) == far
+    assert distance(one, other, 1) == min(far, 2)
+
+
+def test_numbers_and_short_words_are_taken_as_they_are() -> None:
+    assert keys_of("1984") == keys_of("abc") == keys_asked("abc") == keys_asked("b52s") == set()
