@@ -122,7 +122,9 @@ class Entries(ABC):
         self._drop_typos: Statement[None] = Statement(
             sa.delete(typos).where(any_of(typos.c.key, "keys"), typos.c.word == sa.bindparam("gone"))
         )
-        self._near = Statement(sa.select(typos.c.word).distinct().where(any_of(typos.c.key, "keys")), str)
+        self._near = Statement(
+            sa.select(typos.c.word).distinct().where(any_of(typos.c.key, "keys")), str, heavy=True
+        )
         self._begins = Statement(
             sa.select(vocabulary.c.word)
             .where(vocabulary.c.word >= sa.bindparam("first"), vocabulary.c.word < sa.bindparam("end"))
@@ -244,6 +246,7 @@ class Entries(ABC):
 
     async def fill(self, tx: Tx, documents: Sequence[Document], first: int) -> Counter[str]:
         """Write what is not there yet, numbered downwards from ``first``; which words are to be counted."""
+        # What changed beside a build is there already.
         known = set(await tx.all(self._known, ids=[one.id for one in documents]))
         new = [(first - n, one) for n, one in enumerate(documents) if one.id not in known]
         await self._write(tx, [row_of(one, place_of(one.popularity, number)) for number, one in new])

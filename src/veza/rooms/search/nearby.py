@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from veza.core.db import Tx
 from veza.rooms.search.ladder import Rung, Term
 from veza.rooms.search.store import MOST_NEAR, Index
-from veza.rooms.search.typos import MOST_MISTAKES, distance, mistakes
+from veza.rooms.search.typos import MOST_MISTAKES, distance, may_be_near, mistakes
 
 
 async def ladders(view: Tx, index: Index, words: Sequence[str]) -> list[Sequence[Rung]]:
@@ -40,9 +40,9 @@ def _within(found: Sequence[tuple[int, str]], most: int) -> tuple[str, ...]:
 
 async def _near(view: Tx, index: Index, word: str) -> list[tuple[int, str]]:
     """Words that may be meant, with how far they are, the nearest first."""
-    found = []
+    found, letters = [], frozenset(word)
     for other in await index.near(view, word):
-        far = distance(word, other, mistakes(len(other)))
-        if 0 < far <= mistakes(len(other)):
+        most = mistakes(len(other))
+        if may_be_near(letters, other, most) and 0 < (far := distance(word, other, most)) <= most:
             found.append((far, other))
     return sorted(found)[:MOST_NEAR]

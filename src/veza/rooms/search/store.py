@@ -15,7 +15,7 @@ from veza.rooms.search.places import popularity_of
 from veza.rooms.search.typos import keys_asked
 
 # Matches are read so many at a time, and those put in the true order of the moment.
-WINDOW = 1_000
+WINDOW = 250
 # Words that are near to one asked for; of more, those that are nearest.
 MOST_NEAR = 200
 

@@ -15,7 +15,7 @@ from zlib import crc32
 SHORTEST = 4
 LONG = 8
 # Rests are made of so many letters.
-_HEAD = 6
+_HEAD = 7
 MOST_MISTAKES = 2
 
 
@@ -59,6 +59,14 @@ def _keys(word: str, length: int, left_out: int) -> Iterator[int]:
         if left_out == MOST_MISTAKES:
             for other in range(one, len(rest)):
                 yield crc32((rest[:other] + rest[other + 1 :]).encode(), length)
+
+
+def may_be_near(letters: frozenset[str], other: str, most: int) -> bool:
+    """Whether a word of these letters may be so near to another; says no to most that are not, quickly.
+
+    A mistake takes one letter away at most, and brings in one.
+    """
+    return len(letters.symmetric_difference(other)) <= 2 * most
 
 
 def distance(one: str, other: str, most: int) -> int:
