@@ -173,8 +173,14 @@ class Database(ABC):
         for callback in self._listeners.get(channel, ()):
             callback()
 
-    async def start(self) -> None:  # noqa: B027 - a database of one process has nobody to listen to
-        """Begin to listen to other processes, where there can be any."""
+    def wake_all(self) -> None:
+        """Call every listener in this process: another has committed, and did not say what."""
+        for channel in tuple(self._listeners):
+            self.wake(channel)
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Begin to hear of what other processes commit."""
 
     def version(self) -> int | None:
         """Another number after every commit, whoever made it; None where that cannot be told."""

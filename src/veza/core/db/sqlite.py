@@ -4,6 +4,10 @@ The statements of a transaction run on the event loop: each is an index look-up 
 of microseconds, less than the way to a thread and back. What waits for the disk, the commit with its fsync,
 runs in a thread; see :mod:`veza.core.db.sqlite_writer`. Statements marked ``heavy`` go to a reader in a
 thread.
+
+Another process may write to the file as well, now and then, as an operator's commands do (`veza import`).
+What it commits is noticed within :data:`LOOK_SECONDS`, and sooner by whoever writes: then the version moves
+and every listener is called, since nobody can say what has changed.
 """
 
 import asyncio
@@ -16,6 +20,7 @@ from typing import Any, NoReturn, TypeVar
 
 import apsw
 import sqlalchemy as sa
+import structlog
 
 from veza.core.db.base import Database, Tx
 from veza.core.db.sqlite_base import connect, translate
@@ -23,14 +28,16 @@ from veza.core.db.sqlite_writer import Group, Writer
 from veza.core.db.statement import Args, Statement
 
 RowT = TypeVar("RowT")
+log = structlog.get_logger()
 
 READERS = 3
+LOOK_SECONDS = 0.05
 
 _ANYTHING = Statement(sa.select(sa.literal(1)), int)
 
 
 class SqliteDatabase(Database):
-    """One SQLite file, written by this process alone."""
+    """One SQLite file, written by this process; what others write is noticed."""
 
     dialect = "sqlite"
     shared = False
@@ -38,7 +45,8 @@ class SqliteDatabase(Database):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.writer = Writer(path)
+        self.writer = Writer(path, self.wake_all)
+        self._looking: asyncio.Task[None] | None = None
         self.reader = connect(path, readonly=True)
         self._heavy = [connect(path, readonly=True, cache_kib=2_000) for _ in range(READERS)]
         for connection in self._heavy:
@@ -48,8 +56,21 @@ class SqliteDatabase(Database):
         self._readers = ThreadPoolExecutor(READERS, "veza-sqlite-read")
 
     def version(self) -> int | None:
-        """How many times this process, the only one that writes, has committed."""
+        """How many commits there were: each of this process, and what was noticed of others."""
         return self.writer.commits
+
+    async def start(self) -> None:
+        """Begin to notice what other processes commit."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(), name="sqlite-look")
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                self.writer.look()
+            except apsw.Error:
+                log.exception("database.look_failed")
 
     def read(self) -> Tx:
         """A view through the one reader of the event loop."""
@@ -108,6 +129,9 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         """Refuse new transactions, wait for those that have begun, stop the queries in threads."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
         await self.writer.close()
         for connection in self._heavy:
             connection.interrupt()

@@ -8,6 +8,7 @@ the next commit. A lone transaction is committed at once, and one that fails is 
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -54,7 +55,7 @@ class Group:
 class Writer:
     """A connection that transactions take turns at, in the order in which they came."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_foreign: Callable[[], None] = lambda: None) -> None:
         self.connection = connect(path)
         # Only the start of a group can meet another process's lock, and waits for it without blocking.
         self.connection.set_busy_timeout(0)
@@ -66,6 +67,8 @@ class Writer:
         self._group: Group | None = None
         self._idle: asyncio.Future[None] | None = None
         self.commits = 0
+        self._on_foreign = on_foreign
+        self._seen = self._data_version()
         self._committer = ThreadPoolExecutor(1, "veza-sqlite-commit")
         self._checkpointer = ThreadPoolExecutor(1, "veza-sqlite-checkpoint")
         self._checkpoints = connect(path, cache_kib=1_000)
@@ -117,7 +120,24 @@ class Writer:
             else:
                 break
         self._group = group = Group()
+        self._notice()
         return group
+
+    def look(self) -> None:
+        """Notice what another process has committed; a group that is under way looked when it began."""
+        if not (self._busy or self._closed):
+            self._notice()
+
+    def _notice(self) -> None:
+        # Of this connection: its own commits leave the number as it is, and every other one changes it.
+        version = self._data_version()
+        if version != self._seen:
+            self._seen = version
+            self.commits += 1
+            self._on_foreign()
+
+    def _data_version(self) -> int:
+        return int(self.connection.pragma("data_version"))
 
     def note(self, error: Exception) -> None:
         """Remember what made SQLite undo the whole group, if it did (a full disk, a failed write)."""
