@@ -144,8 +144,10 @@ async def working(parts: Parts) -> AsyncIterator[None]:
         await parts.storage.sweep_scratch(timedelta(0))
         await reconcile(parts.database, parts.chunks)
     tasks = reactions.tasks(parts)
-    lanes = {"default": 8, "media": parts.settings.media_jobs}
-    workers = [Worker(parts.database, lane, tasks, concurrency=count) for lane, count in lanes.items()]
+    workers = [
+        Worker(parts.database, "default", tasks, concurrency=8),
+        Worker(parts.database, "media", tasks, concurrency=parts.settings.media_jobs, then="backlog"),
+    ]
     async with _tasks(*(worker.run() for worker in workers)):
         yield
 

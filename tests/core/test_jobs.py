@@ -189,6 +189,28 @@ async def test_a_delayed_job_waits(database: Database) -> None:
     assert done.is_set()
 
 
+async def test_a_lane_that_comes_second_waits_for_the_first(database: Database) -> None:
+    """What came in bulk waits for what somebody waits for, however long it has been due."""
+    done: list[str] = []
+
+    async def run(job: Job, _what: Note) -> None:
+        if not done:  # queued while the worker is busy with the backlog
+            await queue(database, soon, soon)
+        done.append(job.kind)
+
+    soon, later = JobKind("soon", Note, lane="media"), JobKind("later", Note, lane="backlog")
+    await queue(database, later, later, later)
+    tasks = [Task(soon, run), Task(later, run)]
+    worker = Worker(database, "media", tasks, concurrency=1, then="backlog")
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(20):
+        while len(done) < 5:  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert done == ["later", "soon", "soon", "later", "later"]
+
+
 async def test_lanes_and_unknown_kinds_are_left_to_who_knows_them(database: Database) -> None:
     newer, slow = JobKind("newer", NoPayload), JobKind("slow", NoPayload, lane="media")
 

@@ -1,4 +1,4 @@
-"""Runs the jobs of one lane: claims what is due, keeps leases, retries with patience, buries the hopeless."""
+"""Runs the jobs of a lane: claims what is due, keeps leases, retries with patience, buries the hopeless."""
 
 import asyncio
 import random
@@ -59,12 +59,25 @@ def retry_after(attempt: int) -> timedelta:
 
 
 class Worker:
-    """Works on one lane of jobs, ``concurrency`` at a time, until cancelled."""
+    """Works on a lane of jobs, ``concurrency`` at a time, until cancelled.
 
-    def __init__(self, database: Database, lane: str, tasks: Sequence[Task], *, concurrency: int) -> None:
+    Jobs of the lane ``then`` are begun only while none of the first is due: what somebody waits for is never
+    behind what nobody does.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        lane: str,
+        tasks: Sequence[Task],
+        *,
+        concurrency: int,
+        then: str | None = None,
+    ) -> None:
         self._database = database
         self._lane = lane
-        self._tasks = {task.kind.name: task for task in tasks if task.kind.lane == lane}
+        self._lanes = (lane,) if then is None else (lane, then)
+        self._tasks = {task.kind.name: task for task in tasks if task.kind.lane in self._lanes}
         self._concurrency = concurrency
         self._woken = asyncio.Event()
         self._running: dict[asyncio.Task[None], Job] = {}
@@ -129,18 +142,20 @@ class Worker:
         free = self._concurrency - len(self._running)
         if free <= 0:
             return LONGEST_SLEEP
+        now, waits = clock.now(), list[tuple[str, float]]()
         async with self._database.read() as view:
-            due = await view.first(NEXT, lane=self._lane, kinds=self._tasks)
+            for each in self._lanes:
+                due = await view.first(NEXT, lane=each, kinds=self._tasks)
+                if due is not None:
+                    waits.append((each, (due - now).total_seconds()))
         poll = SHARED_POLL if self._database.shared else LONGEST_SLEEP
-        if due is None:
-            return poll
-        now = clock.now()
-        if due > now:
-            return min((due - now).total_seconds() + 0.001, poll)
+        lane = next((lane for lane, wait in waits if wait <= 0), None)
+        if lane is None:
+            return min([poll, *(wait + 0.001 for _, wait in waits)])
         lease = max(task.kind.lease for task in self._tasks.values())
         async with self._database.write() as tx:
             self._claimed = claimed = await tx.all(
-                CLAIM, lane=self._lane, kinds=self._tasks, now=now, until=now + lease, count=free
+                CLAIM, lane=lane, kinds=self._tasks, now=now, until=now + lease, count=free
             )
             await tx.run_many(MOVE, [self._shorter(job, now) for job in claimed if self._lease(job) < lease])
         self._claimed = []
