@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import hashlib
 import os
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from veza.core import clock
 from veza.core.errors import InsufficientStorage, Unavailable
 from veza.core.storage import LocalStorage, NoSuchFile, ObjectStorage, Storage, open_storage
+from veza.core.storage_bulk import copy_in
 from veza.core.storage_presign import Credentials, presign
 
 
@@ -69,6 +71,51 @@ async def test_a_file_goes_in_and_comes_out(storage, tmp_path):
     assert (await storage.fetch_to("tracks/1/original", tmp_path / "copy")).read_bytes() == data
     for start, length in [(0, 300_000), (0, 1), (299_999, 1), (100_000, 150_000), (299_990, 100), (5, 0)]:
         assert await read(storage, "tracks/1/original", start, length) == data[start : start + length]
+
+
+async def test_many_files_go_in_together(storage):
+    files = [(f"tracks/{n}/original", upload(storage, bytes([n]) * (n + 1))) for n in range(40)]
+    await storage.put_files(files)
+    assert not any(path.exists() for _, path in files)
+    assert await keys(storage) == sorted(key for key, _ in files)
+    assert await storage.get_bytes("tracks/39/original", 100) == bytes([39]) * 40
+
+
+async def test_of_many_files_none_stays_where_one_cannot_be_synced(local, monkeypatch):
+    """C22: the sync failed, so no name may promise what was written."""
+
+    def fail(*_):
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr(local._syncer, "sync", fail)
+    files = [(f"tracks/{n}/original", upload(local, b"x")) for n in range(3)]
+    with pytest.raises(Unavailable):
+        await local.put_files(files)
+    assert await keys(local) == []
+    assert list(local.scratch.iterdir()) == []
+
+
+async def test_files_are_synced_one_by_one_where_the_kernel_cannot_do_more(local, monkeypatch):
+    monkeypatch.setattr(local._syncer, "_call", None)
+    await local.put_files([("a/b/c", upload(local, b"x"))])
+    assert await local.get_bytes("a/b/c", 1) == b"x"
+
+
+@pytest.mark.parametrize("size", [0, 5, 1 << 20, (1 << 20) + 1, 3_000_000])
+@pytest.mark.parametrize("kernel", [True, False], ids=["copied", "read"])
+def test_a_file_is_copied_in_whole(tmp_path, monkeypatch, size, kernel):
+    if not kernel:
+
+        def cannot(*_):
+            raise OSError(errno.EXDEV, "other file system")
+
+        monkeypatch.setattr(os, "copy_file_range", cannot)
+    data = os.urandom(size)
+    (tmp_path / "source").write_bytes(data)
+    with (tmp_path / "source").open("rb") as source:
+        found = copy_in(source.fileno(), tmp_path / "target")
+    assert found == (size, hashlib.sha256(data).hexdigest())
+    assert (tmp_path / "target").read_bytes() == data
 
 
 async def test_a_file_is_replaced_whole(storage):

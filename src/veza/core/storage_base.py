@@ -94,6 +94,13 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    async def put_files(self, files: Sequence[tuple[str, Path]]) -> None:
+        """Move finished files of ``scratch`` in; durable when this returns, and gone there either way.
+
+        Raises :class:`InsufficientStorage`; which of them are in the storage then is not certain.
+        """
+
+    @abstractmethod
     async def put_bytes(self, key: str, data: bytes) -> Stored:
         """Store a small file; it is durable when this returns. Raises :class:`InsufficientStorage`."""
 

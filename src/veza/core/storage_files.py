@@ -56,14 +56,12 @@ def move_durably(source: Path, target: Path, top: Path, scratch: Path) -> int:
     try:
         if source.stat().st_dev != scratch.stat().st_dev:
             source = _bring_over(source, scratch)
-        size = _sync_file(source)
-        _rename(source, target, top)
+        size = sync_file(source)
+        rename_into(source, target, top)
     except OSError:
         source.unlink(missing_ok=True)
         raise
-    # All the way up, whoever made the folders: another thread may have made one and not synced it yet.
-    for folder in _folders(target, top):
-        _sync_folder(folder)
+    sync_folders(target, top)
     return size
 
 
@@ -87,7 +85,8 @@ def _bring_over(source: Path, scratch: Path) -> Path:
     return copy
 
 
-def _sync_file(path: Path) -> int:
+def sync_file(path: Path) -> int:
+    """Sync a file's content; its size in bytes. Raises OSError."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         os.fsync(file)
@@ -96,7 +95,8 @@ def _sync_file(path: Path) -> int:
         os.close(file)
 
 
-def _rename(source: Path, target: Path, top: Path) -> None:
+def rename_into(source: Path, target: Path, top: Path) -> None:
+    """Give ``source`` the name ``target``, and make the folders for it; neither is synced. Raises OSError."""
     for attempt in range(_ATTEMPTS):
         try:
             with _names:
@@ -108,6 +108,13 @@ def _rename(source: Path, target: Path, top: Path) -> None:
                 raise
         else:
             return
+
+
+def sync_folders(target: Path, top: Path) -> None:
+    """Sync the folders that hold ``target``. Raises OSError."""
+    # All the way up, whoever made the folders: another thread may have made one and not synced it yet.
+    for folder in _folders(target, top):
+        _sync_folder(folder)
 
 
 def _folders(target: Path, top: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from obstore.store import LocalStore
 
 from veza.core.storage_base import NoSuchFile, Storage, Stored, check_key, translated
+from veza.core.storage_bulk import Syncer, move_all_durably
 from veza.core.storage_files import move_durably, remove, write_durably
 
 P = ParamSpec("P")
@@ -25,6 +26,7 @@ class LocalStorage(Storage):
         # Resolved once: from here on a path's parents tell where it lies.
         self.folder = folder.resolve()
         super().__init__(LocalStore(self.folder, mkdir=True), self.folder / ".scratch")
+        self._syncer = Syncer(self.folder)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="veza-files")
 
     def local_path(self, key: str) -> Path:
@@ -36,6 +38,11 @@ class LocalStorage(Storage):
         return Stored(
             key, await self._run(move_durably, path, self.local_path(key), self.folder, self.scratch)
         )
+
+    async def put_files(self, files: Sequence[tuple[str, Path]]) -> None:
+        """Move them all, then sync once."""
+        pairs = [(path, self.local_path(key)) for key, path in files]
+        await self._run(move_all_durably, pairs, self.folder, self._syncer)
 
     async def put_bytes(self, key: str, data: bytes) -> Stored:
         """Write a file beside, then move it in."""
@@ -67,6 +74,7 @@ class LocalStorage(Storage):
     async def close(self) -> None:
         """End the threads; what they have begun is finished."""
         self._pool.shutdown(wait=False)
+        self._syncer.close()
 
     async def _run(self, work: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
         with translated():
