@@ -24,6 +24,7 @@ By itself:
 - ``await make_square_images(path_or_bytes, sizes) -> {size: JPEG bytes}`` for avatars; raises
   UnsupportedImage, ImageTooLarge; ``make_images`` the same, uncut;
 - ``master_playlist``, ``media_playlist``: HLS of renditions, by their ``Layout``;
+- ``await read_headers(paths, limits) -> [Headers]``: tags and claimed length of many files;
 - ``clean_text(str) -> str | None``: what tags go through;
 - ``Peaks.from_dat(bytes).to_json(pixels)``: audiowaveform's JSON;
 - ``await sandbox_level()``: which layers hold here; ``find_ffmpeg()``: path and version (in a thread);
@@ -46,6 +47,7 @@ from veza.media.errors import (
 )
 from veza.media.ffmpeg import Ffmpeg, find_ffmpeg
 from veza.media.fragments import Fragments, Layout, Timing
+from veza.media.headers import Headers, read_headers
 from veza.media.hls import MIME as PLAYLIST_MIME
 from veza.media.hls import Variant, master_playlist, media_playlist, peak_and_average
 from veza.media.limits import MediaLimits
@@ -68,6 +70,7 @@ __all__ = [
     "Ffmpeg",
     "Fragments",
     "Growing",
+    "Headers",
     "ImageTooLarge",
     "Layout",
     "Loudness",
@@ -92,6 +95,7 @@ __all__ = [
     "media_playlist",
     "peak_and_average",
     "process",
+    "read_headers",
     "sandbox_level",
     "sniff",
 ]

@@ -1,19 +1,18 @@
 """What crosses the pipe from a child of ours: parts, each behind its length (32 bits, big endian)."""
 
-import struct
 from pathlib import Path
 
 
-def split_parts(output: bytes) -> list[bytes]:
-    """The parts; raises ValueError when the child did not end what it began."""
+def split_parts(output: bytes, *, whole: bool = True) -> list[bytes]:
+    """The parts; ValueError when the child did not end the last one, which is dropped if not ``whole``."""
     parts = []
     position = 0
     while position < len(output):
-        if position + 4 > len(output):
-            raise ValueError("cut short")
-        (length,) = struct.unpack_from(">I", output, position)
+        length = int.from_bytes(output[position : position + 4])
         part = output[position + 4 : position + 4 + length]
-        if len(part) != length:
+        if position + 4 > len(output) or len(part) != length:
+            if not whole:
+                break
             raise ValueError("cut short")
         parts.append(part)
         position += 4 + length

@@ -5,6 +5,7 @@ Tags help, they are never required: whatever goes wrong here, the track is proce
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -51,6 +52,11 @@ async def read_tags(source: Path, limits: MediaLimits) -> Tags:
             found = msgspec.json.decode(parts[0], type=dict[str, str])
         except (TimeoutError, ValueError, IndexError):  # msgspec's errors are ValueErrors
             return Tags()
+    return tags_of(found, parts[1] if len(parts) > 1 else None)
+
+
+def tags_of(found: Mapping[str, str], cover: bytes | None = None) -> Tags:
+    """Clean tags of what a child read, under tinytag's names."""
     return Tags(
         title=clean_text(found.get("title")),
         artist=clean_text(found.get("artist")),
@@ -59,7 +65,7 @@ async def read_tags(source: Path, limits: MediaLimits) -> Tags:
         genre=clean_text(found.get("genre")),
         year=_year(found.get("year", "")),
         track_number=_track_number(found.get("track", "")),
-        cover=parts[1] if len(parts) > 1 else None,
+        cover=cover,
     )
 
 

@@ -1,0 +1,99 @@
+"""The headers of many files by one child in the sandbox."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.media.corpus import BY_NAME, SAMPLES, SECONDS
+from veza.media import MediaLimits
+from veza.media import headers as module
+from veza.media.headers import UNREAD, read_headers
+from veza.media.sandbox import sandbox_level
+
+LIMITS = MediaLimits()
+Get = Callable[[str], Path]
+# In which nothing says how long it is, or what tinytag does not read.
+SILENT = {"adts.aac", "rf64.wav"}
+
+
+async def test_every_format_says_what_it_is(sample: Get) -> None:
+    names = [known.file for known in SAMPLES if known.file not in SILENT]
+    found = dict(zip(names, await read_headers([sample(name) for name in names], LIMITS), strict=True))
+    for name, headers in found.items():
+        assert headers.duration == pytest.approx(SECONDS, abs=0.2), name
+        assert headers.channels == BY_NAME[name].channels, name
+        assert (headers.tags.title, headers.tags.artist) == ("Étude", "Ana"), name
+
+
+async def test_many_more_than_one_child_takes(sample: Get) -> None:
+    file = sample("a.mp3")
+    found = await read_headers([file] * (module.MOST_FILES * 2 + 3), LIMITS)
+    assert len(found) == module.MOST_FILES * 2 + 3
+    assert {headers.tags.album for headers in found} == {"Nights"}
+
+
+async def test_what_is_no_music_does_not_disturb_the_others(sample: Get, tmp_path: Path) -> None:
+    """M3: in the middle of a batch."""
+    broken = tmp_path / "broken.flac"
+    broken.write_bytes(b"fLaC" + b"\xff" * 200)
+    (tmp_path / "empty").touch()
+    files = [sample("a.mp3"), broken, tmp_path / "empty", sample("s16.flac")]
+    found = await read_headers(files, LIMITS)
+    assert [headers.tags.title for headers in found] == ["Étude", None, None, "Étude"]
+    assert [headers.duration is not None for headers in found] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("act", ["os.abort()", "x = bytearray(1 << 40)", "time.sleep(60)"])
+async def test_a_file_that_ends_or_holds_up_its_child_is_left_unread(
+    sample: Get, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """M4: whatever a parser can be made to do, it is one file's misfortune."""
+    script = tmp_path / "child.py"
+    text = module._SCRIPT.read_text().replace("tag = TinyTag", "hostile(stream); tag = TinyTag")
+    hostile = f"def hostile(stream):\n    import time\n    if stream.read(4) == b'EVIL':\n        {act}\n"
+    script.write_text(
+        text.replace("_SECONDS = 5", "_SECONDS = 1").replace(
+            "def main", hostile + "    stream.seek(0)\n\n\ndef main"
+        )
+    )
+    monkeypatch.setattr(module, "_SCRIPT", script)
+    evil = tmp_path / "evil"
+    evil.write_bytes(b"EVIL")
+    good = sample("a.mp3")
+    found = await read_headers([good, good, evil, good, evil, good], LIMITS)
+    assert [headers.tags.title for headers in found] == ["Étude", "Étude", None, "Étude", None, "Étude"]
+    assert found[2] == UNREAD
+
+
+async def test_a_child_that_hangs_for_good_is_found_by_halves(
+    sample: Get, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "child.py"
+    text = module._SCRIPT.read_text().replace("_SECONDS = 5", "_SECONDS = 0")
+    script.write_text(
+        text.replace(
+            "tag = TinyTag",
+            "__import__('time').sleep(60 * (stream.read(4) == b'EVIL')); stream.seek(0); tag = TinyTag",
+        )
+    )
+    monkeypatch.setattr(module, "_SCRIPT", script)
+    monkeypatch.setattr(module, "_SECONDS", 0.7)
+    evil = tmp_path / "evil"
+    evil.write_bytes(b"EVIL")
+    good = sample("a.mp3")
+    found = await read_headers([good, evil, good], LIMITS)
+    assert [headers.tags.title for headers in found] == ["Étude", None, "Étude"]
+
+
+async def test_the_child_opens_nothing_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """M16: it has the files that it was handed, and no others."""
+    if not (await sandbox_level()).landlock:
+        pytest.skip("no Landlock here")
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    script = tmp_path / "child.py"
+    act = f"raise SystemExit(open({str(secret)!r}).read()) ; tag = TinyTag"
+    script.write_text(module._SCRIPT.read_text().replace("tag = TinyTag", act))
+    monkeypatch.setattr(module, "_SCRIPT", script)
+    assert await read_headers([secret], LIMITS) == [UNREAD]
