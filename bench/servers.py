@@ -113,7 +113,7 @@ class Veza(Server):
             f"VEZA_RATE_LIMIT_{name}": "100000000/min"
             for name in ("GLOBAL", "LOGIN", "UPLOAD", "CHUNK", "VERIFICATION")
         }
-        environment = limits | {
+        self.environment = environment = limits | {
             "VEZA_SECRET_KEY": secrets.token_hex(32),
             "VEZA_DATA_DIR": str(self.folder), "VEZA_DATABASE_URL": f"sqlite:///{database}", "VEZA_PORT": "0",
             "VEZA_QUOTA": str(1 << 40), **{f"VEZA_{name.upper()}": value for name, value in settings.items()},

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, TypeVar
 
@@ -69,6 +70,26 @@ def reindex() -> None:
 def openapi() -> None:
     """Print the OpenAPI document of the API."""
     print(_do(lambda process: process.document()).decode())  # noqa: T201 - the command's answer
+
+
+@app.command("import")
+def import_folder(
+    folder: Annotated[Path, typer.Argument(help="The folder; everything in it, at any depth.")],
+    user: Annotated[str, typer.Option(help="Into whose library: a username.")],
+    *,
+    private: Annotated[bool, typer.Option("--private", help="For the owner's eyes and ears alone.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until all is processed, too.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Name every file that was refused.")] = False,
+) -> None:
+    """Take in a folder of music; run again, it goes on where it was."""
+    sys.exit(
+        _do(
+            lambda process: process.import_folder(
+                folder, user, public=not private, dry=dry_run, wait=wait, verbose=verbose
+            )
+        )
+    )
 
 
 @users.command("create")

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import apsw
 import asyncpg
 import msgspec
 
+from veza import importing
 from veza.access.secrets import SecretRefused
 from veza.app import make_app, openapi_document, working
 from veza.core.db import Database
@@ -23,6 +25,7 @@ from veza.core.lock import FolderLock, InUse
 from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
+from veza.importing import Request
 from veza.parts import Parts, make_folder, make_parts
 from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
@@ -134,6 +137,19 @@ async def _create_account(
             return 1
     print(f"created {user.username} ({user.id})")  # noqa: T201 - the command's answer
     return 0
+
+
+def import_folder(folder: Path, user: str, *, public: bool, dry: bool, wait: bool, verbose: bool) -> int:
+    """Take a folder of music into somebody's library; the exit code."""
+    return _run(_import_folder(_begin(), Request(folder, user, public, dry, wait, verbose)))
+
+
+async def _import_folder(settings: Settings, request: Request) -> int:
+    # No lock, as above: a serving process notices what this one commits. Only where it does the work behind
+    # as well does it take the server's place.
+    async with _prepared(settings) as parts:
+        parts.database.record_events = outbox()
+        return await importing.run(parts, request, partial(_lock, settings))
 
 
 @asynccontextmanager

@@ -143,6 +143,12 @@ NEXT = Statement(
 RELEASE_ALL: Statement[None] = Statement(
     sa.update(jobs).where(jobs.c.dead_at.is_(None), jobs.c.attempt > 0).values(run_at=sa.bindparam("now"))
 )
+IN_LANE = Statement(
+    sa.select(sa.func.count())
+    .select_from(jobs)
+    .where(jobs.c.dead_at.is_(None), jobs.c.lane == sa.bindparam("lane")),
+    int,
+)
 
 
 async def enqueue(
@@ -164,6 +170,11 @@ async def enqueue(
         dead_at=None,
     )
     tx.notify(CHANNEL)
+
+
+async def waiting(tx: Tx, lane: str) -> int:
+    """How many jobs of a lane are to be done."""
+    return await tx.first(IN_LANE, lane=lane) or 0
 
 
 async def finish(tx: Tx, job: Job) -> None:

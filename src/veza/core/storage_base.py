@@ -28,7 +28,7 @@ _KEY = re.compile(rf"{_PART}(?:/{_PART})*")
 _MAX_KEY = 512
 _READ = 256 * 1024
 _CHECK_SECONDS = 5.0
-_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
+NO_ROOM = frozenset({ENOSPC, EDQUOT, EFBIG})
 
 
 class NoSuchFile(NotFound):
@@ -61,7 +61,7 @@ def translate(error: Exception, *, reading: bool = False) -> Exception:
     """The error as callers know it: no room is 507, a file that is not there 404, anything else 503."""
     if reading and isinstance(error, FileNotFoundError):
         return NoSuchFile()
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return InsufficientStorage()
     return Unavailable("The storage cannot do this right now; try again soon.", headers={"Retry-After": "5"})
 

@@ -12,6 +12,7 @@ import hashlib
 import os
 import platform
 import re
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from errno import EINVAL, ENOSYS, EOPNOTSUPP, EXDEV
@@ -78,6 +79,7 @@ class Syncer:
 
     def __init__(self, folder: Path) -> None:
         self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.close = weakref.finalize(self, os.close, self._handle)
         self._call = ctypes.CDLL(None, use_errno=True).syncfs if _can_sync_all() else None
 
     def sync(self, paths: Sequence[Path], top: Path) -> None:
@@ -89,10 +91,6 @@ class Syncer:
         elif self._call(self._handle) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
-
-    def close(self) -> None:
-        """Let go."""
-        os.close(self._handle)
 
 
 def _can_sync_all() -> bool:

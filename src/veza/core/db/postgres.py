@@ -116,7 +116,8 @@ class PostgresDatabase(Database):
 
     async def start(self) -> None:
         """Listen on a connection of its own, again and again when it is lost."""
-        self._listening = asyncio.create_task(self._listen_on(), name="postgres-listen")
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._listen_on(), name="postgres-listen")
 
     async def _listen_on(self) -> None:
         while True:

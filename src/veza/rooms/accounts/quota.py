@@ -16,6 +16,8 @@ from veza.rooms.accounts import store
 from veza.rooms.accounts.errors import QuotaExceeded, UserNotFound
 from veza.rooms.accounts.store import Usage
 
+_NO_LIMIT = (1 << 63) - 1
+
 
 class Quota(msgspec.Struct, frozen=True):
     """Bytes used, allowed and left; the share used in percent."""
@@ -45,6 +47,12 @@ async def reserve(tx: Tx, user_id: UUID, size: int, limit: int) -> None:
     if not await store.reserve(tx, user_id, size, limit):
         await usage(tx, user_id)
         raise QuotaExceeded
+
+
+async def add(tx: Tx, user_id: UUID, size: int) -> None:
+    """Count ``size`` bytes as the user's, beyond their quota, too. Raises :class:`UserNotFound`."""
+    if not await store.reserve(tx, user_id, size, _NO_LIMIT):
+        raise UserNotFound
 
 
 async def hold(tx: Tx, user_id: UUID) -> None:

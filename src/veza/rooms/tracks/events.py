@@ -7,7 +7,7 @@ from veza.core.events import Event
 
 
 class TrackUploaded(Event, frozen=True):
-    """Somebody uploaded a file; it is about to be processed."""
+    """Somebody uploaded a file, or it was imported for them; it is about to be processed."""
 
     kind: ClassVar[str] = "track.uploaded"
     track_id: UUID
@@ -32,7 +32,7 @@ class TrackFailed(Event, frozen=True):
 
 
 class TrackUpdated(Event, frozen=True):
-    """Somebody changed what is said about a track."""
+    """What is said about a track has changed, or more has been found out about its file."""
 
     kind: ClassVar[str] = "track.updated"
     track_id: UUID

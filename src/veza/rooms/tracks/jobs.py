@@ -22,7 +22,7 @@ from veza.media import COVER_SIZES, MediaLimits, Processed, process
 from veza.rooms.accounts import quota
 from veza.rooms.tracks import files_store, store
 from veza.rooms.tracks.early import Publisher
-from veza.rooms.tracks.events import TrackFailed, TrackProcessed
+from veza.rooms.tracks.events import TrackFailed, TrackProcessed, TrackUpdated
 from veza.rooms.tracks.schemas import MAX_GENRE, MAX_NAME, Audio, Track
 
 log = structlog.get_logger()
@@ -34,13 +34,21 @@ EARLY_LINGERS = timedelta(minutes=1)
 
 
 class ProcessTrack(msgspec.Struct, frozen=True):
-    """Which track; and its title and artist at the upload, which tags may replace if nobody else did."""
+    """Which track; and its title and artist at the upload, which tags may replace if nobody else did.
+
+    One that was ``imported`` is ready already: its tags were read before.
+    """
 
     track_id: UUID
     title: str
     artist: str
     title_given: bool = False
     artist_given: bool = False
+    imported: bool = False
+
+    def awaits(self, track: Track) -> bool:
+        """Whether the track still waits for this."""
+        return track.status == "processing" or (self.imported and track.status == "ready")
 
 
 class RemoveFiles(msgspec.Struct, frozen=True):
@@ -57,6 +65,10 @@ class RemoveCover(msgspec.Struct, frozen=True):
 
 
 PROCESS = JobKind("tracks.process", ProcessTrack, lane="media", lease=timedelta(seconds=60), attempts=3)
+# The same for what came in bulk, when nobody waits for anything else.
+PROCESS_IMPORTED = JobKind(
+    "tracks.process_imported", ProcessTrack, lane="backlog", lease=timedelta(seconds=60), attempts=3
+)
 REMOVE_FILES = JobKind("tracks.remove_files", RemoveFiles)
 REMOVE_EARLY = JobKind("tracks.remove_early", RemoveFiles)
 REMOVE_COVER = JobKind("tracks.remove_cover", RemoveCover)
@@ -100,6 +112,7 @@ class TrackJobs:
         """What the worker is to know."""
         return [
             Task(PROCESS, self.process, dead=give_up),
+            Task(PROCESS_IMPORTED, self.process, dead=give_up),
             Task(REMOVE_FILES, self.remove_files),
             Task(REMOVE_EARLY, self.remove_early),
             Task(REMOVE_COVER, self.remove_cover),
@@ -112,7 +125,7 @@ class TrackJobs:
         if track is None:
             # Deleted meanwhile; an attempt that died may have left files after the others were removed.
             await self._storage.delete_prefix(folder_of(what.track_id))
-        if track is None or track.status != "processing":
+        if track is None or not what.awaits(track):
             return
         workdir = self._storage.scratch / f"process-{new_id().hex}"
         workdir.mkdir()
@@ -182,7 +195,8 @@ class TrackJobs:
             if await files_store.drop_early(tx, track.id):
                 await enqueue(tx, REMOVE_EARLY, RemoveFiles(track.id), delay=EARLY_LINGERS)
             await store.change(tx, track, _learned(track, what, done), sha256=sha256)
-            tx.emit(TrackProcessed(track.id, track.user_id))
+            told = TrackUpdated if track.status == "ready" else TrackProcessed
+            tx.emit(told(track.id, track.user_id))
 
     async def _refuse(self, job: Job, what: ProcessTrack, error: VezaError) -> None:
         log.info("track.refused", track_id=str(what.track_id), code=error.code)
@@ -297,6 +311,8 @@ def _learned(track: Track, what: ProcessTrack, done: Processed) -> dict[str, obj
             damaged=done.damaged,
         ),
     }
+    if what.imported:
+        return changes
     if tags.title and not what.title_given and track.title == what.title:
         changes["title"] = tags.title[:MAX_NAME]
     if tags.artist and not what.artist_given and track.artist == what.artist:

@@ -39,6 +39,8 @@ from veza.rooms.tracks.store import RenditionFile, TrackFilter
 
 # What callers ask for by ?quality=, and the rendition that is meant.
 QUALITIES = {"high": "aac_160", "low": "aac_96", "opus": "opus_128", "lossless": "flac"}
+# Formats whose originals browsers play as they are.
+PLAYED = {"mp3", "wav", "flac", "ogg", "m4a", "aac"}
 
 
 # A transaction of its own, told of as the request that asks for it.
@@ -259,7 +261,7 @@ async def find_download(tx: Tx, actor: Actor, track_id: UUID) -> tuple[Track, st
 
 
 async def find_stream(tx: Tx, actor: Actor, track_id: UUID, quality: str) -> tuple[Track, RenditionFile]:
-    """A track that ``actor`` may hear, and the rendition of this quality.
+    """A track that ``actor`` may hear, and the rendition of this quality, or the original while there is none.
 
     Without loss it is heard by whoever may download it. Raises TrackNotFound, DownloadNotAllowed,
     TrackNotReady, RenditionNotFound.
@@ -273,9 +275,16 @@ async def find_stream(tx: Tx, actor: Actor, track_id: UUID, quality: str) -> tup
     if track.status != "ready":
         raise TrackNotReady
     found = await store.rendition(tx, track_id, QUALITIES[quality])
-    if found is None:
+    if found is None and await store.rendition_keys(tx, track_id):
         raise RenditionNotFound
-    return track, found
+    return track, found or _playable_original(actor, track)
+
+
+def _playable_original(actor: Actor, track: Track) -> RenditionFile:
+    """The bytes of a track that was imported and waits for its renditions, where players can play them."""
+    if track.format not in PLAYED or track.audio.codec == "alac" or not may_download(actor, track):
+        raise TrackNotReady(headers={"Retry-After": "60"})
+    return RenditionFile("original", original_key(track.id), FORMATS[track.format].mime, track.file_size)
 
 
 async def remove_user_tracks(tx: Tx, user_id: UUID) -> None:

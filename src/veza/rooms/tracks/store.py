@@ -54,6 +54,14 @@ class RenditionFile(msgspec.Struct, frozen=True):
     size: int
 
 
+class NewTrack(msgspec.Struct, frozen=True):
+    """A track to be written, with what only the store keeps of it."""
+
+    track: Track
+    sha256: str
+    filename: str
+
+
 def scope_of(user_id: UUID | None, genre_key: str | None, form: str | None) -> str:
     """The name of a kept count: of a user's, a genre's or a format's tracks, or a combination."""
     return f"{user_id or ''}|{genre_key or ''}|{form or ''}"
@@ -177,8 +185,19 @@ def _count_statement(by: tuple[str, ...]) -> Statement[int]:
 
 async def add(tx: Tx, track: Track, *, filename: str) -> None:
     """Write a new track, which nobody but its owner sees yet; the sum of its bytes comes later."""
+    await tx.run(_INSERT, **_row(track, sha256="", filename=filename, listed=False))
+
+
+async def add_many(tx: Tx, new: Sequence[NewTrack]) -> None:
+    """Write many tracks of one batch, of which some may be listed at once, and the kept counts."""
+    rows = [_row(one.track, sha256=one.sha256, filename=one.filename, listed=one.track.listed) for one in new]
+    await tx.run_many(_INSERT, rows)
+    await _count(tx, come=[one.track for one in new])
+
+
+def _row(track: Track, **more: Any) -> dict[str, Any]:
     row = {name: getattr(track, name) for name in Track.__struct_fields__}
-    await tx.run(_INSERT, **row, **_keys(row), sha256="", filename=filename, listed=False)
+    return row | _keys(row) | more
 
 
 async def change(tx: Tx, before: Track, changes: Mapping[str, Any], *, sha256: str | None = None) -> Track:

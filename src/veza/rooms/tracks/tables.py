@@ -62,6 +62,8 @@ tracks = sa.Table(
     ),
     # What an owner sees of their own.
     sa.Index("ix_tracks_user_id_created_at", "user_id", "created_at", "id"),
+    # Whether somebody has this content already.
+    sa.Index("ix_tracks_user_id_sha256", "user_id", "sha256"),
 )
 
 # How many listed tracks each user, genre and format has, and each combination: "user|genre|format".
@@ -125,4 +127,16 @@ covers = sa.Table(
     metadata,
     sa.Column("track_id", Id, sa.ForeignKey("tracks.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("folder", sa.Text, nullable=False),
+)
+
+# Files of folders that were imported, so that they are known again without being read; see library.py.
+imported_files = sa.Table(
+    "imported_files",
+    metadata,
+    sa.Column("user_id", Id, nullable=False),
+    # The digest of path, size and time of change.
+    sa.Column("mark", sa.Text, nullable=False),
+    sa.Column("track_id", Id, sa.ForeignKey("tracks.id", ondelete="CASCADE"), nullable=False),
+    sa.PrimaryKeyConstraint("user_id", "mark"),
+    sa.Index("ix_imported_files_track_id", "track_id"),
 )

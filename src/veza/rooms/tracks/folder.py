@@ -1,0 +1,109 @@
+"""What lies in a folder of music: every file that may be audio, at any depth."""
+
+import hashlib
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+# What music is named; a file with another name is looked at all the same.
+SUFFIXES = {
+    ".mp3",
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".aif",
+    ".aiff",
+    ".aifc",
+    ".m4a",
+    ".mp4",
+    ".aac",
+}
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A file: its size in bytes, and when it was last changed, in nanoseconds since 1970."""
+
+    path: Path
+    size: int
+    changed: int
+
+    @property
+    def mark(self) -> str:
+        """What it is known by without being read: the digest of where it is, how large, and how old."""
+        words = b"%s\0%d\0%d" % (os.fsencode(self.path), self.size, self.changed)
+        return hashlib.blake2b(words, digest_size=16).hexdigest()
+
+    @property
+    def should_be_music(self) -> bool:
+        """Whether its name says that it is."""
+        return self.path.suffix.lower() in SUFFIXES
+
+
+class Walk:
+    """Goes through a folder, in the order of names; afterwards knows what it ``passed`` over, and why.
+
+    Links are followed, but no folder is entered twice. Hidden files and folders are passed over, and so are
+    the folders ``without``.
+    """
+
+    def __init__(self, top: Path, without: Iterable[Path] = ()) -> None:
+        self._top = top
+        self._entered = {_identity(path) for path in without}
+        self.passed: Counter[str] = Counter()
+        self.unreadable: list[tuple[Path, str]] = []
+
+    def files(self) -> Iterator[Found]:
+        """Every file, as it is reached. Raises OSError when the folder itself cannot be read."""
+        top = self._top.resolve(strict=True)
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            if (identity := _identity(folder)) in self._entered:
+                continue
+            self._entered.add(identity)
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except OSError as error:
+                if folder == top:
+                    raise
+                self.unreadable.append((folder, error.strerror or str(error)))
+                continue
+            folders = []
+            for entry in entries:
+                found = self._look_at(entry)
+                if isinstance(found, Found):
+                    yield found
+                elif found is not None:
+                    folders.append(found)
+            waiting += reversed(folders)
+
+    def _look_at(self, entry: "os.DirEntry[str]") -> Found | Path | None:
+        path = Path(entry.path)
+        if entry.name.startswith("."):
+            self.passed["hidden"] += 1
+            return None
+        try:
+            told = entry.stat()
+        except OSError as error:
+            self.unreadable.append((path, error.strerror or str(error)))
+            return None
+        if stat.S_ISDIR(told.st_mode):
+            return path
+        if not stat.S_ISREG(told.st_mode):
+            self.passed["no file"] += 1
+            return None
+        return Found(path, told.st_size, told.st_mtime_ns)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        told = path.stat()
+    except OSError:
+        return (0, 0)
+    return told.st_dev, told.st_ino
