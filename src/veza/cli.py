@@ -92,6 +92,14 @@ def import_folder(
     )
 
 
+@app.command()
+def demo(
+    *, force: Annotated[bool, typer.Option("--force", help="Even beside other people's music.")] = False
+) -> None:
+    """Make a small world of people and music to look at."""
+    sys.exit(_do(lambda process: process.make_demo(force=force)))
+
+
 @users.command("create")
 def create_user(
     username: Annotated[str, typer.Option(help="3 to 30 letters, digits, _ . -")],

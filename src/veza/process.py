@@ -25,6 +25,7 @@ from veza.core.lock import FolderLock, InUse
 from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
+from veza.demo.world import DemoRefused, make_world
 from veza.importing import Request
 from veza.parts import Parts, make_folder, make_parts
 from veza.reactions import outbox
@@ -150,6 +151,24 @@ async def _import_folder(settings: Settings, request: Request) -> int:
     async with _prepared(settings) as parts:
         parts.database.record_events = outbox()
         return await importing.run(parts, request, partial(_lock, settings))
+
+
+def make_demo(*, force: bool) -> int:
+    """Make the demo's world and say how to sign in; the exit code."""
+    return _run(_make_demo(_begin(), force=force))
+
+
+async def _make_demo(settings: Settings, *, force: bool) -> int:
+    async with _prepared(settings) as parts:
+        parts.database.record_events = Outbox(REACTIONS)
+        try:
+            logins = await make_world(parts, force=force, tell=lambda title: print(f"playing {title}"))  # noqa: T201 - for the person who waits
+        except (DemoRefused, VezaError) as refused:
+            print(f"veza: {refused}", file=sys.stderr)  # noqa: T201 - for the operator
+            return 1
+    for login in logins:
+        print(f"{login.email}  {login.password}")  # noqa: T201 - the command's answer
+    return 0
 
 
 @asynccontextmanager

@@ -1,0 +1,73 @@
+"""The demo's world: made once, and not where other people's music is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.rooms.tracks_house import plant, short
+from tests.world import open_world
+from veza.core.db import Database
+from veza.demo.files import draw_cover
+from veza.demo.songs import ARTISTS, SONGS, perform
+from veza.demo.synth import RATE
+from veza.demo.world import LISTENER, DemoRefused, make_world
+
+__all__ = ["short"]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_a_world_is_made_and_made_only_once(database: Database, tmp_path: Path) -> None:
+    """A30: nobody signs in with what stands in the source, for it is made of this installation's secret."""
+    songs = [SONGS[4], SONGS[11]]
+    async with open_world(database, tmp_path / "data") as world:
+        heard: list[str] = []
+        logins = await make_world(world.parts, songs=songs, tell=heard.append)
+        assert heard == [song.title for song in songs]
+        assert len(logins) == len(ARTISTS) + 1
+        for login in logins:
+            answer = await world.guest.post(
+                "/auth/login", json={"email": login.email, "password": login.password}
+            )
+            assert answer.status_code == 200
+        assert await make_world(world.parts, songs=songs) == logins
+        found = (await world.guest.get("/tracks?sort_by=title&sort_order=asc")).json()["data"]
+        told = [(track["title"], track["artist"], track["genre"]) for track in found["tracks"]]
+        assert told == sorted((song.title, ARTISTS[song.artist], song.genre) for song in songs)
+        assert all(20 <= track["duration"] <= 60 for track in found["tracks"])
+
+
+async def test_no_demo_among_other_people_s_things(database: Database, tmp_path: Path) -> None:
+    async with open_world(database, tmp_path / "data") as world:
+        ada = await world.person("ada")
+        await plant(world, ada)
+        with pytest.raises(DemoRefused, match="--force"):
+            await make_world(world.parts, songs=[])
+        await make_world(world.parts, songs=[], force=True)
+    async with open_world(database, tmp_path / "data") as world:
+        answer = await world.guest.get(f"/users/by-username/{LISTENER}")
+        assert answer.status_code == 200
+
+
+async def test_no_demo_under_somebody_else_s_name(database: Database, tmp_path: Path) -> None:
+    async with open_world(database, tmp_path / "data") as world:
+        await world.person(LISTENER)
+        with pytest.raises(DemoRefused, match=LISTENER):
+            await make_world(world.parts, songs=[], force=True)
+
+
+def test_a_song_is_the_same_each_time_and_fit_to_be_heard() -> None:
+    sound = perform(SONGS[8])
+    assert np.array_equal(sound, perform(SONGS[8]))
+    assert 20 <= len(sound) / RATE <= 60
+    assert 0.5 < np.abs(sound).max() < 1
+    assert np.abs(sound[-1]).max() < 0.01
+    assert 0.02 < np.sqrt((sound**2).mean()) < 0.4
+    assert not np.array_equal(sound[:, 0], sound[:, 1])
+    assert draw_cover(SONGS[8]).getcolors(1 << 20) == draw_cover(SONGS[8]).getcolors(1 << 20)
+
+
+def test_the_songs_are_of_many_kinds() -> None:
+    assert len({song.title for song in SONGS}) == len(SONGS) == 12
+    assert len({song.genre for song in SONGS}) >= 10
+    assert {song.artist for song in SONGS} == set(ARTISTS)
