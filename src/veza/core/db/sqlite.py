@@ -113,6 +113,7 @@ class SqliteDatabase(Database):
                 if not connection.getautocommit():
                     connection.execute("ROLLBACK")
                 raise
+        self.writer.know()
         return True
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:

@@ -128,6 +128,12 @@ class Writer:
         if not (self._busy or self._closed):
             self._notice()
 
+    def know(self) -> None:
+        """What was just committed on another connection was this process's own."""
+        if not (self._busy or self._closed):
+            self._seen = self._data_version()
+            self.commits += 1
+
     def _notice(self) -> None:
         # Of this connection: its own commits leave the number as it is, and every other one changes it.
         version = self._data_version()
