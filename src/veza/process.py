@@ -160,7 +160,7 @@ def make_demo(*, force: bool) -> int:
 
 async def _make_demo(settings: Settings, *, force: bool) -> int:
     async with _prepared(settings) as parts:
-        parts.database.record_events = Outbox(REACTIONS)
+        parts.database.record_events = outbox()
         try:
             logins = await make_world(parts, force=force, tell=lambda title: print(f"playing {title}"))  # noqa: T201 - for the person who waits
         except (DemoRefused, VezaError) as refused:

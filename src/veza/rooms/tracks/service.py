@@ -261,7 +261,7 @@ async def find_download(tx: Tx, actor: Actor, track_id: UUID) -> tuple[Track, st
 
 
 async def find_stream(tx: Tx, actor: Actor, track_id: UUID, quality: str) -> tuple[Track, RenditionFile]:
-    """A track that ``actor`` may hear, and the rendition of this quality, or the original while there is none.
+    """A track that ``actor`` may hear, and the rendition of this quality; while there is none, the original.
 
     Without loss it is heard by whoever may download it. Raises TrackNotFound, DownloadNotAllowed,
     TrackNotReady, RenditionNotFound.
