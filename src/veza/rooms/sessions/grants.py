@@ -19,6 +19,7 @@ from veza.core import clock
 from veza.core.db import Tx
 from veza.core.errors import InvalidToken, NotFound
 from veza.core.events import Context
+from veza.core.turns import give_way
 from veza.rooms.sessions import store
 from veza.rooms.sessions.authenticator import Authenticator
 from veza.rooms.sessions.errors import RefreshTokenReused
@@ -50,6 +51,7 @@ async def open_session(
     session_id, dropped = await store.add(
         tx, user_id, ip=origin.ip, user_agent=origin.user_agent, lifetime=lifetime
     )
+    await give_way()
     refresh_token = new_secret()
     await store.add_token(tx, digest(refresh_token), session_id, means.keyring.new_nonce())
     _forget(tx, means.authenticator, dropped)

@@ -11,6 +11,7 @@ from veza.core.errors import Detail, ValidationFailed
 from veza.core.events import Context
 from veza.core.ids import new_id
 from veza.core.text import BadValue, email_key
+from veza.core.turns import give_way
 from veza.rooms.accounts import service as accounts
 from veza.rooms.sessions import challenge, grants, proofs_store, store
 from veza.rooms.sessions.attempts import require_patience, too_soon
@@ -45,6 +46,7 @@ async def log_in(means: Means, form: Credentials, origin: Context) -> Login:
     nobody can lock others out. Raises InvalidCredentials, AccountSuspended once the password is right, and
     RateLimited.
     """
+    await give_way()
     key, attempts = email_key(form.email), means.attempts
     async with means.database.read() as view:
         found = await proofs_store.find_by_email(view, key)
@@ -75,6 +77,7 @@ async def prove(means: Means, account: Account | None, password: str) -> Account
     A hash made with parameters of the past is made anew.
     """
     verdict = await means.hasher.verify(account.password_hash if account else None, password)
+    await give_way()
     if account is None or not verdict.ok:
         return None
     if not verdict.needs_rehash:
@@ -99,6 +102,7 @@ async def enter(tx: Tx, means: Means, account: Account, origin: Context, *, reme
     if now.suspended_at:
         raise AccountSuspended
     session_id, pair = await grants.open_session(tx, means, now.id, now.role, origin, remember_me=remember_me)
+    await give_way()
     tx.emit(LoggedIn(now.id, session_id))
     return Login(UserSummary(now.id, now.username, now.email), pair)
 
