@@ -426,3 +426,43 @@ async def test_it_answers(store: Database) -> None:
     """Also when asked many times at once, beside writers."""
     await asyncio.gather(*(store.check() for _ in range(20)), *(_write_one(store, name) for name in "abc"))
     assert await names(store) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_the_version_of_a_table_moves_with_what_may_have_changed_it(store: Database) -> None:
+    """Known by the statement, however it is written; whatever is not known may have changed anything."""
+
+    def now() -> tuple[int | None, int | None]:
+        return store.version(["things"]), store.version(["others"])
+
+    insert = "INSERT INTO things (id, name) VALUES (:id, :name)"
+    kinds = {"id": things.c.id.type, "name": sa.Text()}
+    text = sa.text(insert).bindparams(*(sa.bindparam(name, type_=kind) for name, kind in kinds.items()))
+    writing: list[Statement[None]] = [
+        RENAME,
+        Statement(text),
+        Statement(
+            sa.insert(things).from_select(["id", "name"], sa.select(things.c.id, things.c.name).limit(0))
+        ),
+    ]
+    async with store.write() as tx:
+        await add(tx, "one")
+    before = now()
+    async with store.read() as view:
+        assert await view.all(NAMES) == ["one"]
+    async with store.write() as tx:
+        assert await tx.all(NAMES) == ["one"]
+    assert now() == before
+    for count, statement in enumerate(writing, 1):
+        async with store.write() as tx:
+            await tx.run(statement, thing_id=new_id(), new="two", id=new_id(), name=f"{count}")
+        assert now() == (before[0] + count, before[1]), statement
+    with pytest.raises(RuntimeError, match="no"):
+        async with store.write() as tx:
+            await tx.run(REMOVE)
+            raise RuntimeError("no")
+    assert now() == (before[0] + len(writing), before[1])
+    before = now()
+    async with store.write() as tx:
+        await tx.run(Statement(sa.text("WITH gone AS (SELECT 1) DELETE FROM things")))
+    assert now() == (before[0] + 1, before[1] + 1)

@@ -46,10 +46,10 @@ async def test_what_another_process_commits_moves_the_version_and_calls_every_li
     here.listen("accounts", lambda: heard.append("accounts"))
     await here.start()
     async with another(here.path) as other:
-        before = here.version()
+        before = here.version(["things"])
         await write(other, "theirs")
         async with asyncio.timeout(WAIT):
-            while here.version() == before:  # noqa: ASYNC110 - nobody tells
+            while here.version(["things"]) == before:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(LOOK_SECONDS / 5)
     assert sorted(heard) == ["accounts", "jobs"]
     assert await names(here) == ["theirs"]
@@ -58,13 +58,13 @@ async def test_what_another_process_commits_moves_the_version_and_calls_every_li
 async def test_its_own_commits_and_checkpoints_are_not_taken_for_another_s(here: SqliteDatabase) -> None:
     heard: list[str] = []
     await write(here, "the table was made on another connection")
-    before = here.version()
+    before = here.version(["things"])
     here.listen("jobs", lambda: heard.append("jobs"))
     await here.start()
     for number in range(25):  # 10 MB: enough for checkpoints, after which the log begins anew
         await write(here, str(number), fill=400_000)
     await asyncio.sleep(LOOK_SECONDS * 2)
-    assert (heard, here.version()) == ([], (before or 0) + 25)
+    assert (heard, here.version(["things"])) == ([], (before or 0) + 25)
 
 
 async def test_who_writes_notices_before_its_own_change(here: SqliteDatabase) -> None:

@@ -1,15 +1,19 @@
 """Reads that are answered from the edge: always true to the last write, and to who asks."""
 
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import apsw
 import pytest
 
 from tests.world import World, open_world
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.db.sqlite import SqliteDatabase
 from veza.core.ids import new_id
-from veza.rooms.tracks import store
+from veza.rooms.tracks import service, store
+from veza.rooms.tracks.hot import LISTED_FROM, SHOWN_FROM
 from veza.rooms.tracks.schemas import Audio, Track
 
 
@@ -85,3 +89,42 @@ async def test_a_known_answer_is_not_sent_again(
             assert "x-request-id" in again.headers
             await ann.put(f"/tracks/{track_id}", json={"title": f"Other than {path}"})
             assert (await asker.get(path, headers=known)).status_code == 200
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_an_answer_is_kept_until_a_table_is_written_to_that_it_comes_from(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who signs in changes no list; what is read for an answer is what its shelf watches."""
+    assert isinstance(database, SqliteDatabase)
+    read: set[str] = set()
+    reads = 0
+    ask = service.list_tracks
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return await ask(*arguments, **options)
+
+    def authorize(operation: int, table: str | None, *_: Any) -> int:
+        if operation == apsw.SQLITE_READ and table:
+            read.add(table)
+        return apsw.SQLITE_OK
+
+    monkeypatch.setattr(service, "list_tracks", counted)
+    async with open_world(database, tmp_path) as world:
+        ann, track_id = await world.person("ann"), await add(world, "ann", "Kept")
+        database.reader.authorizer = authorize
+        for path, tables in (("/tracks?genre=jazz", LISTED_FROM), (f"/tracks/{track_id}", SHOWN_FROM)):
+            read.clear()
+            assert (await world.guest.get(path)).status_code == 200
+            assert read == set(tables)
+        database.reader.authorizer = None
+        assert reads == 1
+        await world.person("bob")
+        assert (await ann.put(f"/users/{ann.id}", json={"bio": "new"})).status_code == 200
+        assert (await world.guest.get("/tracks?genre=jazz")).status_code == 200
+        assert reads == 1
+        assert (await ann.put(f"/tracks/{track_id}", json={"title": "New"})).status_code == 200
+        answer = await world.guest.get("/tracks?genre=jazz")
+        assert (reads, answer.json()["data"]["tracks"][0]["title"]) == (2, "New")

@@ -182,8 +182,12 @@ class Database(ABC):
     async def start(self) -> None:
         """Begin to hear of what other processes commit."""
 
-    def version(self) -> int | None:
-        """Another number after every commit, whoever made it; None where that cannot be told."""
+    def version(self, tables: Iterable[str]) -> int | None:
+        """Another number after every commit that may have changed one of ``tables``, whoever made it.
+
+        None where that cannot be told.
+        """
+        del tables
         return None
 
     @abstractmethod

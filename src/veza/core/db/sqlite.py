@@ -33,6 +33,7 @@ log = structlog.get_logger()
 READERS = 3
 LOOK_SECONDS = 0.05
 
+_NOTHING: frozenset[str] = frozenset()
 _ANYTHING = Statement(sa.select(sa.literal(1)), int)
 
 
@@ -55,9 +56,9 @@ class SqliteDatabase(Database):
         self._heavy_free = asyncio.Semaphore(READERS)
         self._readers = ThreadPoolExecutor(READERS, "veza-sqlite-read")
 
-    def version(self) -> int | None:
-        """How many commits there were: each of this process, and what was noticed of others."""
-        return self.writer.commits
+    def version(self, tables: Iterable[str]) -> int | None:
+        """How many commits there were: of this process to ``tables``, and what was noticed of others."""
+        return self.writer.commits_to(tables)
 
     async def start(self) -> None:
         """Begin to notice what other processes commit."""
@@ -195,6 +196,17 @@ class _ReadTx(_SqliteTx):
 class _WriteTx(_SqliteTx):
     _group: Group | None = None
 
+    def __init__(self, database: SqliteDatabase) -> None:
+        super().__init__(database)
+        self.written: set[str] | None = set()
+
+    def _note(self, writes: frozenset[str] | None) -> None:
+        """Remember what is written; of tables that are not known, that it may be any."""
+        if writes is None:
+            self.written = None
+        elif self.written is not None:
+            self.written |= writes
+
     async def _begin(self) -> apsw.Connection:
         if self._over or self._failure is not None:
             raise self._unusable()
@@ -215,17 +227,21 @@ class _WriteTx(_SqliteTx):
     async def _fetch(self, statement: Statement[Any], params: Mapping[str, Any]) -> list[Any]:
         connection, compiled = await self._begin(), statement.sqlite
         try:
-            return connection.execute(compiled.text, compiled.bind(params)).fetchall()
+            rows = connection.execute(compiled.text, compiled.bind(params)).fetchall()
         except Exception as error:  # noqa: BLE001 - noted, and raised again
             self._fail(error)
+        if compiled.writes != _NOTHING:
+            self._note(compiled.writes)
+        return rows
 
     async def run(self, statement: Statement[Any], /, **params: Any) -> int:
         connection, compiled = await self._begin(), statement.sqlite
         try:
             connection.execute(compiled.text, compiled.bind(params)).fetchall()
-            return connection.changes()
         except Exception as error:  # noqa: BLE001 - noted, and raised again
             self._fail(error)
+        self._note(compiled.writes)
+        return connection.changes()
 
     async def run_many(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]], /) -> None:
         connection, compiled = await self._begin(), statement.sqlite
@@ -233,6 +249,7 @@ class _WriteTx(_SqliteTx):
             connection.executemany(compiled.text, map(compiled.bind, rows)).fetchall()
         except Exception as error:  # noqa: BLE001 - noted, and raised again
             self._fail(error)
+        self._note(compiled.writes)
 
     async def run_each(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]], /) -> None:
         await self.run_many(statement, rows)  # there is nobody to wait for
@@ -248,7 +265,7 @@ class _WriteTx(_SqliteTx):
             self._fail(error)
         self._over = True
         done: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        group.members.append((self, done))
+        group.members.append((self, self.written, done))
         self._leave_task()
         writer.leave()
         problem = await done

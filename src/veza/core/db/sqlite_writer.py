@@ -7,8 +7,8 @@ the next commit. A lone transaction is committed at once, and one that fails is 
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,8 @@ class Group:
 
     def __init__(self) -> None:
         self.begun = perf_counter()
-        self.members: list[tuple[Tx, asyncio.Future[Exception | None]]] = []
+        # Each with the tables that it wrote to, or None for any.
+        self.members: list[tuple[Tx, set[str] | None, asyncio.Future[Exception | None]]] = []
 
     @property
     def full(self) -> bool:
@@ -47,7 +48,7 @@ class Group:
 
     def settle(self, error: Exception | None) -> None:
         """Tell every member."""
-        for _, done in self.members:
+        for *_, done in self.members:
             if not done.done():
                 done.set_result(error)
 
@@ -66,13 +67,19 @@ class Writer:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._group: Group | None = None
         self._idle: asyncio.Future[None] | None = None
-        self.commits = 0
+        # Commits that may have changed anything, and those that are known to have changed these tables.
+        self._commits = 0
+        self._commits_to: Counter[str] = Counter()
         self._on_foreign = on_foreign
         self._seen = self._data_version()
         self._committer = ThreadPoolExecutor(1, "veza-sqlite-commit")
         self._checkpointer = ThreadPoolExecutor(1, "veza-sqlite-checkpoint")
         self._checkpoints = connect(path, cache_kib=1_000)
         self._checkpointing = False
+
+    def commits_to(self, tables: Iterable[str]) -> int:
+        """How many commits there were that may have changed one of these tables."""
+        return self._commits + sum(self._commits_to[table] for table in tables)
 
     async def enter(self) -> Group:
         """Wait for the turn and open a savepoint; who enters must also :meth:`leave`.
@@ -132,14 +139,14 @@ class Writer:
         """What was just committed on another connection was this process's own."""
         if not (self._busy or self._closed):
             self._seen = self._data_version()
-            self.commits += 1
+            self._commits += 1
 
     def _notice(self) -> None:
         # Of this connection: its own commits leave the number as it is, and every other one changes it.
         version = self._data_version()
         if version != self._seen:
             self._seen = version
-            self.commits += 1
+            self._commits += 1
             self._on_foreign()
 
     def _data_version(self) -> int:
@@ -199,8 +206,12 @@ class Writer:
     def _flushed(self, group: Group, work: asyncio.Future[Any]) -> None:
         error = work.exception()
         if error is None:
-            self.commits += 1
-            for tx, _ in group.members:
+            for _, written, _ in group.members:
+                if written is None:
+                    self._commits += 1
+                else:
+                    self._commits_to.update(written)
+            for tx, *_ in group.members:
                 tx.committed()
             group.settle(None)
         else:

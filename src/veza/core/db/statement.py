@@ -1,5 +1,6 @@
 """A SQL statement: written once, compiled once for each dialect, run on the bare driver."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar, cast
 
@@ -9,9 +10,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
-from sqlalchemy.sql.selectable import SelectBase
+from sqlalchemy.sql.selectable import SelectBase, TextualSelect
 
 RowT = TypeVar("RowT")
 Args = tuple[Any, ...]
@@ -72,16 +74,24 @@ def _any_of_postgres(element: any_of, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 class Compiled(Generic[RowT]):
-    """A statement in one dialect: its text, how to bind its parameters and how to read its rows."""
+    """A statement in one dialect: its text, how to bind its parameters and how to read its rows.
 
-    __slots__ = ("bind", "read", "text")
+    ``writes`` are the tables that it changes by itself, foreign keys aside; None where that is not known.
+    """
+
+    __slots__ = ("bind", "read", "text", "writes")
 
     def __init__(
-        self, text: str, bind: Callable[[Mapping[str, Any]], Args], read: Callable[[Any], RowT]
+        self,
+        text: str,
+        bind: Callable[[Mapping[str, Any]], Args],
+        read: Callable[[Any], RowT],
+        writes: frozenset[str] | None,
     ) -> None:
         self.text = text
         self.bind = bind
         self.read = read
+        self.writes = writes
 
 
 class Statement(Generic[RowT]):
@@ -120,7 +130,21 @@ class Statement(Generic[RowT]):
 
 def _compile(element: sa.Executable, row: type[RowT] | None, dialect: Dialect) -> Compiled[RowT]:
     compiled = cast("SQLCompiler", cast("sa.ClauseElement", element).compile(dialect=dialect))
-    return Compiled(str(compiled), _binder(compiled, dialect), _reader(element, row, dialect))
+    return Compiled(
+        str(compiled), _binder(compiled, dialect), _reader(element, row, dialect), _written(element)
+    )
+
+
+_CHANGES = re.compile(r"SELECT |(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
+
+
+def _written(element: sa.Executable) -> frozenset[str] | None:
+    if isinstance(element, sa.TextClause | TextualSelect):
+        text = element.text if isinstance(element, sa.TextClause) else cast("Any", element).element.text
+        found = _CHANGES.match(text)
+        return frozenset({found[1]} if found[1] else ()) if found else None
+    parts = visitors.iterate(cast("sa.ClauseElement", element))
+    return frozenset(cast("sa.Table", part.table).name for part in parts if isinstance(part, UpdateBase))
 
 
 def _binder(compiled: SQLCompiler, dialect: Dialect) -> Callable[[Mapping[str, Any]], Args]:

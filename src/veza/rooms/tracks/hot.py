@@ -1,8 +1,8 @@
 """The two reads that most requests are, answered from the edge by the same services.
 
-Their answers are kept until the next commit to the database, of whatever, and are therefore always true to
-the last write. What is kept is what every guest sees; a member who asks for the same gets the same bytes,
-under headers that keep them out of shared caches.
+Their answers are kept until the next commit that writes to a table they come from, and are therefore always
+true to the last write. What is kept is what every guest sees; a member who asks for the same gets the same
+bytes, under headers that keep them out of shared caches.
 
 Any request with something out of the ordinary (a parameter that is not understood, a token that is not
 remembered, a track that is not everybody's) is left to the ordinary route, which answers it or says what is
@@ -30,9 +30,13 @@ from veza.rooms.tracks.schemas import TrackBody
 Remembered = Callable[[str], Actor | None]
 Dress = Callable[[str, int, Sequence[Header], bytes], Ready]
 
-# Bytes of bodies; what is around each of them weighs some 2 kB more.
-MOST_KEPT = 8_000_000
+# Bytes of bodies on a shelf; what is around each of them weighs some 2 kB more.
+MOST_KEPT = 4_000_000
 AROUND = 2_000
+
+# The tables that the answers come from: a test holds what is read to them.
+LISTED_FROM = ("tracks", "track_counts")
+SHOWN_FROM = ("tracks", "track_stats")
 
 _encode = msgspec.json.Encoder().encode
 _NAMES = {"user_id", "genre", "format", "sort_by", "sort_order", "page", "limit"}
@@ -63,16 +67,46 @@ class _Kept:
         return self.guest if viewer is GUEST else self.member
 
 
+class _Shelf:
+    """The answers of one route, for as long as nobody writes to the tables that they come from."""
+
+    def __init__(self, database: Database, dress: Dress, route: str, tables: Sequence[str]) -> None:
+        self._database = database
+        self._dress = dress
+        self._route = route
+        self._tables = tables
+        self.version: int | None = None
+        self._kept: dict[str | bytes, _Kept] = {}
+        self._weight = 0
+
+    def find(self, name: str | bytes) -> _Kept | None:
+        version = self._database.version(self._tables)
+        if version != self.version:
+            self._kept.clear()
+            self._weight = 0
+            self.version = version
+        return self._kept.get(name)
+
+    def keep(self, version: int | None, name: str | bytes, body: bytes) -> _Kept:
+        kept = _Kept(self._route, body, self._dress)
+        # What was read at ``version`` or later may be kept under it, but not under one that came meanwhile.
+        if version == self.version:
+            self._weight += len(body) + AROUND
+            if self._weight > MOST_KEPT:
+                self._kept.clear()
+                self._weight = len(body) + AROUND
+            self._kept[name] = kept
+        return kept
+
+
 class HotTracks:
     """``GET /tracks`` and ``GET /tracks/{id}``."""
 
     def __init__(self, database: Database, remembered: Remembered, dress: Dress) -> None:
         self._database = database
         self._remembered = remembered
-        self._dress = dress
-        self._version: int | None = None
-        self._kept: dict[str | bytes, _Kept] = {}
-        self._weight = 0
+        self._lists = _Shelf(database, dress, "/tracks", LISTED_FROM)
+        self._tracks = _Shelf(database, dress, "/tracks/{track_id:str}", SHOWN_FROM)
 
     async def list(self, exchange: Exchange, scope: Scope) -> Ready | None:
         """A list; None leaves it to the ordinary route."""
@@ -80,16 +114,16 @@ class HotTracks:
         if viewer is None:
             return None
         query: bytes = scope["query_string"]
-        kept = self._find(query)
+        kept = self._lists.find(query)
         if kept is None or (viewer is not GUEST and b"user_id" in query):
             wanted = _read_query(query)
             if wanted is None or (viewer is not GUEST and wanted[1].get("user_id") == viewer.id):
                 return None
             page, filters = wanted
-            version = self._version
+            version = self._lists.version
             async with self._database.read() as view:
                 found = await service.list_tracks(view, GUEST, page, **filters)
-            kept = self._keep(version, query, "/tracks", _encode(reply(found)))
+            kept = self._lists.keep(version, query, _encode(reply(found)))
         return kept.answer(exchange, viewer)
 
     async def get(self, exchange: Exchange, scope: Scope) -> Ready | None:
@@ -98,38 +132,19 @@ class HotTracks:
         if viewer is None or scope["query_string"]:
             return None
         path: str = scope["path"]
-        kept = self._find(path)
+        kept = self._tracks.find(path)
         if kept is None:
             track_id = _read_id(path[-_UUID:])
             if track_id is None:
                 return None
-            version = self._version
+            version = self._tracks.version
             try:
                 async with self._database.read() as view:
                     track = await service.get_visible(view, GUEST, track_id)
             except TrackNotFound:
                 return None
-            kept = self._keep(version, path, "/tracks/{track_id:str}", _encode(reply(TrackBody(track))))
+            kept = self._tracks.keep(version, path, _encode(reply(TrackBody(track))))
         return kept.answer(exchange, viewer)
-
-    def _find(self, name: str | bytes) -> _Kept | None:
-        version = self._database.version()
-        if version != self._version:
-            self._kept.clear()
-            self._weight = 0
-            self._version = version
-        return self._kept.get(name)
-
-    def _keep(self, version: int | None, name: str | bytes, route: str, body: bytes) -> _Kept:
-        kept = _Kept(route, body, self._dress)
-        # What was read at ``version`` or later may be kept under it, but not under one that came meanwhile.
-        if version == self._version:
-            self._weight += len(body) + AROUND
-            if self._weight > MOST_KEPT:
-                self._kept.clear()
-                self._weight = len(body) + AROUND
-            self._kept[name] = kept
-        return kept
 
     def _viewer(self, exchange: Exchange) -> Actor | None:
         if b"authorization" not in exchange.headers:
