@@ -25,7 +25,7 @@ def tasks(database: Database) -> Sequence[Task]:
     async def count_again(job: Job, told: NoPayload) -> None:
         del job, told
         found = await recount(database)
-        tell = log.error if found.drifted else log.info
+        tell = log.error if found.drifted else log.debug
         some = [str(track_id) for track_id in found.drifted[:20]]
         tell("plays.recounted", tracks=found.tracks, drift=len(found.drifted), drifted=some)
 
