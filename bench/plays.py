@@ -66,7 +66,7 @@ def _requests(veza: Veza, count: int) -> list[bytes]:
         if pair in seen:
             continue
         seen.add(pair)
-        body = json.dumps({"duration": dice.randrange(215), "device": "Chrome Browser"}).encode()
+        body = json.dumps({"duration": dice.randrange(90), "device": "Chrome Browser"}).encode()
         headers = {"Authorization": f"Bearer {tokens[pair[0]]}", "Content-Type": "application/json"}
         requests.append(render("POST", f"{TRACKS}/{track_id(pair[1])}/play", headers, body))
     return requests
