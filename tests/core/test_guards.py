@@ -14,6 +14,8 @@ from tests.world import PASSWORD, open_world
 from veza.core.http import JSON_BYTES
 
 ROLES = ("user", "moderator", "admin")
+# By one of these a route says that it wants to know who asks.
+ASKERS = {"actor", "viewer", "listener"}
 
 
 def calls(app):
@@ -72,7 +74,7 @@ async def test_a_guest_is_asked_to_sign_in_wherever_a_member_is_needed(world):
 async def test_a_bad_token_is_seen_before_the_body(world):
     """G1, G2: what is wrong with the token comes before what is wrong with the rest."""
     for method, path, handler in calls(world.app):
-        if {"actor", "viewer"} & wanted(handler):
+        if ASKERS & wanted(handler):
             for content_type, body in BODIES:
                 headers = [("authorization", "Bearer a.b.c"), ("content-type", content_type)]
                 answer = await ask(world.app, method, path + "?page=x", *headers, body=body)
@@ -96,7 +98,7 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(world, authoriza
     """G1, G2: nobody who shows a token is silently taken for a guest."""
     headers = [("authorization", value) for value in authorization]
     for method, path, handler in calls(world.app):
-        if {"actor", "viewer"} & wanted(handler):
+        if ASKERS & wanted(handler):
             answer = await ask(world.app, method, path, *headers)
             assert (answer.status, answer.error) == (401, code), (method, path)
 
@@ -110,7 +112,7 @@ async def test_no_route_fails_for_anybody_signed_in(world, role):
             headers = [("authorization", f"Bearer {token}"), ("content-type", "application/json")]
             answer = await ask(world.app, method, path, *headers, body=body)
             assert answer.status < 500, (method, path, body, answer.body)
-            if {"actor", "viewer"} & wanted(handler):
+            if ASKERS & wanted(handler):
                 assert answer.status != 401, (method, path)
             alive = await ask(world.app, "GET", "/api/v1/auth/me", ("authorization", f"Bearer {token}"))
             if alive.status == 401:

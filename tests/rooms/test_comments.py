@@ -79,6 +79,7 @@ async def test_threads_have_one_level_and_go_as_one(database: Database, tmp_path
         assert (await stan.delete(f"/comments/{deeper['id']}")).json()["data"] == {
             "message": "Comment deleted successfully"
         }
+        assert code(await stan.delete(f"/comments/{deeper['id']}")) == (404, "COMMENT_NOT_FOUND")
         assert (await track(stan, about))["comment_count"] == 3
         assert (await olga.delete(f"/comments/{first}")).status_code == 200
         assert (await track(stan, about))["comment_count"] == 1

@@ -1,0 +1,208 @@
+"""Who may do what with a track, in every state that it can be in: a row for every route there is.
+
+The router names the routes: one that has no row fails, and so does a row that no route has.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from litestar.routes import HTTPRoute
+
+from tests.core.test_guards import contents
+from tests.rooms.tracks_house import check_counts, plant
+from tests.world import Person, World, open_world
+from veza.core import clock
+from veza.core.db import Database
+from veza.core.ids import new_id
+from veza.rooms.comments import store as comments
+from veza.rooms.comments.schemas import Comment
+from veza.rooms.tracks import counts
+
+# A guest, somebody who has nothing to do with the track, one who has commented on it, and its owner.
+PEOPLE = ("guest", "stan", "cleo", "olga", "mona", "adam")
+ROLES = {"mona": "moderator", "adam": "admin"}
+# "kept back": everybody hears it, and nobody downloads it.
+STATES = ("public", "kept back", "private", "processing", "failed", "deleted")
+# What a letter stands for.
+OUTCOMES = {
+    "o": (200, ""), "+": (201, ""), "u": (401, "UNAUTHENTICATED"), "f": (403, "FORBIDDEN"),
+    "d": (403, "DOWNLOAD_NOT_ALLOWED"), "n": (404, "TRACK_NOT_FOUND"), "m": (404, "COMMENT_NOT_FOUND"),
+    "p": (404, "COVER_NOT_FOUND"), "l": (404, "UPLOAD_NOT_FOUND"), "c": (409, "TRACK_NOT_READY"),
+    "v": (422, "VALIDATION_ERROR"),
+}  # fmt: skip
+# For each state what the six get, a letter for each. After a = stands what takes the place of a parameter.
+ON_TRACKS = {
+    #                                 public kept   priv.  proc.  failed deleted
+    "GET ":                          "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
+    "PUT ":                          "uffooo uffooo unnooo unnooo unnooo unnnnn",
+    "DELETE ":                       "uffooo uffooo unnooo unnooo unnooo unnnnn",
+    "GET /status":                   "uooooo uooooo unnooo unnooo unnooo unnnnn",
+    "GET /download":                 "oooooo dddooo nnnooo nnnooo nnnccc nnnnnn",
+    "GET /stream":                   "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn",
+    "GET /stream?quality=lossless":  "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn",
+    "GET /stream?quality=original":  "oooooo dddooo nnnooo nnnooo nnnccc nnnnnn",
+    "GET /urls":                     "uooooo uooooo unnooo unnooo unnooo unnnnn",
+    "GET /hls/master.m3u8":          "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn",
+    "GET /hls/{rendition=aac_96}/index.m3u8":
+                                     "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn",
+    "GET /hls/{rendition=aac_96}/{piece=2.m4s}":
+                                     "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn",
+    "GET /hls/{rendition=flac}/index.m3u8":
+                                     "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn",
+    "GET /hls/{rendition=flac}/{piece=init.mp4}":
+                                     "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn",
+    "GET /waveform":                 "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn",
+    "GET /cover":                    "oooooo oooooo nnnooo nnnppp nnnppp nnnnnn",
+    "PUT /cover":                    "uffvvv uffvvv unnvvv unnvvv unnvvv unnnnn",
+    "GET /stats":                    "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
+    "POST /play":                    "uooooo uooooo unnooo unnccc unnccc unnnnn",
+    "GET /likes":                    "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
+    "POST /like":                    "uooooo uooooo unnooo unnccc unnccc unnnnn",
+    "DELETE /like":                  "uooooo uooooo unnooo unnooo unnooo unnnnn",
+    "GET /comments":                 "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
+    "POST /comments":                "u+++++ u+++++ unn+++ unnccc unnccc unnnnn",
+    "DELETE /cover":                 "uffooo uffooo unnooo unnooo unnooo unnnnn",
+}  # fmt: skip
+# On Cleo's comment.
+ON_COMMENTS = {
+    "PUT ":                          "ufofff ufofff ummfff ummfff ummfff ummmmm",
+    "DELETE ":                       "ufoooo ufoooo ummooo ummooo ummooo ummmmm",
+}  # fmt: skip
+# What is Olga's own and about no track yet.
+ON_OWN = {
+    "GET /tracks/quota/{user_id}": "uffofo", "GET /tracks/resume/{transfer}": "ulloll",
+    "DELETE /tracks/resume/{transfer}": "ulloll", "GET /uploads/{file}/status": "ulloll",
+    "DELETE /uploads/{file}": "ulloll",
+}  # fmt: skip
+BODIES: dict[str, dict[str, Any]] = {
+    "PUT /tracks/{track_id}": {"json": {"album": "A"}},
+    "PUT /tracks/{track_id}/cover": {"files": {"not file": ("a.jpg", b"")}},
+    "POST /tracks/{track_id}/play": {"json": {"duration": 0}},
+    "POST /tracks/{track_id}/comments": {"json": {"content": "Fine"}},
+    "PUT /comments/{comment_id}": {"json": {"content": "Better"}},
+}
+
+
+def rows() -> Iterator[tuple[str, list[str]]]:
+    """Every endpoint, and what the six get in each state; for what knows no state, once."""
+    tables = (("/tracks/{track_id}", ON_TRACKS), ("/comments/{comment_id}", ON_COMMENTS), ("", ON_OWN))
+    for base, table in tables:
+        for endpoint, words in table.items():
+            yield endpoint.replace(" ", f" {base}", 1), words.split()
+
+
+def routes(world: World) -> Iterator[str]:
+    """The routes whose path names a track, or a thing that is about one or becomes one."""
+    for route in world.app.app.routes:
+        if isinstance(route, HTTPRoute) and re.search(r"track|comment|upload", route.path_format):
+            methods = {method for handler in route.route_handlers for method in handler.http_methods}
+            if "{" in route.path_format:
+                path = route.path_format.removeprefix("/api/v1")
+                yield from (f"{method} {path}" for method in methods - {"OPTIONS"})
+
+
+def anonymous(endpoint: str) -> str:
+    """An endpoint, whatever its parameters are called."""
+    return re.sub(r"{[^}]*}", "{}", endpoint.partition("?")[0])
+
+
+class Scene:
+    """Olga's track in one state, with a comment of Cleo's, and things of Olga's that are no track yet."""
+
+    def __init__(self, world: World, cast: dict[str, Person]) -> None:
+        self.world = world
+        self.cast = cast
+        self.places: dict[str, str] = {}
+
+    async def set(self, state: str) -> None:
+        """Make track and comment anew."""
+        olga, cleo = self.cast["olga"], self.cast["cleo"]
+        status = state if state in {"processing", "failed"} else "ready"
+        track = await plant(self.world, olga, status, public=state != "private")
+        comment = await self._comment(UUID(track), cleo)
+        if state == "kept back":
+            assert (await olga.put(f"/tracks/{track}", json={"downloadable": False})).status_code == 200
+        if state == "deleted":
+            assert (await olga.delete(f"/tracks/{track}")).status_code == 200
+        self.places |= {"track_id": track, "comment_id": str(comment)}
+
+    async def set_own(self) -> None:
+        """Make what is about no track."""
+        olga = self.cast["olga"]
+        start = {"filename": "a.mp3", "total_chunks": 1, "total_size": 9}
+        transfer = await olga.post("/tracks/initiate", json=start)
+        file = await olga.post("/uploads", files={"file": ("a", b"hello")})
+        ids = [answer.json()["data"]["upload_id"] for answer in (transfer, file)]
+        self.places |= {"user_id": olga.id, "transfer": ids[0], "file": ids[1]}
+
+    async def _comment(self, track_id: UUID, author: Person) -> UUID:
+        """Said while the track was to be heard."""
+        comment = Comment(
+            id=new_id(), track_id=track_id, user_id=UUID(author.id), username="", parent_id=None,
+            content="Good", timestamp=None, created_at=clock.now(), edited_at=None,
+        )  # fmt: skip
+        async with self.world.parts.database.write() as tx:
+            await comments.add(tx, comment)
+            await counts.add_comments(tx, track_id, 1)
+        return comment.id
+
+    async def ask(self, name: str, endpoint: str, **more: Any) -> httpx.Response:
+        """What somebody is answered at an endpoint of this scene."""
+        method, _, path = endpoint.partition(" ")
+        path = re.sub(r"{(\w+)=?([^}]*)}", lambda found: found[2] or self.places[found[1]], path)
+        more = BODIES.get(endpoint, {}) | more
+        return await self.cast[name].client.request(method, path, **more)
+
+
+async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
+    """T1, T3, T4, T13, T21, C14, F4, G33, Q5, Q6: cell by cell; and to be refused changes nothing.
+
+    What a stranger may not see is 404 everywhere, to the byte like what is not there; what they may see and
+    not change is 403; what cannot be heard yet is 409 to whoever sees it.
+    """
+    async with open_world(database, tmp_path) as world:
+        cast = {name: await world.person(name, ROLES.get(name, "user")) for name in PEOPLE[1:]}
+        scene, table = Scene(world, cast | {"guest": world.guest}), list(rows())
+        with_rows, there = {anonymous(endpoint) for endpoint, _ in table}, {*map(anonymous, routes(world))}
+        assert with_rows == there, "each route has a row, and each row a route"
+        await scene.set_own()
+        wrong, unseen = [], defaultdict(set)
+        for column, state in enumerate(STATES):
+            await scene.set(state)
+            cells = [
+                (endpoint, name, words[column][turn])
+                for endpoint, words in table
+                for turn, name in enumerate(PEOPLE)
+                if column < len(words)
+            ]
+            before = await contents(database)
+            for endpoint, name, letter in (cell for cell in cells if cell[2] not in "o+"):
+                answer = await scene.ask(name, endpoint)
+                wrong += differences(answer, state, endpoint, name, letter)
+                if letter in "nml":
+                    unseen[letter].add(answer.content)
+                    if endpoint.startswith("GET"):
+                        sly = {"If-None-Match": "*", "Range": "bytes=0-0"}
+                        again = await scene.ask(name, endpoint, headers=sly)
+                        unseen[letter].add(again.content)
+            assert await contents(database) == before, state
+            for endpoint, name, letter in (cell for cell in cells if cell[2] in "o+"):
+                answer = await scene.ask(name, endpoint)
+                wrong += differences(answer, state, endpoint, name, letter)
+                if endpoint in {"DELETE /tracks/{track_id}", "DELETE /comments/{comment_id}"}:
+                    await scene.set(state)
+        assert wrong == []
+        assert {letter: len(found) for letter, found in unseen.items()} == {"n": 1, "m": 1, "l": 1}
+        await check_counts(world)
+
+
+def differences(answer: httpx.Response, *cell: str) -> Iterator[tuple[str, ...]]:
+    """Whether an answer is not what the cell's letter, which comes last, stands for."""
+    got = (answer.status_code, answer.json()["error"]["code"] if answer.status_code >= 400 else "")
+    if got != OUTCOMES[cell[-1]]:
+        yield (*cell, *map(str, got))
