@@ -1,12 +1,13 @@
 """Accounts: making them, which names are free, whose an address is, and who has which role."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
-from veza.access.actor import Actor
+from veza.access.actor import Actor, Member
 from veza.access.policy import Action, require
 from veza.core.db import Tx, UniqueViolation
-from veza.core.errors import Conflict
+from veza.core.errors import Conflict, InvalidToken
 from veza.core.exchange import Exchange
 from veza.core.jobs import enqueue
 from veza.core.limits import Limiter
@@ -59,6 +60,21 @@ async def refuse_held(tx: Tx, user: User) -> None:
     """
     if await store.find_holder(tx, user.username) not in (None, user.id):
         raise UsernameTaken
+
+
+async def stay(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of these users who have an account, which none loses until ``tx`` is over.
+
+    Users are held before tracks, and tracks before what is counted of them, whoever holds them for whatever:
+    so that two transactions never wait for each other.
+    """
+    return await store.stay(tx, user_ids)
+
+
+async def stay_signed_in(tx: Tx, actor: Member) -> None:
+    """``actor`` keeps their account until ``tx`` is over. Raises :class:`veza.core.errors.InvalidToken`."""
+    if not await stay(tx, [actor.id]):
+        raise InvalidToken
 
 
 async def is_available(tx: Tx, username: str) -> bool:

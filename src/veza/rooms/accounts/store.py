@@ -1,6 +1,6 @@
 """All SQL about users, the names they gave up, the links they were sent, and what they store."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -95,6 +95,11 @@ _SET_AVATAR: Statement[None] = Statement(
 )
 _SET_ROLE: Statement[None] = Statement(sa.update(users).where(_one).values(role=sa.bindparam("new_role")))
 _DELETE: Statement[None] = Statement(sa.delete(users).where(_one))
+# Shared with whatever else they do; only the end of an account has to wait, and is waited for.
+_STAY = Statement(
+    sa.select(U.id).where(any_of(U.id, "ids")).order_by(U.id).with_for_update(read=True, key_share=True),
+    UUID,
+)
 _LOCK_ADMINS = Statement(
     sa.select(U.id).where(_is_admin, U.suspended_at.is_(None)).order_by(U.id).with_for_update(), UUID
 )
@@ -188,6 +193,11 @@ async def list_some(tx: Tx, ids: Sequence[UUID]) -> list[User]:
 async def lock(tx: Tx, user_id: UUID) -> User | None:
     """The user with this id, whom nobody else changes until ``tx`` ends."""
     return await tx.first(_LOCK, user_id=user_id)
+
+
+async def stay(tx: Tx, ids: Iterable[UUID]) -> set[UUID]:
+    """Those of these users whom there is; none is deleted until ``tx`` is over."""
+    return set(await tx.all(_STAY, ids=ids))
 
 
 async def find_by_username(tx: Tx, username: str) -> User | None:

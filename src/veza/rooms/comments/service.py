@@ -19,6 +19,7 @@ from veza.core.exchange import Exchange
 from veza.core.ids import new_id
 from veza.core.limits import Limit, Limiter
 from veza.core.pages import Page
+from veza.rooms.accounts import service as accounts
 from veza.rooms.comments import store
 from veza.rooms.comments.errors import CommentNotFound, DuplicateComment
 from veza.rooms.comments.events import CommentDeleted, CommentEdited, TrackCommented
@@ -67,6 +68,7 @@ async def post(tx: Tx, actor: Member, track_id: UUID, draft: CommentDraft) -> Co
     Raises :class:`veza.rooms.tracks.errors.TrackNotFound`, ``TrackNotReady``, :class:`DuplicateComment`, and
     :class:`ValidationFailed` for a place after the track's end or a parent that is not there.
     """
+    await accounts.stay_signed_in(tx, actor)
     track = await tracks.get_ready(tx, actor, track_id)
     if draft.timestamp is not None and draft.timestamp > track.duration:
         _refuse("timestamp", f"The track has only {track.duration:.1f} seconds.")

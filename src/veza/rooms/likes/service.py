@@ -8,6 +8,7 @@ from uuid import UUID
 from veza.access.actor import Actor, Member
 from veza.core.db import Tx
 from veza.core.pages import Page
+from veza.rooms.accounts import service as accounts
 from veza.rooms.likes import store
 from veza.rooms.likes.events import TrackLiked, TrackUnliked
 from veza.rooms.likes.schemas import LikeList
@@ -20,6 +21,7 @@ async def like(tx: Tx, actor: Member, track_id: UUID) -> None:
 
     Raises :class:`veza.rooms.tracks.errors.TrackNotFound` and ``TrackNotReady``.
     """
+    await accounts.stay_signed_in(tx, actor)
     track = await tracks.get_ready(tx, actor, track_id)
     if await store.add(tx, track.id, actor.id):
         await counts.add_likes(tx, track.id, 1)
@@ -28,6 +30,7 @@ async def like(tx: Tx, actor: Member, track_id: UUID) -> None:
 
 async def unlike(tx: Tx, actor: Member, track_id: UUID) -> None:
     """``actor`` likes the track no longer. Raises :class:`veza.rooms.tracks.errors.TrackNotFound`."""
+    await accounts.stay_signed_in(tx, actor)
     track = await tracks.get_visible(tx, actor, track_id)
     if await store.remove(tx, track.id, actor.id):
         await counts.add_likes(tx, track.id, -1)
@@ -42,5 +45,7 @@ async def list_likes(tx: Tx, actor: Actor, track_id: UUID, page: Page) -> LikeLi
 
 
 async def remove_user_likes(tx: Tx, user_id: UUID) -> None:
-    """Somebody's likes go with their account."""
-    await counts.unlike_all(tx, await store.remove_of(tx, user_id))
+    """Somebody's likes go with their account, which is held already."""
+    liked = [like.track_id for like in await store.list_of(tx, user_id)]
+    await counts.unlike_all(tx, liked, user_id)
+    await store.remove_of(tx, user_id)

@@ -1,6 +1,5 @@
 """All SQL about likes."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -73,11 +72,9 @@ async def list_of(tx: Tx, user_id: UUID) -> list[LikedTrack]:
     return await tx.all(_LIKED, user=user_id)
 
 
-async def remove_of(tx: Tx, user_id: UUID) -> Sequence[UUID]:
-    """Take back all likes of a user; of which tracks they were."""
-    liked = [like.track_id for like in await list_of(tx, user_id)]
+async def remove_of(tx: Tx, user_id: UUID) -> None:
+    """Take back all likes of a user."""
     await tx.run(_REMOVE_OF, user=user_id)
-    return liked
 
 
 async def forget(tx: Tx, track_id: UUID, most: int) -> bool:

@@ -18,6 +18,7 @@ from veza.core import clock
 from veza.core.db import Tx
 from veza.core.errors import Detail, InvalidToken, ValidationFailed, VezaError
 from veza.core.ids import new_id
+from veza.rooms.accounts import service as accounts
 from veza.rooms.plays import store
 from veza.rooms.plays.schemas import PlayDraft, Stats
 from veza.rooms.plays.store import Day
@@ -53,7 +54,7 @@ async def record(tx: Tx, actor: Member, track_id: UUID, told: PlayDraft) -> UUID
 async def record_all(tx: Tx, plays: Sequence[Play]) -> list[UUID | VezaError]:
     """Keep plays together; for each its id, or what :func:`record` would raise for it alone."""
     # Users, then tracks, then listeners, then sums, each in one order: nobody waits for somebody who waits.
-    people = await store.hold_users(tx, {play.listener.id for play in plays})
+    people = await accounts.stay(tx, {play.listener.id for play in plays})
     tracks_ = await counts.hold(tx, {play.track_id for play in plays})
     book = _Book()
     outcomes: dict[int, UUID | VezaError] = {}

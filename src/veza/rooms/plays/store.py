@@ -1,6 +1,6 @@
 """All SQL about plays, listeners and days."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,9 +8,8 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from veza.core.db import Statement, Tx, any_of
+from veza.core.db import Statement, Tx
 from veza.core.db.types import to_micros
-from veza.rooms.accounts.tables import users
 from veza.rooms.plays.tables import listeners, play_days, plays
 
 # A second play of the same track by the same listener counts when it comes later than this.
@@ -65,13 +64,6 @@ def _text(sql: str, **types: Any) -> sa.TextClause:
     return sa.text(sql).bindparams(*(sa.bindparam(name, type_=kind) for name, kind in types.items()))
 
 
-_HOLD_USERS = Statement(
-    sa.select(users.c.id)
-    .where(any_of(users.c.id, "ids"))
-    .order_by(users.c.id)
-    .with_for_update(read=True, key_share=True),
-    UUID,
-)
 # One statement finds, counts and locks. A row that is not returned is a repeat: locked all the same. Whatever
 # seems to lie ahead was written before the clock was set back, and stands in nobody's way.
 _COUNT = Statement(
@@ -121,11 +113,6 @@ _LISTENED = Statement(
 _of_track = sa.select(L.id).where(L.track_id == sa.bindparam("track_id")).limit(sa.bindparam("count"))
 _FORGET_LISTENERS: Statement[None] = Statement(sa.delete(listeners).where(L.id.in_(_of_track)))
 _FORGET_DAYS: Statement[None] = Statement(sa.delete(play_days).where(D.track_id == sa.bindparam("track_id")))
-
-
-async def hold_users(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
-    """Those of these users who have an account, which none loses until ``tx`` is over."""
-    return set(await tx.all(_HOLD_USERS, ids=user_ids))
 
 
 async def count(

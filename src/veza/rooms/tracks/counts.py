@@ -36,9 +36,13 @@ async def add_comments(tx: Tx, track_id: UUID, change: int) -> None:
         raise TrackNotFound
 
 
-async def unlike_all(tx: Tx, track_ids: Sequence[UUID]) -> None:
-    """One like less for each of these tracks; of those that are gone there is nothing to count."""
-    await store.lock_many(tx, track_ids)
+async def unlike_all(tx: Tx, track_ids: Sequence[UUID], user_id: UUID) -> None:
+    """One like less for each of these tracks; of those that are gone there is nothing to count.
+
+    Held with them are all tracks of the user, who takes the likes back because their account ends: these go
+    next, and of two users that like each other's one would wait for the other.
+    """
+    await store.lock_many(tx, track_ids, user_id)
     for track_id in track_ids:
         await store.add(tx, track_id, "like_count", -1)
 

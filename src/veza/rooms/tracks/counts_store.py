@@ -85,7 +85,11 @@ _SHOWN: Statement[None] = Statement(
     .values(shown=sa.select(T.play_count).where(T.id == sa.bindparam("track")).scalar_subquery())
 )
 _LOCK_MANY = Statement(
-    sa.select(T.id).where(any_of(T.id, "ids")).order_by(T.id).with_for_update(key_share=True), UUID
+    sa.select(T.id)
+    .where(sa.or_(any_of(T.id, "ids"), T.user_id == sa.bindparam("owner")))
+    .order_by(T.id)
+    .with_for_update(),
+    UUID,
 )
 
 
@@ -120,9 +124,9 @@ async def show_plays(tx: Tx, most: int) -> int:
     return len(behind)
 
 
-async def lock_many(tx: Tx, track_ids: Iterable[UUID]) -> None:
-    """Nobody else changes these tracks until ``tx`` is over."""
-    await tx.all(_LOCK_MANY, ids=track_ids)
+async def lock_many(tx: Tx, track_ids: Iterable[UUID], owner: UUID) -> None:
+    """Nobody else changes these tracks, or any of this owner, until ``tx`` is over."""
+    await tx.all(_LOCK_MANY, ids=track_ids, owner=owner)
 
 
 async def add(tx: Tx, track_id: UUID, column: str, change: int) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -20,6 +21,7 @@ from veza.core.storage import Storage
 from veza.core.worker import Task
 from veza.media import COVER_SIZES, MediaLimits, Processed, process
 from veza.rooms.accounts import quota
+from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.tracks import files_store, store
 from veza.rooms.tracks.early import Publisher
 from veza.rooms.tracks.events import TrackFailed, TrackProcessed, TrackUpdated
@@ -332,6 +334,11 @@ async def give_up(tx: Tx, what: ProcessTrack) -> None:
 
 
 async def _fail(tx: Tx, what: ProcessTrack, error: str) -> None:
+    found = await store.find(tx, what.track_id)
+    if found is None:
+        return
+    with suppress(UserNotFound):  # gone meanwhile, and the track with them
+        await quota.hold(tx, found.user_id)
     track = await store.lock(tx, what.track_id)
     if track is None:
         return

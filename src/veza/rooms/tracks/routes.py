@@ -6,7 +6,6 @@ from uuid import UUID
 from litestar.params import Dependency, Parameter
 
 from veza.access.actor import Me, Viewer
-from veza.access.policy import Action
 from veza.core.delivery import FileAnswer, disposition
 from veza.core.http import (
     AnyRequest,
@@ -106,8 +105,9 @@ async def update_track(
 @Route("/tracks/{track_id:str}", http_method="DELETE", status_code=200)
 async def delete_track(tx: InTx, actor: Me, exchange: TheExchange, track_id: UUID) -> Reply[Said]:
     """Delete a track."""
-    check_unchanged(exchange, reply(TrackBody(await service.hold(tx, actor, track_id, Action.DELETE_TRACK))))
-    await service.delete_track(tx, actor, track_id)
+    track = await service.hold_to_delete(tx, actor, track_id)
+    check_unchanged(exchange, reply(TrackBody(track)))
+    await service.delete_track(tx, track)
     return said("Track deleted successfully")
 
 

@@ -17,6 +17,7 @@ from veza.core.text import BadValue
 from veza.core.text import clean_text as check_text
 from veza.media import FORMATS, Sniffed, clean_text
 from veza.rooms.accounts import quota
+from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.tracks import files_store, store
 from veza.rooms.tracks.errors import DownloadNotAllowed, RenditionNotFound, TrackNotFound, TrackNotReady
 from veza.rooms.tracks.events import TrackDeleted, TrackUpdated, TrackUploaded
@@ -138,6 +139,17 @@ async def hold(tx: Tx, actor: Actor, track_id: UUID, action: Action = Action.EDI
     return track
 
 
+async def hold_to_delete(tx: Tx, actor: Actor, track_id: UUID) -> Track:
+    """As :func:`hold`, and before the track its owner, to whom its bytes are to be given back."""
+    track = await get_visible(tx, actor, track_id)
+    require(actor, Action.DELETE_TRACK, track)
+    try:
+        await quota.hold(tx, track.user_id)
+    except UserNotFound:  # gone meanwhile, and all their tracks with them
+        raise TrackNotFound from None
+    return await hold(tx, actor, track_id, Action.DELETE_TRACK)
+
+
 def _seen_by(actor: Actor, track: Track | None) -> Track:
     if track is None or not (track.listed or may(actor, Action.EDIT_TRACK, track)):
         raise TrackNotFound
@@ -211,10 +223,8 @@ async def update_track(tx: Tx, track: Track, changes: TrackChanges) -> Track:
     return changed
 
 
-async def delete_track(tx: Tx, actor: Actor, track_id: UUID) -> None:
-    """Delete a track for good; its files follow once that is certain."""
-    track = await hold(tx, actor, track_id, Action.DELETE_TRACK)
-    # Users before counts, as everywhere: so that two transactions never wait for each other.
+async def delete_track(tx: Tx, track: Track) -> None:
+    """Delete a track that :func:`hold_to_delete` gave, for good; its files follow once that is certain."""
     if track.status != "failed":  # a failed one has given its bytes back already
         await quota.release(tx, track.user_id, track.file_size)
     await store.delete(tx, track)
@@ -243,7 +253,7 @@ async def delete_tracks(begin: Begin, actor: Actor, track_ids: Sequence[UUID]) -
     for track_id in dict.fromkeys(track_ids):
         try:
             async with begin() as tx:
-                await delete_track(tx, actor, track_id)
+                await delete_track(tx, await hold_to_delete(tx, actor, track_id))
         except VezaError as error:
             failed[track_id] = error.code
         else:
