@@ -11,6 +11,7 @@ Handlers name what they want: ``tx``, ``viewer`` (whoever asks), ``actor`` (some
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
@@ -41,6 +42,8 @@ TheExchange = Annotated[Exchange, Dependency(skip_validation=True)]
 AnyRequest = Request[Any, Any, Any]
 
 JSON_BYTES = 1_000_000
+# All that the framework tells of a parameter that did not come.
+_MISSING = re.compile(r"Missing required \w+ parameter '(\w+)'")
 
 
 class Reply(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -275,6 +278,8 @@ def _allowed(error: HTTPException) -> str:
 def _bad_parameters(error: HTTPException) -> VezaError:
     extra: Sequence[Mapping[str, Any]] = error.extra if isinstance(error.extra, list) else []
     details = [Detail(str(item.get("key", "")), str(item.get("message", "")), "INVALID") for item in extra]
+    if missing := _MISSING.match(error.detail):
+        details = [Detail(missing[1], "This parameter is required.", "REQUIRED")]
     fields = {detail.field for detail in details}
     if "data" in fields:
         return errors.InvalidJSON("The body is empty.")
