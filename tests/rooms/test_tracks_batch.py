@@ -3,9 +3,13 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.rooms.tracks_house import NOBODY, check_counts, code, files, plant, used
 from tests.world import open_world
-from veza.core.db import Database
+from veza.core.db import Database, Tx
+from veza.rooms.tracks import store
+from veza.rooms.tracks.schemas import Track
 
 PATH = "/tracks/batch/delete"
 
@@ -69,3 +73,29 @@ async def test_whoever_is_first_deletes(database: Database, tmp_path: Path) -> N
         await olga.post(PATH, json={"track_ids": [kept]})
         assert await used(world, olga) == 0
         await check_counts(world)
+
+
+async def test_a_crash_in_the_middle_leaves_each_whole(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T16: what was deleted before is gone, the one at work and those after it are as they were."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        tracks = [await plant(world, olga) for _ in range(4)]
+        before = await used(world, olga)
+        delete = store.delete
+
+        async def crash(tx: Tx, track: Track) -> None:
+            await delete(tx, track)
+            if str(track.id) == tracks[2]:
+                raise RuntimeError("killed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "delete", crash)
+            assert (await olga.post(PATH, json={"track_ids": tracks})).status_code == 500
+        found = [(await olga.get(f"/tracks/{one}")).status_code for one in tracks]
+        assert found == [404, 404, 200, 200]
+        assert await used(world, olga) == before // 2
+        await check_counts(world)
+        again = (await olga.post(PATH, json={"track_ids": tracks})).json()["data"]
+        assert again["deleted"] == tracks[2:]

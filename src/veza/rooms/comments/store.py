@@ -43,7 +43,14 @@ _SAID = Statement(
     UUID,
 )  # fmt: skip
 _OF_USER = Statement(_select.where(C.user_id == sa.bindparam("user")).order_by(C.id), Comment)
-_some = sa.select(C.id).where(C.track_id == sa.bindparam("track")).limit(sa.bindparam("count"))
+# The oldest first, as the end of an account goes through its comments: so neither waits for the other.
+_some = (
+    sa.select(C.id)
+    .where(C.track_id == sa.bindparam("track"))
+    .order_by(C.id)
+    .limit(sa.bindparam("count"))
+    .with_for_update()
+)
 _FORGET: Statement[None] = Statement(sa.delete(comments).where(C.id.in_(_some)))
 # As the index has it.
 _SORTS: dict[str, sa.ColumnElement[float]] = {
