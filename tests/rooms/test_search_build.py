@@ -9,12 +9,12 @@ import pytest
 from tests.rooms.search_house import add, check_index, found, titles
 from tests.world import open_world
 from veza.core.db import Database
-from veza.rooms.search import build, entries_store, service, source_store, store
+from veza.rooms.search import alone, beside, build, entries_store, service, source_store, store
 from veza.rooms.search.findings import TRACKS, index_of
 from veza.rooms.search.following import follow
 from veza.rooms.search.jobs import place_anew
 from veza.rooms.search.places import number_of, place_of, popularity_of
-from veza.rooms.search.typos import distance, keys_asked, keys_of, mistakes
+from veza.rooms.search.typos import distance_to, keys_asked, keys_of, mistakes
 from veza.rooms.search.words import words_asked, words_of
 
 EMPTIED = ("search_tracks", "search_tracks_words", "search_tracks_typos", "search_users", "search_state")
@@ -57,12 +57,41 @@ async def test_what_was_there_before_is_found(
         await check_index(world)
 
 
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_build_that_fails_alone_has_changed_nothing(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one transaction; the next is written whole."""
+    monkeypatch.setattr(source_store, "PART", 3)
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        await add(world, olga, *(f"Song {n} of all" for n in range(10)))
+        wanted = await titles(world, "song")
+        for name in ("write", "end"):
+            with monkeypatch.context() as patch:
+                patch.setattr(alone.SqliteBuild, name, fail)
+                with pytest.raises(ZeroDivisionError):
+                    await build.rebuild(database)
+            assert await titles(world, "song") == wanted
+            await add(world, olga, f"Another {name}")
+            await check_index(world)
+        assert await build.rebuild(database) == 13
+        assert await titles(world, "song") == wanted
+        await check_index(world)
+
+
+async def fail(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_build_that_is_killed_is_begun_again(database: Database, tmp_path: Path) -> None:
     """And what was indexed beside it by somebody else is left as it is."""
     async with open_world(database, tmp_path) as world:
         olga = await world.person("olga")
         ids = await add(world, olga, "One song", "Two songs")
-        index, total = await build._begin(database, TRACKS)
+        index = beside.PostgresIndex(TRACKS.kind)
+        total = await beside._begin(database, TRACKS, index)
         assert total == 2
         async with database.write() as tx:
             assert not await index.is_complete(tx)
@@ -71,7 +100,7 @@ async def test_a_build_that_is_killed_is_begun_again(database: Database, tmp_pat
             ]
             await follow(tx, TRACKS, track.id)
         await index.prepare(database)
-        await build._fill(database, TRACKS, index, total)
+        await beside._fill(database, TRACKS, index, total)
         # Killed here: nothing is finished, nothing said to be complete.
         await build.complete(database)
         await check_index(world)
@@ -178,7 +207,7 @@ def test_no_mistake_is_too_many_to_be_looked_up() -> None:
         typo = word
         for _ in range(dice.randrange(1, mistakes(len(word)) + 1)):
             typo = spoil(typo, dice)
-        if len(typo) >= 4 and distance(typo, word, 2) <= mistakes(len(word)):
+        if len(typo) >= 4 and distance_to(typo)(word) <= mistakes(len(word)):
             assert keys_of(word) & keys_asked(typo), (word, typo)
 
 
@@ -201,8 +230,7 @@ def spoil(word: str, dice: random.Random) -> str:
      ("ab", "ba", 1), ("", "abc", 3), ("abcdef", "abdcfe", 2), ("kitten", "sitting", 3)],
 )  # fmt: skip
 def test_distance(one: str, other: str, far: int) -> None:
-    assert distance(one, other, 3) == distance(other, one, 3) == far
-    assert distance(one, other, 1) == min(far, 2)
+    assert distance_to(one)(other) == distance_to(other)(one) == far
 
 
 def test_numbers_and_short_words_are_taken_as_they_are() -> None:

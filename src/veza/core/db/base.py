@@ -198,6 +198,13 @@ class Database(ABC):
     def write(self) -> Tx:
         """A transaction; ``async with`` commits it when the block ends well."""
 
+    def bulk(self) -> Tx:
+        """A transaction for very much at a time, while nobody else is to write.
+
+        On SQLite its statements run off the event loop, and who else writes is refused after five seconds.
+        """
+        return self.write()
+
     @abstractmethod
     async def script(self, sql: str, *, unless: str | None = None) -> bool:
         """Run many statements in one transaction, alone (migrations).

@@ -24,6 +24,7 @@ import structlog
 
 from veza.core.db.base import Database, Tx
 from veza.core.db.sqlite_base import connect, translate
+from veza.core.db.sqlite_bulk import BulkTx
 from veza.core.db.sqlite_writer import Group, Writer
 from veza.core.db.statement import Args, Statement
 
@@ -80,6 +81,10 @@ class SqliteDatabase(Database):
     def write(self) -> Tx:
         """A savepoint in the group that is open, or the first of a new one."""
         return _WriteTx(self)
+
+    def bulk(self) -> Tx:
+        """A transaction on a connection of its own."""
+        return BulkTx(self, self.path, self.writer.know)
 
     async def read_heavy(self, text: str, args: Args) -> list[tuple[Any, ...]]:
         """Run a query that may take a while on a reader of its own, off the event loop."""

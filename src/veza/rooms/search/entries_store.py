@@ -10,14 +10,14 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from veza.core.db import Database, Id, Statement, Time, Tx, any_of, metadata
+from veza.core.db import Id, Statement, Time, Tx, any_of, metadata
 from veza.rooms.search import tables
 from veza.rooms.search.places import FEW, HALF, number_of, place_of, popularity_of
 from veza.rooms.search.typos import keys_of
 from veza.rooms.search.words import is_mark
 
 # To be raised when what is below, or in words.py and typos.py, makes other entries of the same things.
-VERSION = 1
+VERSION = 2
 
 S = tables.search_state.c
 _NUMBER = Statement(
@@ -72,12 +72,7 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Entries(ABC):
-    """What is known of one kind of things, in one database, and how that changes.
-
-    ``parts`` of all there is are written in one transaction when it is built.
-    """
-
-    parts: int
+    """What is known of one kind of things, in one database, and how that changes."""
 
     # How words and their counts, in parameters, become rows; and what these parameters are.
     _counted: str
@@ -94,7 +89,7 @@ class Entries(ABC):
         entries = metadata.tables[self.table].c
         vocabulary, typos = (metadata.tables[f"{self.table}_{part}"] for part in ("words", "typos"))
         words, table = vocabulary.name, self.table
-        self._find = self._text(
+        self._find = self.statement(
             f"SELECT place, {self._words} AS words, name, duration, created_at FROM {table} WHERE id = :id",  # noqa: S608 - our own names
             {"id": Id()},
             [sa.column("place", sa.BigInteger), sa.column("words", sa.Text), sa.column("name", sa.Text),
@@ -104,7 +99,7 @@ class Entries(ABC):
         self._drop: Statement[None] = Statement(
             sa.delete(metadata.tables[table]).where(entries.place == sa.bindparam("at"))
         )
-        self._add_words = self._text(
+        self._add_words = self.statement(
             f"INSERT INTO {words} (word, entries) {self._counted} ON CONFLICT (word)"
             f" DO UPDATE SET entries = {words}.entries + excluded.entries RETURNING word, entries",
             self._counts,
@@ -115,7 +110,7 @@ class Entries(ABC):
             sa.delete(vocabulary).where(any_of(vocabulary.c.word, "gone"))
         )
         # One that is there already was added beside a build.
-        self._add_typos: Statement[None] = self._text(
+        self._add_typos: Statement[None] = self.statement(
             f"INSERT INTO {typos.name} (key, word) {self._keyed} ON CONFLICT DO NOTHING", self._keys
         )
         self._known: Statement[UUID] = Statement(sa.select(entries.id).where(any_of(entries.id, "ids")), UUID)
@@ -152,7 +147,7 @@ class Entries(ABC):
         """Words and their keys as parameters."""
 
     @staticmethod
-    def _text(
+    def statement(
         sql: str,
         params: Mapping[str, sa.types.TypeEngine[Any]],
         columns: Sequence[Any] = (),
@@ -160,6 +155,7 @@ class Entries(ABC):
         *,
         heavy: bool = False,
     ) -> Statement[Any]:
+        """Our own SQL with its parameters, and what its rows are."""
         text = sa.text(sql).bindparams(*(sa.bindparam(name, type_=kind) for name, kind in params.items()))
         return Statement(text.columns(*columns) if columns else text, row, heavy=heavy)
 
@@ -251,14 +247,6 @@ class Entries(ABC):
         new = [(first - n, one) for n, one in enumerate(documents) if one.id not in known]
         await self._write(tx, [row_of(one, place_of(one.popularity, number)) for number, one in new])
         return Counter(word for _, one in new for word in one.words)
-
-    @abstractmethod
-    async def prepare(self, database: Database) -> None:
-        """Make ready for much to be written."""
-
-    @abstractmethod
-    async def finish(self, database: Database) -> None:
-        """Make ready for much to be asked, after much was written."""
 
     async def words_after(self, view: Tx, last: str, most: int) -> list[str]:
         """Words that come after this one, in order."""

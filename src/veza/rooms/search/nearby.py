@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from veza.core.db import Tx
 from veza.rooms.search.ladder import Rung, Term
 from veza.rooms.search.store import MOST_NEAR, Index
-from veza.rooms.search.typos import MOST_MISTAKES, distance, may_be_near, mistakes
+from veza.rooms.search.typos import MOST_MISTAKES, distance_to, may_be_near, mistakes
 
 
 async def ladders(view: Tx, index: Index, words: Sequence[str]) -> list[Sequence[Rung]]:
@@ -40,9 +40,9 @@ def _within(found: Sequence[tuple[int, str]], most: int) -> tuple[str, ...]:
 
 async def _near(view: Tx, index: Index, word: str) -> list[tuple[int, str]]:
     """Words that may be meant, with how far they are, the nearest first."""
-    found, letters = [], frozenset(word)
+    found, letters, distance = [], frozenset(word), distance_to(word)
     for other in await index.near(view, word):
         most = mistakes(len(other))
-        if may_be_near(letters, other, most) and 0 < (far := distance(word, other, most)) <= most:
+        if may_be_near(letters, other, most) and 0 < (far := distance(other)) <= most:
             found.append((far, other))
     return sorted(found)[:MOST_NEAR]

@@ -15,7 +15,6 @@ from veza.rooms.search.store import Index
 class PostgresIndex(Index):
     """One kind of things, in PostgreSQL."""
 
-    parts = 1
     _counted = "SELECT unnest(:words), unnest(:counts)"
     _counts = {"words": postgresql.ARRAY(sa.Text()), "counts": postgresql.ARRAY(sa.BigInteger())}  # noqa: RUF012 - never changed
     _keyed = "SELECT k, w FROM unnest(:keys, :words) AS given (k, w) ORDER BY 1, 2"
@@ -25,7 +24,7 @@ class PostgresIndex(Index):
 
     def __init__(self, kind: Kind) -> None:
         super().__init__(kind)
-        self._insert: Statement[None] = self._text(
+        self._insert: Statement[None] = self.statement(
             f"INSERT INTO {self.table} (place, id, words, name, duration, created_at)"  # noqa: S608 - our own names
             " VALUES (:place, :id, array_to_tsvector(:words), :name, :duration, :created_at)",
             self.columns() | {"words": postgresql.ARRAY(sa.Text())},

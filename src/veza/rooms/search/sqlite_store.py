@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from veza.core.db import Database, Json, Statement, Tx
+from veza.core.db import Json, Statement, Tx
 from veza.rooms.search.entries_store import Kind
 from veza.rooms.search.ladder import Match, Rung, Term
 from veza.rooms.search.store import Index
@@ -19,14 +19,11 @@ from veza.rooms.search.store import Index
 LISTED_LETTERS = 4
 # A longer beginning is asked for as all the words that begin so, unless they are too many.
 _MOST_WORDS = 256
-# Bytes of lists held back: when an index is built, and else.
-_MUCH, _LITTLE = 64 * 1024**2, 1024**2
 
 
 class SqliteIndex(Index):
     """One kind of things, in SQLite."""
 
-    parts = 25
     _counted = "SELECT key, value FROM json_each(:counts) WHERE true"
     _counts = {"counts": Json()}  # noqa: RUF012 - never changed
     _keyed = (
@@ -40,29 +37,21 @@ class SqliteIndex(Index):
     def __init__(self, kind: Kind) -> None:
         super().__init__(kind)
         self.fts = f"{self.table}_fts"
-        self._insert: Statement[None] = self._text(
+        self._insert: Statement[None] = self.statement(
             f"INSERT INTO {self.table} (place, id, words, name, duration, created_at)"  # noqa: S608 - our own names
             " VALUES (:place, :id, :words, :name, :duration, :created_at)",
             self.columns(),
         )
-        self._insert_fts: Statement[None] = self._text(
+        self._insert_fts: Statement[None] = self.statement(
             f"INSERT INTO {self.fts} (rowid, words) VALUES (:place, :words)",  # noqa: S608 - our own names
             {"place": sa.BigInteger(), "words": sa.Text()},
         )
-        self._drop_fts: Statement[None] = self._text(
+        self._drop_fts: Statement[None] = self.statement(
             f"DELETE FROM {self.fts} WHERE rowid = :at",  # noqa: S608 - our own names
             {"at": sa.BigInteger()},
         )
         self._emptied.append(
-            self._text(f"INSERT INTO {self.fts} ({self.fts}) VALUES ('delete-all')", {})  # noqa: S608 - our own names
-        )
-        self._optimize: Statement[None] = self._text(
-            f"INSERT INTO {self.fts} ({self.fts}) VALUES ('optimize')",  # noqa: S608 - our own names
-            {},
-        )
-        self._setting: Statement[None] = self._text(
-            f"INSERT INTO {self.fts} ({self.fts}, rank) VALUES (:name, :value)",  # noqa: S608 - our own names
-            {"name": sa.Text(), "value": sa.BigInteger()},
+            self.statement(f"INSERT INTO {self.fts} ({self.fts}) VALUES ('delete-all')", {})  # noqa: S608 - our own names
         )
 
     def _params(self, counts: Mapping[str, int]) -> dict[str, Any]:
@@ -79,20 +68,6 @@ class SqliteIndex(Index):
     async def _erase(self, tx: Tx, place: int) -> None:
         await tx.run(self._drop_fts, at=place)
         await tx.run(self._drop, at=place)
-
-    async def prepare(self, database: Database) -> None:
-        """Hold back more of the lists before they are written: so they are fewer and longer."""
-        await self._tell(database, "hashsize", _MUCH)
-
-    async def finish(self, database: Database) -> None:
-        """Merge all lists into one of each word."""
-        await self._tell(database, "hashsize", _LITTLE)
-        async with database.write() as tx:
-            await tx.run(self._optimize)
-
-    async def _tell(self, database: Database, name: str, value: int) -> None:
-        async with database.write() as tx:
-            await tx.run(self._setting, name=name, value=value)
 
     async def expression(self, view: Tx, match: Match) -> str:
         """The query, in FTS5's words; every word is quoted, and so none is a command."""

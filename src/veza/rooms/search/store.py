@@ -118,7 +118,7 @@ class Index(Entries):
         match what:
             case "count":
                 sql = f"SELECT count(*) AS n FROM ({matches} LIMIT :most) f"  # noqa: S608 - our own names
-                return self._text(
+                return self.statement(
                     sql, params | {"most": sa.BigInteger()}, [sa.column("n", sa.BigInteger)], int, heavy=True
                 )
             case "best":
@@ -132,7 +132,7 @@ class Index(Entries):
                     "size": sa.BigInteger(),
                     "start": sa.BigInteger(),
                 }
-                return self._text(sql, params | page | window, ids, UUID, heavy=True)
+                return self.statement(sql, params | page | window, ids, UUID, heavy=True)
             case "sorted":
                 by, descending = how
                 way = "DESC" if descending else "ASC"
@@ -142,7 +142,7 @@ class Index(Entries):
                     f"{joined if by == 'popularity' else ''}"
                     f" ORDER BY {column} {way}, e.id {way} LIMIT :limit OFFSET :offset"
                 )
-                return self._text(sql, params | page, ids, UUID, heavy=True)
+                return self.statement(sql, params | page, ids, UUID, heavy=True)
             case _:
                 sql = (
                     f"SELECT e.id AS id, e.place AS place, {popularity} AS popularity"  # noqa: S608 - our own names
@@ -150,7 +150,9 @@ class Index(Entries):
                     " WHERE e.id > :after ORDER BY e.id LIMIT :most"
                 )
                 columns = [*ids, sa.column("place", sa.BigInteger), sa.column("popularity", sa.BigInteger)]
-                return self._text(sql, {"after": Id(), "most": sa.BigInteger()}, columns, Placed, heavy=True)
+                return self.statement(
+                    sql, {"after": Id(), "most": sa.BigInteger()}, columns, Placed, heavy=True
+                )
 
 
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)

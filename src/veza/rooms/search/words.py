@@ -36,6 +36,8 @@ _SPACELESS = (
 )
 # No letter of anybody's: what begins with it can only be a mark of ours.
 _OURS = "\ue000"
+# All marks stand together in the order of words: from here to before there.
+FIRST_MARK, PAST_MARKS = _OURS, "\ue001"
 
 
 def words_of(texts: Iterable[str | None]) -> set[str]:
