@@ -36,6 +36,7 @@ from veza.parts import Parts
 from veza.rooms.accounts.avatars import Avatars
 from veza.rooms.accounts.config import AccountsConfig
 from veza.rooms.accounts.deletion import HOLDING as ACCOUNT
+from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.comments.holding import HOLDING as COMMENTS
 from veza.rooms.comments.service import CommentLimit
 from veza.rooms.likes.holding import HOLDING as LIKES
@@ -178,12 +179,13 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
     )
     uploads = Uploads(parts.storage, parts.database, parts.limiter, parts.scanner, rules)
     chunk_limit = parts.limit("chunk", settings.rate_limit_chunk)
+    pictures = PictureIntake(parts.storage.scratch, Pictures(parts.database, parts.storage))
     given = {
         "database": parts.database,
         "storage": parts.storage,
         "limiter": parts.limiter,
         "accounts": AccountsConfig(settings.base_url, verification),
-        "avatars": Avatars(parts.database, parts.storage, Pictures(parts.database, parts.storage)),
+        "avatars": Avatars(parts.database, parts.storage, pictures),
         "comment_limit": CommentLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
         # Likes before tracks: what is liked is counted down while it is there.
         "holdings": (ACCOUNT, SESSIONS, LIKES, PLAYS, COMMENTS, TRACKS, UPLOADS),
@@ -193,7 +195,7 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "receiver": Receiver(parts.database, parts.chunks, parts.limiter, chunk_limit),
         "completer": Completer(parts.database, parts.chunks, uploads),
         "files": Files(parts.database, parts.storage, uploads, parts.scanner),
-        "covers": Covers(parts.database, parts.storage),
+        "covers": Covers(parts.database, parts.storage, pictures),
         "pieces": Pieces(parts.database, parts.storage),
         "hearing": Hearing(Signer(parts.keyring), parts.authenticator),
     }

@@ -36,6 +36,7 @@ from veza.rooms.accounts.config import AccountsConfig
 from veza.rooms.accounts.events import CHANGED
 from veza.rooms.accounts.holdings import Holding
 from veza.rooms.accounts.jobs import AccountJobs
+from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.accounts.store import User
 from veza.rooms.accounts.tables import users
 from veza.rooms.roles import routes as roles
@@ -87,7 +88,7 @@ class House:
         database.record_events = Outbox({})
         self.given = {
             "accounts": AccountsConfig(BASE_URL, parse_limit("verification", "3/hour")),
-            "avatars": Avatars(database, self.storage, no_picture),
+            "avatars": Avatars(database, self.storage, PictureIntake(self.storage.scratch, no_picture)),
             "database": database,
             "holdings": [deletion.HOLDING, Holding("songs", self._export, self._erase)],
             "limiter": self.limiter,

@@ -13,7 +13,7 @@ from tests.media.hostile import png
 from tests.rooms.accounts_house import BASE_URL, House, days, house  # noqa: F401 - a fixture
 from veza.core.ids import new_id
 from veza.core.jobs import Job
-from veza.rooms.accounts.avatars import MAX_BYTES
+from veza.rooms.accounts.pictures import MAX_BYTES
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 

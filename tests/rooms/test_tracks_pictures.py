@@ -24,8 +24,8 @@ from veza.app import working
 from veza.core import clock
 from veza.core.db import Database
 from veza.media import Peaks
+from veza.rooms.accounts.pictures import MAX_BYTES
 from veza.rooms.tracks import waveform
-from veza.rooms.tracks.covers import MAX_BYTES
 from veza.rooms.tracks.jobs import sweep_files
 from veza.rooms.tracks.schemas import Audio
 

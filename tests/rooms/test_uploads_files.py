@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.media.hostile import png
-from tests.rooms.tracks_house import NOBODY, code, files, settled, used
+from tests.rooms.tracks_house import NOBODY, code, files, plant, settled, used
 from tests.rooms.uploads_house import wave
 from tests.world import JSON, Person, open_world
 from veza.app import working
@@ -165,12 +165,19 @@ async def test_a_key_makes_one_upload(database: Database, tmp_path: Path) -> Non
         assert await used(world, olga) == len(PDF)
 
 
-async def test_an_uploaded_picture_becomes_an_avatar(database: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["avatar", "cover"])
+async def test_an_uploaded_picture_is_used(database: Database, tmp_path: Path, what: str) -> None:
     """F4, U10: by its id; only one's own, only a picture, and only once it was looked at."""
     async with open_world(database, tmp_path) as world:
         olga, bob = await world.person("olga"), await world.person("bob")
+
+        async def address(person: Person) -> str:
+            if what == "avatar":
+                return f"/users/{person.id}/avatar"
+            return f"/tracks/{await plant(world, person)}/cover"
+
+        where, bobs = await address(olga), await address(bob)
         image = (await send(olga, picture())).json()["data"]["upload_id"]
-        where = f"/users/{olga.id}/avatar"
         assert code(await olga.put(where, json={"upload_id": image})) == (409, "UPLOAD_NOT_READY")
         async with working(world.parts):
             await settle(olga, image)
@@ -178,16 +185,17 @@ async def test_an_uploaded_picture_becomes_an_avatar(database: Database, tmp_pat
             await settle(olga, text)
         answer = await olga.put(where, json={"upload_id": image})
         assert answer.status_code == 200
-        assert answer.json()["data"]["profile"]["avatar"]
+        said = answer.json()["data"]
+        assert said["profile"]["avatar"] if what == "avatar" else said["track"]["has_cover"]
         sent = await world.guest.get(where)
-        assert Image.open(io.BytesIO(sent.content)).size == (100, 100)
+        assert Image.open(io.BytesIO(sent.content)).size == ((100, 100) if what == "avatar" else (200, 100))
         assert code(await olga.put(where, json={"upload_id": text})) == (422, "UNSUPPORTED_IMAGE")
         assert code(await olga.put(where, json={"upload_id": NOBODY})) == (404, "UPLOAD_NOT_FOUND")
         assert code(await olga.put(where, json={"upload_id": "x"})) == (422, "VALIDATION_ERROR")
         assert code(await olga.put(where, content=b"{", headers={"content-type": "application/json"})) == (
             400, "INVALID_JSON",
         )  # fmt: skip
-        bobs = f"/users/{bob.id}/avatar"
+        assert code(await olga.put(where, json={"upload_id": "x" * 9_000})) == (413, "PAYLOAD_TOO_LARGE")
         assert code(await bob.put(bobs, json={"upload_id": image})) == (404, "UPLOAD_NOT_FOUND")
         assert code(await olga.put(bobs, json={"upload_id": image}))[0] == 403
 

@@ -217,7 +217,9 @@ def multipart(
     }
     if instead is not None:
         content["application/json"] = OpenAPIMediaType(
-            OpenAPISchema(type=OpenAPIType.OBJECT, properties=_properties(instead))
+            OpenAPISchema(
+                type=OpenAPIType.OBJECT, properties=_properties(instead), required=_required(instead)
+            )
         )
 
     @dataclass
@@ -226,6 +228,10 @@ def multipart(
             self.request_body = RequestBody(content, required=True)
 
     return FormOperation
+
+
+def _required(form: type[msgspec.Struct]) -> list[str] | None:
+    return [field.encode_name for field in msgspec.structs.fields(form) if field.required] or None
 
 
 def _properties(form: type[msgspec.Struct]) -> dict[str, Reference | OpenAPISchema]:

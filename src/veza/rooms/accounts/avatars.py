@@ -1,7 +1,7 @@
 """Avatars: whatever picture comes in, three square JPEGs of our own making go out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
@@ -9,28 +9,23 @@ from litestar.params import Dependency
 
 from veza.access.actor import Actor
 from veza.access.policy import Action
-from veza.core.body import read_body
 from veza.core.db import Database, Tx
 from veza.core.delivery import FileAnswer
-from veza.core.errors import Detail, PayloadTooLarge, ValidationFailed
 from veza.core.exchange import Exchange
 from veza.core.ids import new_id
 from veza.core.jobs import enqueue
-from veza.core.multipart import Form, receive_form
 from veza.core.storage import Storage
 from veza.media import make_square_images
 from veza.rooms.accounts import profiles, store
 from veza.rooms.accounts.errors import NoAvatar
 from veza.rooms.accounts.events import AvatarChanged
 from veza.rooms.accounts.kinds import REMOVE_AVATAR, RemoveAvatar
-from veza.rooms.accounts.schemas import UploadedPicture
+from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.accounts.store import User
 
 ROOT = "avatars"
 # Pixels a side.
 SIZES = (96, 320, 1000)
-MAX_BYTES = 10 * 1024**2
-JSON_BYTES = 8 * 1024
 
 
 def folder_of(user_id: UUID) -> str:
@@ -38,35 +33,28 @@ def folder_of(user_id: UUID) -> str:
     return f"{ROOT}/{user_id}"
 
 
-# The bytes of a picture that somebody uploaded before, by its id; raises what it can be refused for.
-FindPicture = Callable[[Actor, UUID], Awaitable[bytes]]
-
-
 class Avatars:
     """Takes pictures in, and gives avatars out."""
 
-    def __init__(self, database: Database, storage: Storage, find_picture: FindPicture) -> None:
+    def __init__(self, database: Database, storage: Storage, pictures: PictureIntake) -> None:
         self._database = database
         self._storage = storage
-        self._find_picture = find_picture
+        self._pictures = pictures
         # A picture of 16 million pixels takes a core and 200 MB for a second.
         self._turn = asyncio.Semaphore(1)
 
     async def put(
         self, tx: Tx, actor: Actor, user_id: UUID, exchange: Exchange, body: AsyncIterator[bytes]
     ) -> User:
-        """The user, with the picture in the body's form as their avatar, or an uploaded one that JSON names.
+        """The user, with the picture in the body as their avatar.
 
-        ``tx`` begins only when its files are safe in the storage. Raises what forms and pictures can be
-        refused for.
+        ``tx`` begins only when its files are safe in the storage. Raises what
+        :meth:`PictureIntake.receive` raises, and what pictures can be refused for.
         """
         async with self._database.read() as view:
             await profiles.get_own(view, actor, Action.EDIT_PROFILE, user_id)
-        content_type = exchange.headers.get(b"content-type", b"").decode("latin-1")
-        if content_type.partition(";")[0].strip().lower() == "application/json":
-            images = await self._find(actor, body)
-        else:
-            images = await self._receive(content_type, body)
+        async with self._pictures.receive(actor, exchange, body) as picture, self._turn:
+            images = await make_square_images(picture, SIZES)
         folder = f"{folder_of(user_id)}/{new_id()}"
         try:
             for size, image in images.items():
@@ -75,36 +63,6 @@ class Avatars:
         except BaseException:
             await self._storage.delete_prefix(folder)
             raise
-
-    async def _find(self, actor: Actor, body: AsyncIterator[bytes]) -> dict[int, bytes]:
-        raw = bytearray()
-        async for piece in body:
-            raw += piece
-            if len(raw) > JSON_BYTES:
-                raise PayloadTooLarge
-        picture = await self._find_picture(actor, read_body(bytes(raw), UploadedPicture).upload_id)
-        async with self._turn:
-            return await make_square_images(picture, SIZES)
-
-    async def _receive(self, content_type: str, body: AsyncIterator[bytes]) -> dict[int, bytes]:
-        form = await receive_form(
-            body,
-            content_type,
-            file_field="file",
-            fields=(),
-            max_file_bytes=MAX_BYTES,
-            into=self._storage.scratch,
-        )
-        try:
-            return await self._scale(form)
-        finally:
-            form.discard()
-
-    async def _scale(self, form: Form) -> dict[int, bytes]:
-        if form.file is None:
-            raise ValidationFailed(details=[Detail("file", "This field is required.", "REQUIRED")])
-        async with self._turn:
-            return await make_square_images(form.file.path, SIZES)
 
     async def find(self, tx: Tx, user_id: UUID, size: int) -> FileAnswer:
         """Somebody's avatar as a file to send. Raises :class:`NoAvatar`."""

@@ -36,9 +36,9 @@ from veza.rooms.accounts.holdings import Holdings
 from veza.rooms.accounts.schemas import (
     Address,
     Availability,
-    AvatarForm,
     Completion,
     Leaving,
+    PictureForm,
     Profile,
     ProfileBody,
     ProfileChanges,
@@ -109,7 +109,7 @@ async def get_completion(tx: InTx, actor: Me, user_id: UUID) -> Reply[Completion
 
 
 @Route("/users/{user_id:str}/avatar", http_method="PUT", request_max_body_size=None,
-       operation_class=multipart(AvatarForm, instead=UploadedPicture))  # fmt: skip
+       operation_class=multipart(PictureForm, instead=UploadedPicture))  # fmt: skip
 async def put_avatar(
     request: AnyRequest, tx: InTx, actor: Me, exchange: TheExchange, accounts: TheAccounts,
     avatars: TheAvatars, user_id: UUID,

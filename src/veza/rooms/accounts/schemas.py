@@ -97,8 +97,8 @@ class Completion(Struct, frozen=True):
     missing_fields: list[str]
 
 
-class AvatarForm(Struct, frozen=True):
-    """Nothing goes with the picture."""
+class PictureForm(Struct, frozen=True):
+    """The form of a picture: nothing goes with the file."""
 
 
 class UploadedPicture(Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -11,13 +10,12 @@ from litestar.params import Dependency
 from veza.access.actor import Actor, Member
 from veza.core.db import Database, Tx
 from veza.core.delivery import FileAnswer
-from veza.core.errors import Detail, ValidationFailed
 from veza.core.exchange import Exchange
 from veza.core.ids import new_id
 from veza.core.jobs import enqueue
-from veza.core.multipart import receive_form
 from veza.core.storage import Storage
 from veza.media import COVER_SIZES, make_images
+from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.tracks import files_store, service, store
 from veza.rooms.tracks.errors import CoverNotFound, TrackNotReady
 from veza.rooms.tracks.events import TrackUpdated
@@ -25,50 +23,29 @@ from veza.rooms.tracks.jobs import REMOVE_COVER, RemoveCover, cover_key, folder_
 from veza.rooms.tracks.schemas import Track
 
 Size = Literal["96", "320", "1000"]
-MAX_BYTES = 10 * 1024**2
 
 
 class Covers:
     """Takes covers in, and gives them out."""
 
-    def __init__(self, database: Database, storage: Storage) -> None:
+    def __init__(self, database: Database, storage: Storage, pictures: PictureIntake) -> None:
         self._database = database
         self._storage = storage
+        self._pictures = pictures
         # A picture of 16 million pixels takes a core and 200 MB for a second.
         self._turn = asyncio.Semaphore(1)
 
     async def put(
         self, tx: Tx, actor: Member, track_id: UUID, exchange: Exchange, body: AsyncIterator[bytes]
     ) -> Track:
-        """The track, with the picture in the body's form as its cover.
+        """The track, with the picture in the body as its cover.
 
-        Raises what forms and pictures can be refused for.
+        ``tx`` begins only when its files are safe in the storage. Raises what :meth:`PictureIntake.receive`
+        raises, and what pictures can be refused for.
         """
         async with self._database.read() as view:
             await service.get_own(view, actor, track_id)
-        form = await receive_form(
-            body,
-            exchange.headers.get(b"content-type", b"").decode("latin-1"),
-            file_field="file",
-            fields=(),
-            max_file_bytes=MAX_BYTES,
-            into=self._storage.scratch,
-        )
-        try:
-            if form.file is None:
-                raise ValidationFailed(details=[Detail("file", "This field is required.", "REQUIRED")])
-            return await self.set(tx, actor, track_id, form.file.path)
-        finally:
-            form.discard()
-
-    async def set(self, tx: Tx, actor: Member, track_id: UUID, picture: Path | bytes) -> Track:
-        """The track, with this picture as its cover; ``tx`` begins when its files are safe in the storage.
-
-        Raises what :meth:`put` raises: it is for pictures that have come in another way.
-        """
-        async with self._database.read() as view:
-            await service.get_own(view, actor, track_id)
-        async with self._turn:
+        async with self._pictures.receive(actor, exchange, body) as picture, self._turn:
             images = await make_images(picture, COVER_SIZES)
         folder = f"{folder_of(track_id)}/cover/{new_id()}"
         try:

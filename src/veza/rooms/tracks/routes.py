@@ -26,6 +26,7 @@ from veza.core.storage import Storage
 from veza.media import FORMATS, PLAYLIST_MIME
 from veza.rooms.accounts import quota as quotas
 from veza.rooms.accounts.config import TheAccounts
+from veza.rooms.accounts.schemas import PictureForm, UploadedPicture
 from veza.rooms.tracks import hls, service, upload, waveform
 from veza.rooms.tracks.covers import Size, TheCovers
 from veza.rooms.tracks.hearing import TheHearing, TheListener
@@ -34,7 +35,6 @@ from veza.rooms.tracks.schemas import (
     MAX_GENRE,
     BatchDraft,
     BatchResult,
-    CoverForm,
     Quality,
     QuotaBody,
     SignedUrls,
@@ -203,7 +203,7 @@ async def get_cover(
 
 
 @Route("/tracks/{track_id:str}/cover", http_method="PUT", request_max_body_size=None,
-       operation_class=multipart(CoverForm))  # fmt: skip
+       operation_class=multipart(PictureForm, instead=UploadedPicture))  # fmt: skip
 async def put_cover(
     request: AnyRequest, tx: InTx, actor: Me, exchange: TheExchange, covers: TheCovers, track_id: UUID
 ) -> Reply[TrackBody]:

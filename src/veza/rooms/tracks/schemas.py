@@ -197,10 +197,6 @@ class QuotaBody(msgspec.Struct, frozen=True):
     quota: Quota
 
 
-class CoverForm(msgspec.Struct, frozen=True):
-    """The form field of a cover, beside the file itself: none."""
-
-
 class SignedUrls(msgspec.Struct, frozen=True):
     """Addresses for players that cannot send a header: good for whoever asked for them, and for a time."""
 
