@@ -4,6 +4,7 @@ import asyncio
 import io
 import zipfile
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.clamd import EICAR, fake_clamd
 from tests.media.hostile import png
 from tests.rooms.tracks_house import NOBODY, code, files, plant, settled, used
-from tests.rooms.uploads_house import wave
+from tests.rooms.uploads_house import Sender, chunks_left, wave
 from tests.world import JSON, Person, open_world
 from veza.app import working
 from veza.core.db import Database
@@ -153,6 +155,37 @@ async def test_a_file_without_end(database: Database, tmp_path: Path) -> None:
         )  # fmt: skip
         assert files(world) == []
         assert await used(world, olga) == 0
+
+
+async def test_malware_stays_outside(database: Database, tmp_path: Path) -> None:
+    """M20, C32: of any kind, and also when it came in pieces; nothing comes in while the scanner is away."""
+    scanners = AsyncExitStack()
+    clamd = await scanners.enter_async_context(fake_clamd())
+    async with scanners, open_world(database, tmp_path, clamd_url=clamd.url) as world:
+        olga = await world.person("olga")
+        infected = Sender(olga, wave(20_000) + EICAR, 5_003)
+        await infected.start()
+        await infected.send_all()
+        for answer in (await send(olga, EICAR), await send(olga, PDF + EICAR), await infected.complete()):
+            assert code(answer) == (422, "MALWARE")
+        assert clamd.seen[-1] == infected.content
+        assert code(await infected.complete()) == (422, "MALWARE")
+        assert (await infected.state())["status"] == "infected"
+        assert len(clamd.seen) == 3
+        assert await used(world, olga) == 0
+        async with working(world.parts):
+            await settled(world, lambda: not chunks_left(world))
+        assert files(world) == []
+        clamd.says = b"no memory ERROR\0"
+        sender = Sender(olga, wave(20_000), 5_003)
+        await sender.start()
+        await sender.send_all()
+        for answer in (await send(olga, PDF), await sender.complete()):
+            assert code(answer) == (503, "SCANNER_UNAVAILABLE")
+        assert [name for name in files(world) if not name.startswith(".chunks/")] == []
+        clamd.says = None
+        assert (await sender.complete()).status_code == (await send(olga, PDF)).status_code == 201
+        assert clamd.seen[-2:] == [sender.content, PDF]
 
 
 async def test_a_key_makes_one_upload(database: Database, tmp_path: Path) -> None:

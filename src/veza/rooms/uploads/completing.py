@@ -1,15 +1,17 @@
 """From all its chunks to a track."""
 
 import asyncio
+from collections.abc import Mapping
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from veza.access.actor import Member
 from veza.core.db import Database, Tx
-from veza.core.errors import Unavailable
+from veza.core.errors import Unavailable, VezaError
 from veza.core.exchange import Exchange
 from veza.core.idempotency import claim, fingerprint_of
 from veza.core.jobs import enqueue
+from veza.core.malware import Malware
 from veza.core.multipart import UploadedFile
 from veza.core.storage import ChunkStore
 from veza.core.storage_chunks import Assembled, Chunk
@@ -23,6 +25,9 @@ from veza.rooms.uploads.events import TransferCompleted
 from veza.rooms.uploads.kinds import REMOVE_CHUNKS, RemoveChunks
 from veza.rooms.uploads.schemas import Outcome
 from veza.rooms.uploads.store import Transfer
+
+# How a transfer ends whose file is refused for what it is, and what is said of it from then on.
+_FINAL: Mapping[str, type[VezaError]] = {"failed": UnsupportedAudio, "infected": Malware}
 
 
 class _Done(Exception):
@@ -68,8 +73,8 @@ class Completer:
                 return await self._store(tx, actor, transfer, whole)
             except _Done as done:
                 return done.outcome
-            except UnsupportedAudio:
-                await self._fail(actor, transfer)
+            except tuple(_FINAL.values()) as refused:
+                await self._fail(actor, transfer, type(refused))
                 raise
             finally:
                 await asyncio.to_thread(whole.path.unlink, missing_ok=True)
@@ -78,8 +83,8 @@ class Completer:
         async with self._database.read() as view:
             transfer = transfers.check_alive(await transfers.get_own(view, actor, transfer_id))
             chunks = await store.list_chunks(view, transfer_id)
-        if transfer.status == "failed":
-            raise UnsupportedAudio
+        if transfer.status in _FINAL:
+            raise _FINAL[transfer.status]
         if transfer.outcome is None:
             _check_complete(transfer, chunks)
         return transfer, chunks
@@ -103,13 +108,14 @@ class Completer:
         tx.emit(TransferCompleted(transfer.id, actor.id, track.id))
         return outcome
 
-    async def _fail(self, actor: Member, transfer: Transfer) -> None:
-        """These very chunks are no music, and will never be."""
+    async def _fail(self, actor: Member, transfer: Transfer, refusal: type[VezaError]) -> None:
+        """These very chunks will never be a track."""
+        status = next(status for status, error in _FINAL.items() if issubclass(refusal, error))
         async with self._database.write() as tx:
             await quota.hold(tx, actor.id)
             now = await transfers.hold_own(tx, actor, transfer.id)
             if now.status == "open" and now.revision == transfer.revision:
-                await transfers.end(tx, now, "failed")
+                await transfers.end(tx, now, status)
 
 
 def _check_complete(transfer: Transfer, chunks: list[Chunk]) -> None:

@@ -24,7 +24,7 @@ class TransferCompleted(Event, frozen=True):
 
 
 class TransferEnded(Event, frozen=True):
-    """A transfer is over and made nothing: `abandoned`, `expired` or `failed`."""
+    """A transfer is over and made nothing: `abandoned`, `expired`, `failed` or `infected`."""
 
     kind: ClassVar[str] = "transfer.ended"
     upload_id: UUID
