@@ -25,6 +25,7 @@ from veza.core.lock import FolderLock, InUse
 from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
+from veza.demo.guide import guide
 from veza.demo.world import DemoRefused, make_world
 from veza.importing import Request
 from veza.parts import Parts, make_folder, make_parts
@@ -162,12 +163,11 @@ async def _make_demo(settings: Settings, *, force: bool) -> int:
     async with _prepared(settings) as parts:
         parts.database.record_events = outbox()
         try:
-            logins = await make_world(parts, force=force, tell=lambda title: print(f"playing {title}"))  # noqa: T201 - for the person who waits
+            demo = await make_world(parts, force=force, tell=lambda title: print(f"playing {title}"))  # noqa: T201 - for the person who waits
         except (DemoRefused, VezaError) as refused:
             print(f"veza: {refused}", file=sys.stderr)  # noqa: T201 - for the operator
             return 1
-    for login in logins:
-        print(f"{login.email}  {login.password}")  # noqa: T201 - the command's answer
+    print(*guide(demo, settings.base_url), sep="\n")  # noqa: T201 - the command's answer
     return 0
 
 

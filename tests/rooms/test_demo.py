@@ -6,35 +6,68 @@ import numpy as np
 import pytest
 
 from tests.rooms.tracks_house import plant, short
-from tests.world import open_world
+from tests.world import JSON, World, open_world
+from veza.core import clock
 from veza.core.db import Database
 from veza.demo.files import draw_cover
+from veza.demo.guide import guide
 from veza.demo.songs import ARTISTS, SONGS, perform
 from veza.demo.synth import RATE
-from veza.demo.world import LISTENER, DemoRefused, make_world
+from veza.demo.talk import CROWD, LISTENER, TALK
+from veza.demo.world import DemoRefused, make_world
+from veza.rooms.plays.recount import Recount, recount
 
 __all__ = ["short"]
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_a_world_is_made_and_made_only_once(database: Database, tmp_path: Path) -> None:
     """A30: nobody signs in with what stands in the source, for it is made of this installation's secret."""
     songs = [SONGS[4], SONGS[11]]
     async with open_world(database, tmp_path / "data") as world:
-        heard: list[str] = []
-        logins = await make_world(world.parts, songs=songs, tell=heard.append)
-        assert heard == [song.title for song in songs]
-        assert len(logins) == len(ARTISTS) + 1
-        for login in logins:
+        made: list[str] = []
+        demo = await make_world(world.parts, songs=songs, tell=made.append)
+        assert made == [song.title for song in songs]
+        assert len(demo.logins) == len(ARTISTS) + 1
+        assert [*guide(demo, "https://veza.example")][-2].endswith(f"/tracks/{demo.star}/hls/master.m3u8")
+        for login in demo.logins:
             answer = await world.guest.post(
                 "/auth/login", json={"email": login.email, "password": login.password}
             )
             assert answer.status_code == 200
-        assert await make_world(world.parts, songs=songs) == logins
+        before = await _life(world)
+        assert await make_world(world.parts, songs=songs, tell=made.append) == demo
+        assert len(made) == len(songs)
+        assert await _life(world) == before
+        assert demo.star is not None
+        night = before[str(demo.star)]
+        assert night["stats"]["total_plays"] > 100
+        assert night["stats"]["unique_listeners"] >= night["likes"] > 5
+        assert 50 < night["stats"]["completion_rate"] < 100
+        said = night["comments"]
+        assert len(said) == sum(1 + bool(remark.answer) for remark in TALK["Night Tram"])
+        assert {one["username"] for one in said if one["parent_id"]} == {"orla"}
+        assert any(one["timestamp"] for one in said)
+        days = {one["created_at"][:10] for one in said}
+        assert len(days) > 3
+        assert max(days) < clock.now().isoformat()
+        assert await recount(database) == Recount(len(songs), ())
         found = (await world.guest.get("/tracks?sort_by=title&sort_order=asc")).json()["data"]
         told = [(track["title"], track["artist"], track["genre"]) for track in found["tracks"]]
         assert told == sorted((song.title, ARTISTS[song.artist], song.genre) for song in songs)
         assert all(20 <= track["duration"] <= 60 for track in found["tracks"])
+
+
+async def _life(world: World) -> dict[str, JSON]:
+    """Of each track, what was heard and said."""
+    found = {}
+    for track in (await world.guest.get("/tracks")).json()["data"]["tracks"]:
+        at = f"/tracks/{track['id']}"
+        found[track["id"]] = {
+            "stats": (await world.guest.get(f"{at}/stats")).json()["data"]["stats"],
+            "likes": (await world.guest.get(f"{at}/likes")).json()["data"]["total"],
+            "comments": (await world.guest.get(f"{at}/comments?limit=100")).json()["data"]["comments"],
+        }
+    return found
 
 
 async def test_no_demo_among_other_people_s_things(database: Database, tmp_path: Path) -> None:
@@ -71,3 +104,5 @@ def test_the_songs_are_of_many_kinds() -> None:
     assert len({song.title for song in SONGS}) == len(SONGS) == 12
     assert len({song.genre for song in SONGS}) >= 10
     assert {song.artist for song in SONGS} == set(ARTISTS)
+    assert set(TALK) == {song.title for song in SONGS}
+    assert {remark.who for remarks in TALK.values() for remark in remarks} <= {LISTENER, *CROWD}

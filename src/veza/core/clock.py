@@ -24,7 +24,7 @@ def monotonic() -> float:
 
 @contextmanager
 def shifted(by: timedelta) -> Iterator[None]:
-    """Within this block, both clocks stand ``by`` away from the machine's (tests only)."""
+    """Within this block, both clocks stand ``by`` away from the machine's: for tests and the demo's past."""
     global _shift  # noqa: PLW0603 - the one clock of the process
     _shift += by
     try:

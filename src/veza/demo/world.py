@@ -1,20 +1,28 @@
 """Who and what the demo's world consists of, made by the services that everybody's things are made by.
 
-Run again, it makes what is missing: accounts by their names, songs by their content. What comes with further
-rooms (likes, plays, comments, playlists) is added behind the songs, at the end of :func:`make_world`.
+Run again, it makes what is missing: people by their names, songs by their titles, and the month of plays,
+likes and comments of those songs that nobody has heard.
 """
 
 import asyncio
 import base64
 import hmac
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 
+from veza.access.actor import GUEST, Member
+from veza.core import clock
+from veza.core.ids import new_id
+from veza.core.pages import MAX_LIMIT, Page
 from veza.demo.files import write_song
+from veza.demo.life import SPAN, fame_of, live
 from veza.demo.songs import ARTISTS, SONGS, Song
+from veza.demo.talk import CROWD, LISTENER
 from veza.parts import Parts
 from veza.rooms.accounts.admin import create_user
 from veza.rooms.accounts.errors import UserNotFound
@@ -23,10 +31,13 @@ from veza.rooms.accounts.store import User
 from veza.rooms.tracks.folder import Walk
 from veza.rooms.tracks.imported import Owner
 from veza.rooms.tracks.library import Library, Rules, others_have_tracks
+from veza.rooms.tracks.schemas import TrackSummary
+from veza.rooms.tracks.service import list_tracks
 
 # A name that no mail is ever sent to (RFC 2606).
 _DOMAIN = "demo.invalid"
-LISTENER = "mira"
+# Everything was there before it was heard.
+_BEGAN = SPAN + timedelta(days=4)
 
 
 class DemoRefused(Exception):
@@ -40,28 +51,47 @@ class Login(msgspec.Struct, frozen=True):
     password: str
 
 
+class Demo(msgspec.Struct, frozen=True):
+    """What there is to look at: whom to sign in as, and the song that most is said about, if it is there."""
+
+    logins: Sequence[Login]
+    star: UUID | None
+
+
 async def make_world(
     parts: Parts,
     *,
     force: bool = False,
     songs: Sequence[Song] = SONGS,
     tell: Callable[[str], None] = lambda _: None,
-) -> list[Login]:
-    """Make what is not there yet; how to sign in. ``tell`` hears the title of each song that is made.
+) -> Demo:
+    """Make what is not there yet. ``tell`` hears the title of each song that is made.
 
     Raises :class:`DemoRefused` where there are tracks of others and not ``force``, or somebody has a name
     that the demo needs.
     """
-    names = [*ARTISTS, LISTENER]
+    names = [*ARTISTS, LISTENER, *CROWD]
     there = {name: user for name in names if (user := await _find(parts, name)) is not None}
     async with parts.database.read() as view:
         if not force and await others_have_tracks(view, [user.id for user in there.values()]):
             raise DemoRefused("there is other people's music here already; --force adds the demo to it.")
-    people = {name: there.get(name) or await _create(parts, name) for name in names}
-    for name in ARTISTS:
+    with clock.shifted(-_BEGAN):
+        people = {name: there.get(name) or await _create(parts, name) for name in names}
+    for number, name in enumerate(ARTISTS):
         own = [song for song in songs if song.artist == name]
-        await _add_songs(parts, people[name], own, tell)
-    return [Login(_email(name), _password(parts, name)) for name in names]
+        with clock.shifted(timedelta(days=number + 1) - _BEGAN):
+            await _add_songs(parts, people[name], own, tell)
+    members = {name: _member(user) for name, user in people.items()}
+    tracks: dict[str, TrackSummary] = {}
+    for name in ARTISTS:
+        tracks |= await _tracks(parts, people[name])
+    known = sorted((song for song in songs if song.title in tracks), key=fame_of, reverse=True)
+    for song in known:
+        await live(parts.database, members, song, tracks[song.title])
+    return Demo(
+        [Login(_email(name), _password(parts, name)) for name in (*ARTISTS, LISTENER)],
+        tracks[known[0].title].id if known else None,
+    )
 
 
 async def _find(parts: Parts, name: str) -> User | None:
@@ -82,16 +112,29 @@ async def _create(parts: Parts, name: str) -> User:
     )  # fmt: skip
 
 
+def _member(user: User) -> Member:
+    return Member(id=user.id, session_id=new_id(), username=user.username, role=user.role)
+
+
 async def _add_songs(parts: Parts, user: User, songs: Sequence[Song], tell: Callable[[str], None]) -> None:
+    there = await _tracks(parts, user)
     with tempfile.TemporaryDirectory(prefix="veza-demo-") as name:
         folder = Path(name)
         for song in songs:
-            tell(song.title)
-            await asyncio.to_thread(write_song, song, folder)
+            if song.title not in there:
+                tell(song.title)
+                await asyncio.to_thread(write_song, song, folder)
         rules = Rules(parts.settings.max_file_size)
         await Library(parts.database, parts.storage, Owner(user.id, user.username), rules).take(
             Walk(folder).files()
         )
+
+
+async def _tracks(parts: Parts, user: User) -> Mapping[str, TrackSummary]:
+    """What everybody sees of a user's tracks, by title."""
+    async with parts.database.read() as view:
+        found = await list_tracks(view, GUEST, Page(limit=MAX_LIMIT), user_id=user.id)
+    return {track.title: track for track in found.tracks}
 
 
 def _email(name: str) -> str:
