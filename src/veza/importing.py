@@ -137,7 +137,8 @@ async def _watch(parts: Parts, stop: asyncio.Event, console: Console) -> None:
 def _sum_up(console: Console, request: Request, walk: Walk, report: Report) -> None:
     size = f"{report.added_bytes / 1e6:,.1f} MB"
     done = "Would add" if request.dry else "Added"
-    console.print(f"{done} {report.added:,} tracks ({size}) to the library of {request.user}.", markup=False)
+    tracks = "1 track" if report.added == 1 else f"{report.added:,} tracks"
+    console.print(f"{done} {tracks} ({size}) to the library of {request.user}.", markup=False)
     skipped = Counter({reason: count for reason, count in (report.skipped + walk.passed).items() if count})
     for reason, count in skipped.most_common():
         console.print(f"  passed over {count:,}: {reason}", markup=False)

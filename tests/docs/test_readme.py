@@ -70,21 +70,29 @@ def address_of(process: "subprocess.Popen[bytes]", log: Path) -> str:
 
 def script(address: str) -> str:
     """The lines of the section: what is said once, then what is done with each song, and the rest."""
-    text = dict(sections((ROOT / "README.md").read_text("utf-8")))["A first session"]
-    first, each, last = (
-        "\n".join(re.findall(r"^```sh\n(.*?)^```", part, re.DOTALL | re.MULTILINE))
-        for part in re.split(r"^<!-- (?:for each song|once more) -->$", text, flags=re.MULTILINE)
+    parts = re.split(
+        r"^<!-- (?:for each song|once more) -->$", section("A first session"), flags=re.MULTILINE
     )
+    first, each, last = (lines(part) for part in parts)
     assert ADDRESS in first
     songs = "\n".join(f'SONG="$PWD/{name}"\n{each}' for name in SONGS)
     return f"set -euo pipefail\n{first}\n{songs}\n{last}".replace(ADDRESS, address)
 
 
-def test_the_first_session_works_as_it_stands_in_the_readme(server: str, home: Path) -> None:
-    """Register, sign in, upload, wait, stream a part, get the very bytes back, change, hide, delete."""
+def section(title: str) -> str:
+    return dict(sections((ROOT / "README.md").read_text("utf-8")))[title]
+
+
+def lines(text: str) -> str:
+    """What is to be pasted."""
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+
+
+def run(text: str, home: Path) -> str:
+    """What these lines say, if none of them fails."""
     done = subprocess.run(
         ["bash"],
-        input=script(server),
+        input=text,
         cwd=home,
         env=environment_of(home),
         capture_output=True,
@@ -93,18 +101,39 @@ def test_the_first_session_works_as_it_stands_in_the_readme(server: str, home: P
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{(home / 'log').read_text()}"
-    assert done.stdout.count("\nready\n") == len(SONGS)
-    assert done.stdout.count("TRACK_NOT_FOUND") == len(SONGS)
-    assert len(re.findall(r"(?im)^content-range: bytes 10000-19999/", done.stdout)) == len(SONGS)
-    assert re.search(r"^http\S+/verify-email\?token=\S+$", done.stdout, re.MULTILINE)
-    assert gone(home / "data" / "files" / "tracks"), "files of deleted tracks are still there"
+    return done.stdout
 
 
-def gone(folder: Path) -> bool:
-    """Whether no file is left, once the job that removes them has come round."""
+def test_the_first_session_works_as_it_stands_in_the_readme(server: str, home: Path) -> None:
+    """From signing up to signing out, with everything between; then a folder, and the demo beside it all."""
+    said = run(script(server), home)
+    assert said.count("\nready\n") == len(SONGS)
+    assert said.count("TRACK_NOT_FOUND") == len(SONGS)
+    assert len(re.findall(r"(?im)^content-range: bytes 10000-19999/", said)) == len(SONGS)
+    assert said.count('"total_plays":1,') == said.count('"comments":[{') == len(SONGS)
+    assert '"missing_chunks":[],"progress":100.0' in said
+    assert re.search(r"^http\S+/verify-email\?token=\S+$", said, re.MULTILINE)
+    assert one_is_left(home / "data" / "files" / "tracks"), "files of deleted tracks are still there"
+
+    (home / ".venv").symlink_to(Path(sys.executable).parents[1])
+    (home / "Music").mkdir()
+    for name in SONGS:
+        (home / name).rename(home / "Music" / name)
+    said = run(f"set -euo pipefail\n{lines(section('A whole library'))}", home)
+    # One of them is in the library already: it came in chunks.
+    assert re.findall(r"^(Would add|Added) (\d) tracks", said, re.MULTILINE) == [
+        ("Would add", "3"),
+        ("Added", "3"),
+    ]
+    command, force = re.findall(r"`(\.venv/bin/veza demo|--force)`", section("Start"))
+    assert "/hls/master.m3u8" in run(f"{command} {force}", home)
+
+
+def one_is_left(folder: Path) -> bool:
+    """Whether files of one track are left, once the job that removes those of others has come round."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        if not any(path.is_file() for path in folder.rglob("*")):
+        if len({path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()}) == 1:
             return True
         time.sleep(0.05)
     return False

@@ -47,13 +47,18 @@ class Mix:
     def __init__(self, seconds: float, seed: int) -> None:
         self._sound = np.zeros((round(seconds * RATE), 2))
         self._dice = np.random.default_rng(seed)
+        # A song says most of its notes again and again.
+        self._notes: dict[tuple[Voice, float, int], Sound] = {}
 
     def play(
         self, voice: Voice, note: float, at: float, length: float, *, loud: float = 0.3, side: float = 0.0
     ) -> None:
         """A note (69 is 440 Hz) from ``at`` on, in seconds; ``side`` from -1, left, to 1, right."""
-        time = np.arange(round(length * RATE)) / RATE
-        self._add(voice(440 * 2 ** ((note - 69) / 12), time) * loud, at, side)
+        frames = round(length * RATE)
+        known = (voice, note, frames)
+        if known not in self._notes:
+            self._notes[known] = voice(440 * 2 ** ((note - 69) / 12), np.arange(frames) / RATE)
+        self._add(self._notes[known] * loud, at, side)
 
     def kick(self, at: float, loud: float = 0.7) -> None:
         """A bass drum: a tone that falls."""

@@ -30,7 +30,7 @@ from veza.rooms.accounts.profiles import get_user_by_username
 from veza.rooms.accounts.store import User
 from veza.rooms.tracks.folder import Walk
 from veza.rooms.tracks.imported import Owner
-from veza.rooms.tracks.library import Library, Rules, others_have_tracks
+from veza.rooms.tracks.library import Library, Rules, anybody_has_tracks
 from veza.rooms.tracks.schemas import TrackSummary
 from veza.rooms.tracks.service import list_tracks
 
@@ -67,13 +67,13 @@ async def make_world(
 ) -> Demo:
     """Make what is not there yet. ``tell`` hears the title of each song that is made.
 
-    Raises :class:`DemoRefused` where there are tracks of others and not ``force``, or somebody has a name
-    that the demo needs.
+    Raises :class:`DemoRefused` where there is music already, but neither the demo nor ``force``; and where
+    somebody has a name that the demo needs.
     """
     names = [*ARTISTS, LISTENER, *CROWD]
     there = {name: user for name in names if (user := await _find(parts, name)) is not None}
     async with parts.database.read() as view:
-        if not force and await others_have_tracks(view, [user.id for user in there.values()]):
+        if not (there or force) and await anybody_has_tracks(view):
             raise DemoRefused("there is other people's music here already; --force adds the demo to it.")
     with clock.shifted(-_BEGAN):
         people = {name: there.get(name) or await _create(parts, name) for name in names}

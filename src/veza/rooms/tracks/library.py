@@ -248,9 +248,9 @@ class Library:
         return new
 
 
-async def others_have_tracks(tx: Tx, user_ids: Sequence[UUID]) -> bool:
-    """Whether anybody but these has a track."""
-    return await library_store.find_of_others(tx, user_ids) is not None
+async def anybody_has_tracks(tx: Tx) -> bool:
+    """Whether there is any track."""
+    return await library_store.find_any(tx) is not None
 
 
 def _batches(files: Iterable[Found]) -> Iterator[Sequence[Found]]:
