@@ -16,7 +16,7 @@ LONGEST_FILE = 400
 # Spelt so that this file does not break its own rule.
 REGISTRIES = [
     r"pypi\.(?:python\.)?org",
-    r"files\.pythonhosted\.org",
+    r"files\.pythonh(?:osted)\.org",
     r"registry\.npmjs\.(?:org|com)",
     r"deb\.debian\.org",
     r"proxy\.golang\.org",
