@@ -49,7 +49,7 @@ async def _build(database: Database, finding: Finding, writer: SqliteBuild) -> i
 
 @contextmanager
 def _nothing_to_collect() -> Iterator[None]:
-    """Without the search for cycles: there are none, and among so many it takes a third of the time."""
+    """Without the search for cycles: there are none, and among so many objects it takes long."""
     enabled = gc.isenabled()
     gc.disable()
     try:

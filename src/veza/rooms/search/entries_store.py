@@ -37,10 +37,14 @@ _SET_VERSION: Statement[None] = Statement(
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A kind of thing to find; ``popularity`` is the table and column that say how popular each is."""
+    """A kind of thing to find; ``popularity`` is the table and column that say how popular each is.
+
+    ``listed`` are columns of that table by which all that is found stands in an index, by what they sort by.
+    """
 
     name: str
     popularity: tuple[str, str] | None = None
+    listed: tuple[tuple[str, str], ...] = ()
 
 
 class Document(msgspec.Struct, frozen=True):

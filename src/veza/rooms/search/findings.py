@@ -53,7 +53,11 @@ class Finding(ABC):
 class Tracks(Finding):
     """Tracks that are ready and public: by title, artist, album and genre."""
 
-    kind = Kind("tracks", popularity=("tracks", "play_count"))
+    kind = Kind(
+        "tracks",
+        popularity=("tracks", "play_count"),
+        listed=(("created_at", "created_at"), ("title", "title_key"), ("popularity", "play_count")),
+    )
 
     async def find(self, tx: Tx, thing_id: UUID) -> Document | None:
         """What search may know of a track."""

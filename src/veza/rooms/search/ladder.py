@@ -23,13 +23,23 @@ Rung = tuple[Term, ...]
 
 
 class Filters(msgspec.Struct, frozen=True):
-    """What else must hold: marks that the entry has; its duration in seconds and its day, from and to."""
+    """What else must hold: marks that the entry has; its duration in seconds and its day, from and to.
+
+    And how to look: ``narrow`` where few things are of these days, and else not beyond the place ``border``.
+    """
 
     marks: tuple[str, ...] = ()
     shortest: float | None = None
     longest: float | None = None
     since: datetime | None = None
     until: datetime | None = None
+    narrow: bool = False
+    border: int | None = None
+
+    @property
+    def dated(self) -> bool:
+        """Whether days are asked for."""
+        return self.since is not None or self.until is not None
 
     @property
     def ranged(self) -> bool:

@@ -63,10 +63,12 @@ class PostgresIndex(Index):
         found = " & ".join(f"({part})" for part in wanted)
         return " & ".join([found, *(f"!({_rung(rung)})" for rung in match.less)])
 
-    def _matches(self, *, ranged: bool) -> tuple[str, str]:
+    def _matches(self, *, ranged: bool, narrow: bool) -> tuple[str, str]:
+        del narrow  # the planner knows
         found = f"SELECT place FROM {self.table} WHERE words @@ CAST(:expression AS tsquery)"  # noqa: S608 - our own names
         if ranged:
             found += " AND duration BETWEEN :shortest AND :longest AND created_at BETWEEN :since AND :until"
+            found += " AND place < :border"
         return found, "place"
 
 

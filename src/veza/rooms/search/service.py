@@ -112,8 +112,8 @@ async def find(
     if not words:
         return Answer()
     index = index_of(finding, tx)
-    rungs, total = await _climb(tx, index, words, filters)
-    exact, total = total <= MOST, min(total, MOST)
+    rungs, total, filters = await _climb(tx, index, words, filters)
+    exact, total = total <= MOST and filters.border is None, min(total, MOST)
     offset, limit = page.offset, min(page.limit, total - page.offset)
     if limit <= 0:
         return Answer((), total, exact)
@@ -122,26 +122,34 @@ async def find(
     text = await index.expression(tx, Match(rungs[-1], filters))
     if by == "popularity" and descending:
         return Answer(await index.best(tx, text, filters, offset, limit), total, exact)
-    ids = await index.sorted(tx, text, filters, by=by, descending=descending, offset=offset, limit=limit)
+    whole = msgspec.structs.replace(filters, border=None)
+    ids = await index.sorted(tx, text, whole, by=by, descending=descending, offset=offset, limit=limit)
     return Answer(ids, total, exact)
 
 
-async def _climb(tx: Tx, index: Index, words: Sequence[str], filters: Filters) -> tuple[Sequence[Rung], int]:
-    """The rungs on which something stands, each with all that those before it hold; and how much that is."""
+async def _climb(
+    tx: Tx, index: Index, words: Sequence[str], filters: Filters
+) -> tuple[Sequence[Rung], int, Filters]:
+    """The rungs on which something stands, each with all that those before it hold; and how much that is.
+
+    And the filters with how far to look, up to where nothing more is known to be.
+    """
     rungs: Sequence[Rung] = (exactly(words), beginning(words))
-    total = await _count(tx, index, rungs[-1], filters)
-    if total:
-        return rungs, total
+    total, bounded = await _count(tx, index, rungs[-1], filters)
+    if total or bounded.border is not None:
+        return rungs, total, bounded
     # Only where nothing is as it was typed.
     for rungs in await ladders(tx, index, words):
-        total = await _count(tx, index, rungs[-1], filters)
-        if total:
-            return rungs, total
-    return (), 0
+        total, bounded = await _count(tx, index, rungs[-1], filters)
+        if total or bounded.border is not None:
+            return rungs, total, bounded
+    return (), 0, filters
 
 
-async def _count(tx: Tx, index: Index, rung: Rung, filters: Filters) -> int:
-    return await index.count(tx, await index.expression(tx, Match(rung, filters)), filters, MOST + 1)
+async def _count(tx: Tx, index: Index, rung: Rung, filters: Filters) -> tuple[int, Filters]:
+    expression = await index.expression(tx, Match(rung, filters))
+    bounded = await index.bounded(tx, expression, filters)
+    return await index.count(tx, expression, bounded, MOST + 1), bounded
 
 
 async def _relevant(

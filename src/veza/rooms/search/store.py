@@ -1,6 +1,7 @@
 """What an index is asked: what matches, how much of it, and in which order."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -51,14 +52,19 @@ class Index(Entries):
     async def expression(self, view: Tx, match: Match) -> str:
         """What is looked for, in the words of the database."""
 
+    async def bounded(self, view: Tx, expression: str, filters: Filters) -> Filters:
+        """The filters, with how to look for what passes them in bounded time."""
+        del view, expression
+        return filters
+
     @abstractmethod
-    def _matches(self, *, ranged: bool) -> tuple[str, str]:
+    def _matches(self, *, ranged: bool, narrow: bool) -> tuple[str, str]:
         """The query for places that match ``:expression``, and what it names the place."""
 
     async def count(self, view: Tx, expression: str, filters: Filters, most: int) -> int:
         """How many entries match, up to ``most``."""
         statement = self._statement("count", filters)
-        return await view.first(statement, expression=expression, most=most, **_range(filters)) or 0
+        return await view.first(statement, expression=expression, most=most, **in_range(filters)) or 0
 
     async def best(self, view: Tx, expression: str, filters: Filters, offset: int, limit: int) -> list[UUID]:
         """A part of what matches, the popular first, then the new."""
@@ -68,7 +74,7 @@ class Index(Entries):
             window = offset // WINDOW * WINDOW
             part = await view.all(
                 statement, expression=expression, size=WINDOW, start=window, offset=offset - window,
-                limit=min(limit, window + WINDOW - offset), **_range(filters),
+                limit=min(limit, window + WINDOW - offset), **in_range(filters),
             )  # fmt: skip
             found += part
             limit -= len(part)
@@ -90,7 +96,9 @@ class Index(Entries):
     ) -> list[UUID]:
         """A part of what matches, in this order; all of it is looked at."""
         statement = self._statement("sorted", filters, by, descending)
-        return await view.all(statement, expression=expression, offset=offset, limit=limit, **_range(filters))
+        return await view.all(
+            statement, expression=expression, offset=offset, limit=limit, **in_range(filters)
+        )
 
     async def misplaced(self, view: Tx, after: UUID, most: int) -> tuple[list[UUID], UUID | None]:
         """Of the next ``most`` entries those that became more or less popular; where to go on, or None."""
@@ -99,16 +107,16 @@ class Index(Entries):
         return moved, looked[-1].id if len(looked) == most else None
 
     def _statement(self, what: str, filters: Filters, *how: Any) -> Statement[Any]:
-        key = (what, filters.ranged, *how)
+        key = (what, filters.ranged, filters.narrow, *how)
         if key not in self._statements:
-            self._statements[key] = self._make(what, *how, ranged=filters.ranged)
+            self._statements[key] = self._make(what, *how, ranged=filters.ranged, narrow=filters.narrow)
         return self._statements[key]
 
-    def _make(self, what: str, *how: Any, ranged: bool) -> Statement[Any]:
-        matches, place = self._matches(ranged=ranged)
+    def _make(self, what: str, *how: Any, ranged: bool, narrow: bool) -> Statement[Any]:
+        matches, place = self._matches(ranged=ranged, narrow=narrow)
         params: dict[str, sa.types.TypeEngine[Any]] = {"expression": sa.Text()}
         if ranged:
-            params |= {"shortest": sa.Double(), "longest": sa.Double(), "since": Time(), "until": Time()}
+            params |= RANGE
         page: dict[str, sa.types.TypeEngine[Any]] = {"offset": sa.BigInteger(), "limit": sa.BigInteger()}
         entries, popularity, joined = self.table, "0", ""
         if self.kind.popularity:
@@ -155,10 +163,15 @@ class Index(Entries):
                 )
 
 
+# What ranged statements take.
+RANGE: Mapping[str, sa.types.TypeEngine[Any]] = {
+    "shortest": sa.Double(), "longest": sa.Double(), "since": Time(), "until": Time(), "border": sa.BigInteger(),
+}  # fmt: skip
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
-def _range(filters: Filters) -> dict[str, Any]:
+def in_range(filters: Filters) -> dict[str, Any]:
+    """What ranged statements are given; nothing for others."""
     if not filters.ranged:
         return {}
     return {
@@ -166,4 +179,5 @@ def _range(filters: Filters) -> dict[str, Any]:
         "longest": 1e300 if filters.longest is None else filters.longest,
         "since": filters.since or _EARLIEST,
         "until": filters.until or _LATEST,
+        "border": (1 << 63) - 1 if filters.border is None else filters.border,
     }
