@@ -121,7 +121,7 @@ def openapi_document(parts: Parts) -> dict[str, Any]:
     described = _Litestar(
         [routes.api(parts, means)],
         dependencies=_dependencies(parts, means),
-        openapi_config=openapi_config(__version__),
+        openapi_config=openapi_config(__version__, routes.AREAS),
         logging_config=None,
     )
     return api_document(described, all_errors())

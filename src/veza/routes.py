@@ -28,6 +28,19 @@ BASE = "/api/v1"
 # Bytes of sound and pictures do not count to the limit of requests; chunks have a limit of their own.
 _BYTES = ("/stream", "/download", "/avatar", "/cover", "/init.mp4", ".m4s", "/tracks/chunk")
 
+# What stands under each first word of an address.
+AREAS = {
+    "auth": "Signing up, in and out: passwords, second factors, confirmation of e-mail addresses.",
+    "sessions": "Where somebody is signed in.",
+    "users": "Profiles and avatars; all that is kept of somebody, to take along or to delete.",
+    "admin": "What admins do to accounts.",
+    "roles": "What a role may do.",
+    "tracks": "Music: upload, whole or in chunks; lists and search; sound, pictures, likes, plays, comments.",
+    "uploads": "Files of any kind, to be used by their id.",
+    "comments": "Changing and deleting what was said about a track.",
+    "search": "Everything that can be found, at once.",
+}
+
 
 def api(parts: Parts, means: Means) -> Router:
     """Everything under /api/v1."""

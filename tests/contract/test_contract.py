@@ -12,6 +12,7 @@ from openapi_spec_validator import OpenAPIV30SpecValidator, validate
 from tests.contract.check import ENDPOINTS, differences, name_of
 from veza import process
 from veza.core.errors import all_errors
+from veza.rooms.uploads.schemas import ChunkForm
 
 NOT_YET = {
     "GET /api/v1/playlists",
@@ -95,6 +96,21 @@ def test_every_operation_has_a_name_and_words_of_its_own(document) -> None:
         found = [operation[key] for operation in operations(document)]
         assert all(found)
         assert [name for name in found if found.count(name) > 1] == []
+
+
+def test_every_area_is_described(document) -> None:
+    said = [tag["name"] for tag in document["tags"] if tag["description"]]
+    assert set(said) == {name for operation in operations(document) for name in operation["tags"]}
+
+
+def test_forms_say_what_they_need(document) -> None:
+    sent = document["paths"]["/api/v1/tracks/chunk"]["post"]["requestBody"]["content"]
+    chunk = sent["multipart/form-data"]["schema"]
+    assert chunk["required"] == ["chunk", *ChunkForm.__struct_fields__]
+    assert chunk["properties"]["upload_id"] == {"type": "string", "format": "uuid"}
+    cover = document["paths"]["/api/v1/tracks/{track_id}/cover"]["put"]["requestBody"]["content"]
+    assert set(cover) == {"multipart/form-data", "application/json"}
+    assert cover["application/json"]["schema"]["required"] == ["upload_id"]
 
 
 def test_every_error_code_is_listed_in_one_place(document) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import License, Server
+from litestar.openapi.spec import License, Server, Tag
 
 from veza.core.errors import Detail, VezaError
 from veza.core.http import Bytes
@@ -47,12 +47,20 @@ _WITH_TOKEN = (401, 403)
 _WITH_BODY = (409, 413, 415, 422, 507)
 
 
-def openapi_config(version: str) -> OpenAPIConfig:
-    """What the document says of the API as a whole."""
+_ABOUT = """Upload, stream and talk about music.
+
+Sign in with `POST /api/v1/auth/login` and send the access token as `Authorization: Bearer …`; in Swagger UI
+that is **Authorize**. Every answer says `success`, and then `data`, or `error` with `code`, `message` and
+`details`."""
+
+
+def openapi_config(version: str, areas: Mapping[str, str]) -> OpenAPIConfig:
+    """What the document says of the API as a whole, and of its areas: by the first word of an address."""
     return OpenAPIConfig(
         title="Veza API",
         version=version,
-        description="Upload, stream, share, sell and talk about music.",
+        description=_ABOUT,
+        tags=[Tag(name, said) for name, said in areas.items()],
         license=License(name="Apache-2.0", url="https://www.apache.org/licenses/LICENSE-2.0"),
         # A server has several names (localhost, 127.0.0.1, the proxy's), and the pages that show the document
         # may call only the one that they were opened under.

@@ -212,13 +212,13 @@ def multipart(
     }
     content = {
         "multipart/form-data": OpenAPIMediaType(
-            OpenAPISchema(type=OpenAPIType.OBJECT, properties=properties, required=[file])
+            OpenAPISchema(type=OpenAPIType.OBJECT, properties=properties, required=[file, *_required(form)])
         )
     }
     if instead is not None:
         content["application/json"] = OpenAPIMediaType(
             OpenAPISchema(
-                type=OpenAPIType.OBJECT, properties=_properties(instead), required=_required(instead)
+                type=OpenAPIType.OBJECT, properties=_properties(instead), required=_required(instead) or None
             )
         )
 
@@ -230,8 +230,8 @@ def multipart(
     return FormOperation
 
 
-def _required(form: type[msgspec.Struct]) -> list[str] | None:
-    return [field.encode_name for field in msgspec.structs.fields(form) if field.required] or None
+def _required(form: type[msgspec.Struct]) -> list[str]:
+    return [field.encode_name for field in msgspec.structs.fields(form) if field.required]
 
 
 def _properties(form: type[msgspec.Struct]) -> dict[str, Reference | OpenAPISchema]:
@@ -241,7 +241,12 @@ def _properties(form: type[msgspec.Struct]) -> dict[str, Reference | OpenAPISche
 
 def _schema(part: Mapping[str, Any]) -> OpenAPISchema:
     plain = next((one for one in part.get("anyOf", ()) if one.get("type") != "null"), part)
-    return OpenAPISchema(type=OpenAPIType(plain["type"]))
+    return OpenAPISchema(
+        type=OpenAPIType(plain["type"]),
+        format=plain.get("format"),
+        minimum=plain.get("minimum"),
+        max_length=plain.get("maxLength"),
+    )
 
 
 def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
