@@ -160,7 +160,7 @@ async def test_more_than_can_be_paged_is_said(
 async def test_of_too_many_the_first_are_looked_at_and_that_is_said(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """T17, Q4: ranges and orders take bounded time; few days are looked at whole, and nothing is out of order."""
+    """T17, Q4: ranges and orders take bounded time; few days are looked at whole, and all is in order."""
     async with open_world(database, tmp_path) as world:
         olga = await world.person("olga")
         for n in range(12):

@@ -165,7 +165,8 @@ class Index(Entries):
 
 # What ranged statements take.
 RANGE: Mapping[str, sa.types.TypeEngine[Any]] = {
-    "shortest": sa.Double(), "longest": sa.Double(), "since": Time(), "until": Time(), "border": sa.BigInteger(),
+    "shortest": sa.Double(), "longest": sa.Double(), "since": Time(), "until": Time(),
+    "border": sa.BigInteger(),
 }  # fmt: skip
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
