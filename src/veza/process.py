@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 import asyncpg
 import msgspec
 
-from veza import importing
 from veza.access.secrets import SecretRefused
 from veza.app import make_app, openapi_document, working
 from veza.core.db import Database
@@ -25,14 +24,14 @@ from veza.core.lock import FolderLock, InUse
 from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
-from veza.demo.guide import guide
-from veza.demo.world import DemoRefused, make_world
-from veza.importing import Request
 from veza.parts import Parts, make_folder, make_parts
 from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
 from veza.rooms.search import build as search
 from veza.settings import BadSetting, Settings, address_of, load
+
+if TYPE_CHECKING:
+    from veza.importing import Request
 
 # What only an operator can mend, before it makes sense to start again.
 REFUSALS = (BadSetting, SecretRefused, InUse, UnknownRevision)
@@ -143,10 +142,14 @@ async def _create_account(
 
 def import_folder(folder: Path, user: str, *, public: bool, dry: bool, wait: bool, verbose: bool) -> int:
     """Take a folder of music into somebody's library; the exit code."""
+    from veza.importing import Request  # noqa: PLC0415 - a server shall not load what draws the progress
+
     return _run(_import_folder(_begin(), Request(folder, user, public, dry, wait, verbose)))
 
 
-async def _import_folder(settings: Settings, request: Request) -> int:
+async def _import_folder(settings: Settings, request: "Request") -> int:
+    from veza import importing  # noqa: PLC0415 - as above
+
     # No lock, as above: a serving process notices what this one commits. Only where it does the work behind
     # as well does it take the server's place.
     async with _prepared(settings) as parts:
@@ -160,6 +163,10 @@ def make_demo(*, force: bool) -> int:
 
 
 async def _make_demo(settings: Settings, *, force: bool) -> int:
+    # A server shall not load what makes sounds and pictures.
+    from veza.demo.guide import guide  # noqa: PLC0415
+    from veza.demo.world import DemoRefused, make_world  # noqa: PLC0415
+
     async with _prepared(settings) as parts:
         parts.database.record_events = outbox()
         try:

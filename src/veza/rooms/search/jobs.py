@@ -12,8 +12,8 @@ from veza.rooms.search.places import EVERY
 
 PLACE = JobKind("search.place", NoPayload, every=EVERY)
 
-# Entries looked at in one query.
-PART = 5_000
+# Entries looked at in one query: more at a time would hold up the loop, and stay with the process as memory.
+PART = 500
 
 
 def tasks(database: Database) -> Sequence[Task]:

@@ -31,7 +31,7 @@ Remembered = Callable[[str], Actor | None]
 Dress = Callable[[str, int, Sequence[Header], bytes], Ready]
 
 # Bytes of bodies on a shelf; what is around each of them weighs some 2 kB more.
-MOST_KEPT = 4_000_000
+MOST_KEPT = 2_000_000
 AROUND = 2_000
 
 # The tables that the answers come from: a test holds what is read to them.
