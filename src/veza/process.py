@@ -163,9 +163,8 @@ def make_demo(*, force: bool) -> int:
 
 
 async def _make_demo(settings: Settings, *, force: bool) -> int:
-    # A server shall not load what makes sounds and pictures.
-    from veza.demo.guide import guide  # noqa: PLC0415
-    from veza.demo.world import DemoRefused, make_world  # noqa: PLC0415
+    from veza.demo.guide import guide  # noqa: PLC0415 - a server shall not load what makes sounds and pictures
+    from veza.demo.world import DemoRefused, make_world  # noqa: PLC0415 - as above
 
     async with _prepared(settings) as parts:
         parts.database.record_events = outbox()
