@@ -214,8 +214,8 @@ async def test_two_hundred_kills(tmp_path: Path) -> None:
         await servers.end(signal.SIGTERM)
         titles = {track: title for client in clients for track, title in client.titles.items()}
         await _check(tmp_path, titles, music)
-        # Enough to have promised something; a busy machine answers seldom between two kills.
-        assert sum(client.answers for client in clients) > KILLS // 10
+        # Enough to have promised something: an idle machine gives ten times as many.
+        assert sum(client.answers for client in clients) > KILLS
     assert b"request.crashed" not in (tmp_path / "log").read_bytes()
 
 
