@@ -2,15 +2,16 @@
 
 import asyncio
 import statistics
+import subprocess
+import sys
 import time
+from typing import Self
 
 from bench.load import load, render
-from bench.seed import PASSWORD, email, seeded, track_id, user_id
-from bench.servers import Veza
+from bench.seed import seeded, track_id, user_id
+from bench.servers import ROOT, Veza
 from bench.table import Figure, Target, ratio, rounds
 from bench.tracks import TRACKS
-
-_LOGINS = 20
 
 
 async def signed_in() -> list[Figure]:
@@ -42,12 +43,13 @@ async def logins() -> list[Figure]:
     The visitor asks with pauses: so that p99 is of waiting for the server and not for the load itself.
     """
     idle, busy = [], []
-    with Veza(seeded(100_000)) as veza:
-        await asyncio.sleep(2)  # what is done at a start is over
-        for _ in range(3):
-            idle += await _visit(veza, asyncio.sleep(1.5))
-            busy += await _visit(veza, _log_in_all(veza))
-        crowd = [await _crowd(veza) for _ in range(3)]
+    with Veza(seeded(100_000)) as veza, _People(veza) as people:
+        await asyncio.sleep(5)  # what is done at a start is over
+        await people.log_in()
+        for _ in range(5):
+            idle += await _visit(veza, asyncio.sleep(1))
+            busy += await _visit(veza, people.log_in())
+        crowd = [await _crowd(veza, people) for _ in range(3)]
     one, other = (statistics.quantiles(times, n=100)[98] for times in (idle, busy))
     measured = f"{other / one:.2f} ({other * 1000:.2f} ms of {len(busy)})"
     return [
@@ -59,12 +61,37 @@ async def logins() -> list[Figure]:
     ]  # fmt: skip
 
 
-async def _crowd(veza: Veza) -> tuple[float, float]:
+class _People:
+    """Those who log in at once (bench/logins.py)."""
+
+    def __init__(self, veza: Veza) -> None:
+        command = [sys.executable, "-m", "bench.logins", veza.host, str(veza.port)]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._hear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    async def log_in(self) -> None:
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        await asyncio.to_thread(self._hear)
+
+    def _hear(self) -> None:
+        assert self._process.stdout.readline(), "nobody could log in"
+
+
+async def _crowd(veza: Veza, people: _People) -> tuple[float, float]:
     """The p99 of 16 connections that ask without a pause for a second: alone, and while 20 log in."""
     alone = await load(veza.host, veza.port, [render("GET", TRACKS)], 16, 1.0)
     asking = asyncio.ensure_future(load(veza.host, veza.port, [render("GET", TRACKS)], 16, 1.0))
     await asyncio.sleep(0.25)
-    await _log_in_all(veza)
+    await people.log_in()
     return alone.p99, (await asking).p99
 
 
@@ -90,19 +117,3 @@ async def _visit(veza: Veza, until) -> list[float]:
     await work
     writer.close()
     return times
-
-
-async def _log_in_all(veza: Veza) -> None:
-    form = [
-        b'{"email":"%s","password":"%s"}' % (email(n).encode(), PASSWORD.encode()) for n in range(_LOGINS)
-    ]
-
-    async def one(body: bytes) -> None:
-        reader, writer = await asyncio.open_connection(veza.host, veza.port)
-        headers = {"Content-Type": "application/json", "Connection": "close"}
-        writer.write(render("POST", "/api/v1/auth/login", headers, body))
-        answer = await reader.read()
-        assert answer.startswith(b"HTTP/1.1 200"), answer
-        writer.close()
-
-    await asyncio.gather(*map(one, form))

@@ -95,7 +95,7 @@ def make_app(parts: Parts, *, work: bool = True) -> Edge:
     )
     edge = Edge(app, config)
     edge.hot = routes.hot(parts, edge.ready)
-    edge.hot_posts = routes.hot_posts(parts, edge.ready)
+    edge.hot_posts = routes.hot_posts(parts, means, edge.ready)
     return edge
 
 

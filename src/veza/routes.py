@@ -18,6 +18,7 @@ from veza.rooms.plays.hot import HotPlays
 from veza.rooms.plays.routes import ROUTES as PLAYS
 from veza.rooms.roles.routes import ROUTES as ROLES
 from veza.rooms.search.routes import ROUTES as SEARCH
+from veza.rooms.sessions.hot import HotLogin
 from veza.rooms.sessions.means import Means
 from veza.rooms.sessions.routes import router as sessions
 from veza.rooms.tracks.hot import Dress, HotTracks
@@ -74,12 +75,14 @@ def hot(parts: Parts, dress: Dress) -> Mapping[str, Hot]:
     return {f"{BASE}/tracks": tracks.list, f"{BASE}/tracks/": tracks.get}
 
 
-def hot_posts(parts: Parts, dress: Dress) -> Mapping[str, HotPost]:
+def hot_posts(parts: Parts, means: Means, dress: Dress) -> Mapping[str, HotPost]:
     """The writes that are answered from the edge, by path; a star stands for an id."""
-    if parts.database.shared:
-        return {}
-    plays = HotPlays(Gatherer(parts.database), parts.authenticator.cached, dress)
-    return {f"{BASE}/tracks/*/play": plays.record}
+    login = HotLogin(means, parts.limit("login", parts.settings.rate_limit_login), dress)
+    found: dict[str, HotPost] = {f"{BASE}/auth/login": login.log_in}
+    if not parts.database.shared:
+        plays = HotPlays(Gatherer(parts.database), parts.authenticator.cached, dress)
+        found[f"{BASE}/tracks/*/play"] = plays.record
+    return found
 
 
 def is_uncounted(path: str) -> bool:

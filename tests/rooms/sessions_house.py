@@ -40,6 +40,7 @@ from veza.rooms.sessions import grants, proofs_store
 from veza.rooms.sessions import jobs as session_jobs
 from veza.rooms.sessions.attempts import Attempts
 from veza.rooms.sessions.authenticator import Authenticator
+from veza.rooms.sessions.hot import ROUTE, HotLogin
 from veza.rooms.sessions.means import Means
 from veza.rooms.sessions.proofs_store import Account
 from veza.rooms.sessions.routes import router
@@ -185,6 +186,7 @@ class House:
         _Present.house = self
         app = _one_app() if per_address is None else _make_app(self.means, per_address)
         self.edge = Edge(app, EdgeConfig(None, parse_limit("global", "100/min"), lambda _: True))
+        self.edge.hot_posts = {ROUTE: HotLogin(self.means, per_address, self.edge.ready).log_in}
 
     def client(self, ip: str = "192.0.2.1", user_agent: str = "test/1") -> Client:
         return Client(self, ip, user_agent)

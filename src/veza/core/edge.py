@@ -145,7 +145,7 @@ class Edge:
             return None
         if method == "POST":
             thing, _, what = path.rpartition("/")
-            post = self.hot_posts.get(f"{thing[:-36]}*/{what}")
+            post = self.hot_posts.get(path if len(path) < 40 else f"{thing[:-36]}*/{what}")  # noqa: PLR2004 - as below
             return None if post is None else await post(exchange, scope, receive)
         hot = self.hot.get(path if len(path) < 40 else path[:-36])  # noqa: PLR2004 - a UUID's length
         return None if hot is None else await hot(exchange, scope)

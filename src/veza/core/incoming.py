@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from veza.core.errors import InvalidRequest
+from veza.core.exchange import Exchange
 
 
 async def body_of(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> AsyncIterator[bytes]:
@@ -16,3 +17,19 @@ async def body_of(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> AsyncI
         if piece := message.get("body"):
             yield piece
         more = message.get("more_body", False)
+
+
+def is_short_json(exchange: Exchange, most: int) -> bool:
+    """Whether the body is a JSON of at most so many bytes, and the request says so itself.
+
+    For what is answered at the edge: whatever is less plain, an Idempotency-Key too, is the ordinary route's.
+    """
+    headers = exchange.headers
+    length = headers.get(b"content-length", b"")
+    return (
+        headers.get(b"content-type") == b"application/json"
+        and length.isdigit()
+        and len(length) <= len(str(most))
+        and 0 < int(length) <= most
+        and b"idempotency-key" not in headers
+    )

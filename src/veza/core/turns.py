@@ -1,6 +1,34 @@
-"""Taking turns at the event loop."""
+"""Taking turns: at the event loop, and at work that is done one piece at a time."""
 
 import asyncio
+
+from veza.core.errors import Unavailable
+
+
+class Turns:
+    """``async with``: one at a time, first come, first served.
+
+    Raises :class:`Unavailable` at once when ``most`` are waiting already.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._here = 0
+        self._turn = asyncio.Lock()
+
+    async def __aenter__(self) -> None:
+        if self._here > self._most:
+            raise Unavailable(headers={"Retry-After": "5"})
+        self._here += 1
+        try:
+            await self._turn.acquire()
+        except BaseException:
+            self._here -= 1
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._turn.release()
+        self._here -= 1
 
 
 async def give_way() -> None:
@@ -8,4 +36,6 @@ async def give_way() -> None:
 
     For between two parts of a piece of work that is long (half a millisecond) and nobody's hot path.
     """
+    # Twice: in the first turn a request that has just come in is only read, and answered in the next.
+    await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from veza.access.actor import Actor, Member
 from veza.core.body import read_body
 from veza.core.edge import Header, Ready, Receive, Scope
 from veza.core.exchange import Exchange
-from veza.core.incoming import body_of
+from veza.core.incoming import body_of, is_short_json
 from veza.rooms.plays.gathering import Gatherer
 from veza.rooms.plays.routes import RECORDED, ROUTE
 from veza.rooms.plays.schemas import PlayDraft
@@ -37,7 +37,12 @@ class HotPlays:
     async def record(self, exchange: Exchange, scope: Scope, receive: Receive) -> Ready | None:
         """The answer to a play once it is durable; None leaves it to the ordinary route."""
         actor, track_id = self._actor(exchange), _read_id(scope["path"][_ID])
-        if actor is None or track_id is None or scope["query_string"] or not _is_plain(exchange):
+        if (
+            actor is None
+            or track_id is None
+            or scope["query_string"]
+            or not is_short_json(exchange, MOST_BYTES)
+        ):
             return None
         exchange.actor, exchange.route = actor, ROUTE
         told = _read(b"".join([piece async for piece in body_of(receive)]))
@@ -63,16 +68,3 @@ def _read_id(text: str) -> UUID | None:
 def _read(body: bytes) -> PlayDraft:
     """The body; players say the same over and over."""
     return read_body(body, PlayDraft)
-
-
-def _is_plain(exchange: Exchange) -> bool:
-    """Whether the body is a short JSON, and the request says so itself."""
-    headers = exchange.headers
-    length = headers.get(b"content-length", b"")
-    return (
-        headers.get(b"content-type") == b"application/json"
-        and length.isdigit()
-        and len(length) <= 3  # noqa: PLR2004 - digits of MOST_BYTES
-        and 0 < int(length) <= MOST_BYTES
-        and b"idempotency-key" not in headers
-    )

@@ -55,6 +55,7 @@ async def open_session(
     refresh_token = new_secret()
     await store.add_token(tx, digest(refresh_token), session_id, means.keyring.new_nonce())
     _forget(tx, means.authenticator, dropped)
+    await give_way()
     return session_id, _pair(means, user_id, session_id, role, refresh_token)
 
 

@@ -50,6 +50,7 @@ async def log_in(means: Means, form: Credentials, origin: Context) -> Login:
     key, attempts = email_key(form.email), means.attempts
     async with means.database.read() as view:
         found = await proofs_store.find_by_email(view, key)
+        await give_way()
         user_id = found.id if found else None
         known = await store.knows_device(view, user_id or new_id(), origin.ip, origin.user_agent)
     wait = await attempts.passwords.check(key)
@@ -101,6 +102,7 @@ async def enter(tx: Tx, means: Means, account: Account, origin: Context, *, reme
         raise InvalidCredentials
     if now.suspended_at:
         raise AccountSuspended
+    await give_way()
     session_id, pair = await grants.open_session(tx, means, now.id, now.role, origin, remember_me=remember_me)
     await give_way()
     tx.emit(LoggedIn(now.id, session_id))

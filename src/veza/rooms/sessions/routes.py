@@ -176,17 +176,21 @@ def router(means: Means, per_address: Limit | None) -> Router:
     It is None where rate limits are off.
     """
     limited = [
-        Router("/", route_handlers=handlers, guards=_guards(means.limiter, name, per_address))
+        Router("/", route_handlers=handlers, guards=_guards(means.limiter, limit_of(name, per_address)))
         for name, handlers in _LIMITED.items()
     ]
     dependencies = {"means": Provide(lambda: means, sync_to_thread=False)}
     return Router("/", route_handlers=[*limited, *_OTHERS], dependencies=dependencies)
 
 
-def _guards(limiter: Limiter, name: str, per_address: Limit | None) -> list[Guard]:
-    if per_address is None:
+def limit_of(name: str, per_address: Limit | None) -> Limit | None:
+    """The limit of logins, registrations or the like: as many for each address, counted by themselves."""
+    return per_address and Limit(name, per_address.count, per_address.seconds, strict=True)
+
+
+def _guards(limiter: Limiter, limit: Limit | None) -> list[Guard]:
+    if limit is None:
         return []
-    limit = Limit(name, per_address.count, per_address.seconds, strict=True)
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         exchange = connection.scope["veza"]  # type: ignore[typeddict-item]  # ours

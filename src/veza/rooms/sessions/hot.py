@@ -1,0 +1,53 @@
+"""``POST /auth/login`` answered from the edge, one login at a time.
+
+A password is hashed by one thread for all. So of twenty logins at once nineteen wait in any case: here they
+wait before they cost the event loop anything, and not all in one burst in which nobody else is answered. What
+is out of the ordinary (a token, a long body or one of an odd kind) is left to the ordinary route before a
+byte of it is read; the rules are the same.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from veza.core.body import read_body
+from veza.core.edge import Header, Ready, Receive, Scope
+from veza.core.exchange import Exchange
+from veza.core.http import reply
+from veza.core.incoming import body_of, is_short_json
+from veza.core.limits import Limit, address_key
+from veza.core.turns import Turns
+from veza.rooms.sessions.login import log_in
+from veza.rooms.sessions.means import Means, origin_of
+from veza.rooms.sessions.routes import limit_of
+from veza.rooms.sessions.schemas import Credentials
+
+Dress = Callable[[str, int, Sequence[Header], bytes], Ready]
+
+ROUTE = "/api/v1/auth/login"
+MOST_BYTES = 2_000
+_MOST_WAITING = 200
+
+
+class HotLogin:
+    """Takes logins; ``per_address`` bounds them for each address, None where rate limits are off."""
+
+    def __init__(self, means: Means, per_address: Limit | None, dress: Dress) -> None:
+        self._means = means
+        self._limit = limit_of("login", per_address)
+        self._dressed = dress(ROUTE, 200, ((b"content-type", b"application/json"),), b"")
+        self._turns = Turns(_MOST_WAITING)
+
+    async def log_in(self, exchange: Exchange, scope: Scope, receive: Receive) -> Ready | None:
+        """The answer to a login; None leaves it to the ordinary route."""
+        plain = is_short_json(exchange, MOST_BYTES) and b"authorization" not in exchange.headers
+        if scope["query_string"] or not plain:
+            return None
+        exchange.route = ROUTE
+        if self._limit is not None:
+            await self._means.limiter.admit(self._limit, address_key(exchange.ip), exchange)
+        body = b"".join([piece async for piece in body_of(receive)])
+        async with self._turns:
+            form = read_body(body, Credentials)
+            login = await log_in(self._means, form, origin_of(exchange))
+        return self._dressed.with_body(msgspec.json.encode(reply(login)))

@@ -1,0 +1,82 @@
+"""Logins that are answered from the edge: as the ordinary route answers, and one at a time."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.rooms.sessions_house import PASSWORD, House, house
+from veza.core.errors import Unavailable
+from veza.core.turns import Turns
+
+__all__ = ["house"]
+
+# Leaves a login to the ordinary route; nothing is kept for it, since logins create nothing of the caller's.
+ORDINARY = {"Idempotency-Key": "the long way"}
+BODIES: list[bytes] = [
+    b'{"email":"ann-leek@example.com","password":"%b"}' % PASSWORD.encode(),
+    b'{"email":"ann-leek@example.com","password":"not this one"}',
+    b'{"email":"nobody@example.com","password":"not this one"}',
+    b'{"email":"ann-leek@example.com"}',
+    b'{"email":"ann-leek@example.com","password":"x","role":"admin"}',
+    b'{"email":"ann-leek@example.com","password":"x","password":"y"}',
+    b'{"email":',
+    b"[]",
+    b"\xff",
+]
+
+
+async def test_both_ways_answer_alike(house: House) -> None:
+    """A8, G6, G7: status, body and headers, but for what is each answer's own."""
+    await house.move_in("ann-leek")
+    http = house.client().http
+    for body in BODIES:
+        headers = {"Content-Type": "application/json", "X-Request-ID": "one-and-the-same"}
+        at_edge = await http.post("/auth/login", content=body, headers=headers)
+        by_route = await http.post("/auth/login", content=body, headers=headers | ORDINARY)
+        assert _plain(at_edge) == _plain(by_route), body
+
+
+def _plain(answer: Any) -> Any:
+    told, headers = answer.json(), dict(answer.headers)
+    if answer.is_success:
+        assert told["data"]["token"].pop("access_token") != told["data"]["token"].pop("refresh_token")
+        headers.pop("content-length")
+    return answer.status_code, told, headers
+
+
+async def test_one_at_a_time_and_in_order() -> None:
+    """A7: who comes first goes first, and who comes when too many wait is told so at once."""
+    turns, order, at_once = Turns(2), list[int](), 0
+
+    async def come(number: int) -> None:
+        nonlocal at_once
+        async with turns:
+            at_once += 1
+            assert at_once == 1
+            await asyncio.sleep(0)
+            order.append(number)
+            at_once -= 1
+
+    coming = [asyncio.create_task(come(number)) for number in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await come(3)
+    await asyncio.gather(*coming)
+    await come(4)
+    assert order == [0, 1, 2, 4]
+
+
+async def test_who_leaves_takes_no_turn() -> None:
+    """A7: a caller who gives up while waiting keeps nobody else from a turn."""
+    turns = Turns(1)
+    async with turns:
+        waiting = asyncio.create_task(turns.__aenter__())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        follower = asyncio.create_task(turns.__aenter__())
+        await asyncio.sleep(0)
+        assert not follower.done()
+    await follower
+    await turns.__aexit__()
