@@ -209,6 +209,17 @@ async def test_what_is_written_is_found_at_once(database: Database, tmp_path: Pa
         assert (words, typos) == ([(0,)], [(0,)])
 
 
+async def test_tags_are_found(database: Database, tmp_path: Path) -> None:
+    """Q3: as the other texts of a track, and no longer when they are taken back."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        (track,) = await add(world, olga, "Etude", tags=["Lo-Fi", "rainy day"])
+        assert [await titles(world, asked) for asked in ("lofi", "lo fi", "rain", "ryiny")] == [["Etude"]] * 4
+        assert (await olga.put(f"/tracks/{track}", json={"tags": ["sunny"]})).status_code == 200
+        assert (await titles(world, "rainy"), await titles(world, "sun")) == ([], ["Etude"])
+        await check_index(world)
+
+
 async def test_a_change_that_fails_is_not_found(database: Database, tmp_path: Path) -> None:
     """Q3: the index is of the same transaction, and undone with it."""
     async with open_world(database, tmp_path) as world:

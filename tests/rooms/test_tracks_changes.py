@@ -16,6 +16,8 @@ REFUSED: list[dict[str, Any]] = [
     {"title": "a\0b"}, {"title": "a\nb"}, {"title": ODD}, {"title": MARKS}, {"artist": ""}, {"artist": None},
     {"year": -1}, {"year": 99_999}, {"year": 2021.5}, {"year": "2021"}, {"year": 2**63}, {"year": True},
     {"genre": "g" * 65}, {"album": "a" * 256}, {"is_public": "yes"}, {"is_public": None}, {"downloadable": 1},
+    {"tags": None}, {"tags": "ambient"}, {"tags": [""]}, {"tags": ["#"]}, {"tags": ["t" * 41]}, {"tags": [7]},
+    {"tags": ["t"] * 21}, {"tags": ["a\0b"]},
 ]  # fmt: skip
 OWNED = ("id", "user_id", "status", "play_count", "created_at", "file_size", "format", "duration", "progress")
 
@@ -52,6 +54,9 @@ async def test_what_may_be_said(database: Database, tmp_path: Path) -> None:
             assert {name: data[name] for name in body} == body
             assert (await olga.get(path)).json()["data"]["track"] == data
             await check_counts(world)
+        answer = await olga.put(path, json={"tags": [" #Lo-Fi ", "été", "LO-FI", "e\u0301te\u0301"]})
+        assert answer.json()["data"]["track"]["tags"] == ["Lo-Fi", "été"]
+        assert (await olga.put(path, json={"tags": []})).json()["data"]["track"]["tags"] == []
         decomposed = await olga.put(path, json={"title": "e\u0301"})
         assert decomposed.json()["data"]["track"]["title"] == "é"
 

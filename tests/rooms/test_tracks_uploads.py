@@ -117,11 +117,12 @@ async def test_a_track_is_named_after_its_file_at_first(
             answer = await send(olga, music, name=name)
             assert answer.json()["data"]["track"]["title"] == title, name
         said = {"title": "T", "artist": "A", "album": "B", "genre": "G", "year": "1999", "is_public": "false"}
-        made = (await send(olga, music, **said)).json()["data"]["track"]
+        made = (await send(olga, music, **said, tags="#live, ,Solo piano,LIVE")).json()["data"]["track"]
         assert made["status"] == "processing"
         found = (await olga.get(f"/tracks/{made['id']}")).json()["data"]["track"]
         assert {name: found[name] for name in said} == said | {"year": 1999, "is_public": False}
         assert (found["format"], found["file_size"], found["duration"]) == ("mp3", len(music), 0)
+        assert found["tags"] == ["live", "Solo piano"]
 
 
 async def test_nobody_stores_more_than_their_quota(database: Database, tmp_path: Path, short: Any) -> None:

@@ -24,7 +24,8 @@ Check = Callable[[str], str]
 def checked(check: Check, **limits: Any) -> msgspec.Meta:
     """Metadata for a text field that ``check`` cleans, or refuses with a :class:`BadValue`.
 
-    ``Annotated[str, checked(normalise_username, min_length=3)]``; the limits go into the API document.
+    ``Annotated[str, checked(normalise_username, min_length=3)]``; the limits go into the API document. In a
+    list of such texts each is checked.
     """
     return msgspec.Meta(extra={"check": check}, extra_json_schema=limits or None)
 
@@ -112,7 +113,11 @@ def _fields_of(kind: type[msgspec.Struct]) -> Mapping[str, tuple[msgspec.structs
 def _field(value: Any, kind: Any, check: Check | None, *, strict: bool) -> Any:
     _check_storable(value)
     converted = msgspec.convert(value, kind, strict=strict)
-    return check(converted) if check and isinstance(converted, str) else converted
+    if check and isinstance(converted, str):
+        return check(converted)
+    if check and isinstance(converted, list):
+        return [check(text) for text in converted]
+    return converted
 
 
 def _check_storable(value: Any) -> None:

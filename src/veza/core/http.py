@@ -241,6 +241,8 @@ def _properties(form: type[msgspec.Struct]) -> dict[str, Reference | OpenAPISche
 
 def _schema(part: Mapping[str, Any]) -> OpenAPISchema:
     plain = next((one for one in part.get("anyOf", ()) if one.get("type") != "null"), part)
+    if plain["type"] == "array":
+        return OpenAPISchema(type=OpenAPIType.STRING, description="Separated by commas.")
     return OpenAPISchema(
         type=OpenAPIType(plain["type"]),
         format=plain.get("format"),

@@ -51,7 +51,7 @@ class Finding(ABC):
 
 
 class Tracks(Finding):
-    """Tracks that are ready and public: by title, artist, album and genre."""
+    """Tracks that are ready and public: by title, artist, album, genre and tags."""
 
     kind = Kind(
         "tracks",
@@ -134,7 +134,7 @@ def format_mark(form: str) -> str:
 
 
 def _track(track: TrackText | Any) -> Document:
-    words = words_of((track.title, track.artist, track.album, track.genre))
+    words = words_of((track.title, track.artist, track.album, track.genre, *track.tags))
     words.add(format_mark(track.format))
     if genre := fold(track.genre or ""):
         words.add(genre_mark(genre))

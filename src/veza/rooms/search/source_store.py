@@ -34,6 +34,7 @@ class TrackText(msgspec.Struct, frozen=True):
     duration: float
     play_count: int
     created_at: datetime
+    tags: list[str]
 
 
 class UserText(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from veza.core.body import checked
 from veza.core.pages import Pagination
-from veza.core.text import clean_text
+from veza.core.text import clean_text, fold
 from veza.media import Timing
 from veza.rooms.accounts.quota import Quota
 
@@ -22,6 +22,8 @@ Quality = Literal["high", "low", "opus", "lossless", "original"]
 # A name of up to 255 characters; of a text with marks, as many as a reader would count at most.
 MAX_NAME = 255
 MAX_GENRE = 64
+MAX_TAG = 40
+MAX_TAGS = 20
 MAX_BATCH = 100
 Name = Annotated[
     str, checked(partial(clean_text, max_chars=MAX_NAME, min_chars=1), minLength=1, maxLength=MAX_NAME)
@@ -29,6 +31,15 @@ Name = Annotated[
 OptionalName = Annotated[str, checked(partial(clean_text, max_chars=MAX_NAME), maxLength=MAX_NAME)]
 Genre = Annotated[str, checked(partial(clean_text, max_chars=MAX_GENRE), maxLength=MAX_GENRE)]
 Year = Annotated[int, msgspec.Meta(ge=1000, le=2100)]
+
+
+def _tag(given: str) -> str:
+    return clean_text(given.strip().removeprefix("#").strip(), max_chars=MAX_TAG, min_chars=1)
+
+
+Tags = Annotated[
+    list[Annotated[str, checked(_tag, minLength=1, maxLength=MAX_TAG)]], msgspec.Meta(max_length=MAX_TAGS)
+]
 
 
 class TrackSummary(msgspec.Struct, frozen=True):
@@ -108,6 +119,7 @@ class Track(msgspec.Struct, frozen=True):
     comment_count: int
     created_at: datetime
     updated_at: datetime
+    tags: Sequence[str] = ()
 
     @property
     def listed(self) -> bool:
@@ -136,6 +148,7 @@ class TrackChanges(msgspec.Struct, frozen=True):
     album: OptionalName | msgspec.UnsetType | None = msgspec.UNSET
     genre: Genre | msgspec.UnsetType | None = msgspec.UNSET
     year: Year | msgspec.UnsetType | None = msgspec.UNSET
+    tags: Tags | msgspec.UnsetType = msgspec.UNSET
     is_public: bool | msgspec.UnsetType = msgspec.UNSET
     downloadable: bool | msgspec.UnsetType = msgspec.UNSET
 
@@ -162,6 +175,15 @@ class UploadForm(msgspec.Struct, frozen=True):
     genre: Genre | None = None
     year: Year | None = None
     is_public: bool = True
+    tags: Tags = []
+
+
+def distinct(tags: Sequence[str]) -> list[str]:
+    """Each tag once, as it was spelt first."""
+    found: dict[str, str] = {}
+    for tag in tags:
+        found.setdefault(fold(tag), tag)
+    return list(found.values())
 
 
 class UploadedTrack(msgspec.Struct, frozen=True):

@@ -35,6 +35,7 @@ from veza.rooms.tracks.schemas import (
     TrackStatus,
     TrackSummary,
     UploadForm,
+    distinct,
 )
 from veza.rooms.tracks.store import RenditionFile, TrackFilter
 
@@ -91,6 +92,7 @@ async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, all
         comment_count=0,
         created_at=now,
         updated_at=now,
+        tags=distinct(form.tags),
     )
     await store.add(tx, track, filename=upload.filename)
     await enqueue(
@@ -218,6 +220,8 @@ async def update_track(tx: Tx, track: Track, changes: TrackChanges) -> Track:
         raise TrackNotReady
     if not given:
         return track
+    if "tags" in given:
+        given["tags"] = distinct(given["tags"])
     changed = await store.change(tx, track, given)
     tx.emit(TrackUpdated(track.id, track.user_id))
     return changed

@@ -21,6 +21,7 @@ tracks = sa.Table(
     sa.Column("album", sa.Text),
     sa.Column("genre", sa.Text),
     sa.Column("year", sa.Integer),
+    sa.Column("tags", Json(list[str]), nullable=False, server_default="[]"),
     # Folded in Python: what lists are sorted and filtered by, alike on both databases.
     sa.Column("title_key", Key, nullable=False),
     sa.Column("artist_key", Key, nullable=False),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -147,7 +148,9 @@ class Uploads:
 def _checked(form: Form) -> tuple[UploadedFile, UploadForm]:
     if form.file is None:
         raise ValidationFailed(details=[Detail("file", "This field is required.", "REQUIRED")])
-    given = {name: value for name, value in form.fields.items() if value != ""}
+    given: dict[str, Any] = {name: value for name, value in form.fields.items() if value != ""}
+    if "tags" in given:
+        given["tags"] = [tag for tag in given["tags"].split(",") if tag.strip()]
     return form.file, validate(given, UploadForm, strict=False)
 
 
