@@ -106,6 +106,19 @@ def test_a_listener_that_reads_slowly():
             assert wire.answer().body == CONTENT[: 4 << 20]
 
 
+def test_a_listener_at_the_pace_of_the_music():
+    """G25: takes little in the time for writing, and is not cut for what the kernel would hold of it."""
+    with temporary_file(CONTENT) as path, running(write_seconds=1) as server:
+        server.app.file = path
+        with server.open(get(0, len(CONTENT)), receive_buffer=65536) as wire:
+            began = time.monotonic()
+            while time.monotonic() - began < 1.6:
+                time.sleep(0.05)
+                wire.buffer += wire.socket.recv(16384)
+            assert len(wire.buffer) < 1 << 20
+            assert wire.answer().body == CONTENT
+
+
 def test_many_listeners_at_once(server):
     """Each gets its own bytes."""
     wires = [server.open(get(n * 1000, 500_000)) for n in range(30)]

@@ -141,14 +141,12 @@ async def _send_blocks(send: Send, file: int, start: int, length: int) -> None:
 
 
 async def send_block(out: int, file: int, offset: int, count: int) -> int:
-    """Give the next block of a file to a non-blocking socket; how many bytes the kernel took.
+    """Give the next `count` bytes of a file to a non-blocking socket; how many of them the kernel took.
 
     Raises BlockingIOError when the socket has no room, OSError when the file ends too soon or the peer left.
     """
-    count = min(count, BLOCK_BYTES)
     if _in_memory(file, offset + count - 1):
         sent = os.sendfile(out, file, offset, count)
-        await asyncio.sleep(0)  # the turn of the others: a fast reader always has room
     else:
         sent = await _in_thread(lambda: os.sendfile(out, file, offset, count))
     if not sent:

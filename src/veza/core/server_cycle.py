@@ -2,15 +2,17 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, RequestResponseCycle
 
 from veza.core.errors import InternalError
 from veza.core.exchange import HEADER_LINES
-from veza.core.filebytes import SENDFILE, send_block
+from veza.core.filebytes import BLOCK_BYTES, SENDFILE, send_block
 from veza.core.server_refusals import body_of, error_headers
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ _PLAIN, _LENGTH, _ENCODING, _CONNECTION = range(4)
 _NAMES = {b"content-length": _LENGTH, b"transfer-encoding": _ENCODING, b"connection": _CONNECTION}
 _MOST_NAMES = 1000
 _JOINED_BYTES = 64 * 1024
+# How much of a file may wait in the kernel before the network takes it. By itself the kernel takes megabytes,
+# and asks for more when a third of them is gone: a slow reader shows no progress until then and would be cut.
+# A fast one, quicker than we are, would sleep and be woken at every packet, at our cost.
+_UNSENT_BYTES = 64 * 1024
 
 
 class Cycle(RequestResponseCycle):
@@ -171,9 +177,12 @@ class Cycle(RequestResponseCycle):
             # Its descriptor is closed already, and the number may be another connection's by now.
             self.disconnected = True
             return
+        own = self.transport.get_extra_info("socket")
+        with suppress(OSError):  # a Unix socket has no such limit, and a peer may have gone
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         self.transport.write(self.head)
         self._begin()
-        out = os.dup(self.transport.get_extra_info("socket").fileno())
+        out = os.dup(own.fileno())
         self.connection.sending_file = True
         try:
             await self._pump(out, file, offset, count)
@@ -194,12 +203,18 @@ class Cycle(RequestResponseCycle):
         while self.transport.get_write_buffer_size() and not self.disconnected:  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.01)
         while offset < end and not self.disconnected:
+            count = min(BLOCK_BYTES, end - offset)
             try:
-                offset += await send_block(out, file, offset, end - offset)
+                sent = await send_block(out, file, offset, count)
             except BlockingIOError:
-                await self._until_room(out)
+                sent = 0
             else:
                 self.connection.progressed()
+            offset += sent
+            if sent == count:
+                await asyncio.sleep(0)  # the turn of the others: a fast reader always has room
+            elif not self.disconnected:
+                await self._until_room(out)
 
     async def _until_room(self, out: int) -> None:
         self.room = self.connection.loop.create_future()
