@@ -40,6 +40,7 @@ from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.comments.holding import HOLDING as COMMENTS
 from veza.rooms.comments.service import CommentLimit
 from veza.rooms.likes.holding import HOLDING as LIKES
+from veza.rooms.playlists.holding import HOLDING as PLAYLISTS
 from veza.rooms.plays.holding import HOLDING as PLAYS
 from veza.rooms.sessions import login
 from veza.rooms.sessions.attempts import Attempts
@@ -187,8 +188,8 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "accounts": AccountsConfig(settings.base_url, verification),
         "avatars": Avatars(parts.database, parts.storage, pictures),
         "comment_limit": CommentLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
-        # Likes before tracks: what is liked is counted down while it is there.
-        "holdings": (ACCOUNT, SESSIONS, LIKES, PLAYS, COMMENTS, TRACKS, UPLOADS),
+        # Likes before tracks: what is liked is counted down while it is there. Playlists are held after them.
+        "holdings": (ACCOUNT, SESSIONS, LIKES, PLAYS, COMMENTS, TRACKS, PLAYLISTS, UPLOADS),
         "prove_password": prove_password,
         "uploads": uploads,
         "transfers_": Transfers(parts.database, parts.chunks, uploads),

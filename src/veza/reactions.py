@@ -13,6 +13,8 @@ from veza.rooms.accounts import events as account_events
 from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.comments import jobs as comment_jobs
 from veza.rooms.likes import jobs as like_jobs
+from veza.rooms.playlists import events as playlist_events
+from veza.rooms.playlists import jobs as playlist_jobs
 from veza.rooms.plays import jobs as play_jobs
 from veza.rooms.search import jobs as search_jobs
 from veza.rooms.search.following import follow_track, follow_user
@@ -32,7 +34,13 @@ REACTIONS: Reactions = {
     session_events.TwoFactorDisabled: [session_jobs.SEND_ALERT],
     session_events.RecoveryCodeUsed: [session_jobs.SEND_ALERT],
     session_events.PasswordChanged: [session_jobs.SEND_ALERT],
-    track_events.TrackDeleted: [like_jobs.FORGET_TRACK, play_jobs.FORGET_TRACK, comment_jobs.FORGET_TRACK],
+    track_events.TrackDeleted: [
+        like_jobs.FORGET_TRACK,
+        play_jobs.FORGET_TRACK,
+        comment_jobs.FORGET_TRACK,
+        playlist_jobs.FORGET_TRACK,
+    ],
+    playlist_events.PlaylistDeleted: [playlist_jobs.FORGET_PLAYLIST],
 }
 
 # What is done in the transaction itself, for it must be true with the commit.
@@ -40,9 +48,9 @@ AT_ONCE: AtOnce = {
     account_events.UserRegistered: [follow_user],
     account_events.UsernameChanged: [follow_user],
     account_events.UserDeleted: [follow_user],
-    track_events.TrackProcessed: [follow_track],
-    track_events.TrackUpdated: [follow_track],
-    track_events.TrackFailed: [follow_track],
+    track_events.TrackProcessed: [playlist_jobs.follow_track, follow_track],
+    track_events.TrackUpdated: [playlist_jobs.follow_track, follow_track],
+    track_events.TrackFailed: [playlist_jobs.follow_track, follow_track],
     track_events.TrackDeleted: [follow_track],
 }
 
@@ -68,6 +76,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *like_jobs.tasks(database),
         *play_jobs.tasks(database),
         *comment_jobs.tasks(database),
+        *playlist_jobs.tasks(database),
         *search_jobs.tasks(database),
         Task(PURGE_ANSWERS, purge_answers),
     ]

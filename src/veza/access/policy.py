@@ -30,6 +30,18 @@ class OnTrack(Protocol):
         """Whose track it is."""
 
 
+class WorkedOn(Owned, Protocol):
+    """A thing as somebody sees it on which they may work with its owner."""
+
+    @property
+    def is_public(self) -> bool:
+        """Whether everybody may see it."""
+
+    @property
+    def permission(self) -> str | None:
+        """What this very actor was given: read, write or admin; the owner's own word does not count here."""
+
+
 class Action(Enum):
     """Everything that can be asked for."""
 
@@ -38,6 +50,13 @@ class Action(Enum):
     DELETE_TRACK = auto()
     EDIT_COMMENT = auto()
     DELETE_COMMENT = auto()
+    SEE_PLAYLIST = auto()
+    FILL_PLAYLIST = auto()
+    EDIT_PLAYLIST = auto()
+    SHARE_PLAYLIST = auto()
+    MANAGE_COLLABORATORS = auto()
+    TRANSFER_PLAYLIST = auto()
+    DELETE_PLAYLIST = auto()
     EDIT_PROFILE = auto()
     SEE_COMPLETION = auto()
     SEE_QUOTA = auto()
@@ -59,6 +78,22 @@ def track_owner(actor: Actor, thing: OnTrack) -> bool:
     return actor.id is not None and actor.id == thing.track_owner
 
 
+def everybody(actor: Actor, thing: WorkedOn) -> bool:
+    """The thing is public."""
+    del actor
+    return thing.is_public
+
+
+# Each includes those before it.
+_PERMISSIONS = ("read", "write", "admin")
+
+
+def collaborator(least: str) -> Rule:
+    """The actor was given at least this permission."""
+    enough = _PERMISSIONS[_PERMISSIONS.index(least) :]
+    return lambda _actor, thing: thing.permission in enough
+
+
 def holder(permission: Permission) -> Rule:
     """The actor's role gives this permission."""
     return lambda actor, _thing: actor.holds(permission)
@@ -71,6 +106,13 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.DELETE_TRACK: (owner, holder(Permission.MODERATE_TRACKS)),
     Action.EDIT_COMMENT: (owner,),
     Action.DELETE_COMMENT: (owner, track_owner, holder(Permission.MODERATE_COMMENTS)),
+    Action.SEE_PLAYLIST: (everybody, owner, collaborator("read"), holder(Permission.MODERATE_PLAYLISTS)),
+    Action.FILL_PLAYLIST: (owner, collaborator("write"), holder(Permission.MODERATE_PLAYLISTS)),
+    Action.EDIT_PLAYLIST: (owner, collaborator("admin"), holder(Permission.MODERATE_PLAYLISTS)),
+    Action.SHARE_PLAYLIST: (owner, collaborator("admin")),
+    Action.MANAGE_COLLABORATORS: (owner, collaborator("admin")),
+    Action.TRANSFER_PLAYLIST: (owner,),
+    Action.DELETE_PLAYLIST: (owner, holder(Permission.MODERATE_PLAYLISTS)),
     Action.EDIT_PROFILE: (owner, holder(Permission.MANAGE_USERS)),
     Action.SEE_COMPLETION: (owner, holder(Permission.MANAGE_USERS)),
     Action.SEE_QUOTA: (owner, holder(Permission.MANAGE_USERS)),

@@ -11,6 +11,7 @@ class Permission(StrEnum):
     SELL = "products.sell"
     MODERATE_TRACKS = "tracks.moderate"
     MODERATE_COMMENTS = "comments.moderate"
+    MODERATE_PLAYLISTS = "playlists.moderate"
     MODERATE_CHAT = "chat.moderate"
     MANAGE_USERS = "users.manage"
     ASSIGN_ROLES = "roles.assign"
@@ -22,7 +23,13 @@ _USER = frozenset({Permission.UPLOAD_TRACKS, Permission.SELL})
 ROLES: Mapping[str, frozenset[Permission]] = {
     "user": _USER,
     "creator": _USER,
-    "moderator": _USER | {Permission.MODERATE_TRACKS, Permission.MODERATE_COMMENTS, Permission.MODERATE_CHAT},
+    "moderator": _USER
+    | {
+        Permission.MODERATE_TRACKS,
+        Permission.MODERATE_COMMENTS,
+        Permission.MODERATE_PLAYLISTS,
+        Permission.MODERATE_CHAT,
+    },
     "admin": frozenset(Permission),
 }
 

@@ -8,6 +8,7 @@ import msgspec
 
 from veza.access.actor import Actor, Member
 from veza.access.policy import Action, may, require
+from veza.access.roles import Permission
 from veza.core import clock
 from veza.core.db import Tx
 from veza.core.errors import Detail, InvalidRequest, VezaError
@@ -129,6 +130,19 @@ async def get_ready(tx: Tx, actor: Actor, track_id: UUID) -> Track:
     if track.status != "ready":
         raise TrackNotReady
     return track
+
+
+async def keep(tx: Tx, actor: Actor, track_id: UUID) -> Track:
+    """A track that ``actor`` may see, and that stays as it is until ``tx`` is over.
+
+    Raises :class:`TrackNotFound`.
+    """
+    return _seen_by(actor, await store.keep(tx, track_id))
+
+
+def sees_all(actor: Actor) -> bool:
+    """Whether ``actor`` sees every track, whosever it is."""
+    return actor.holds(Permission.MODERATE_TRACKS)
 
 
 async def hold(tx: Tx, actor: Actor, track_id: UUID, action: Action = Action.EDIT_TRACK) -> Track:

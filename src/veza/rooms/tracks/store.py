@@ -78,6 +78,7 @@ _FULL = sa.select(
 )
 _GET = Statement(_FULL.where(T.id == sa.bindparam("id")), Track)
 _LOCK = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(), Track)
+_KEEP = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(read=True), Track)
 _LISTED = Statement(sa.select(*_SUMMARY).where(any_of(T.id, "ids"), T.listed), TrackSummary)
 _OF_USER = Statement(_FULL.where(T.user_id == sa.bindparam("user_id")).order_by(T.id), Track)
 _LOCK_USERS = Statement(
@@ -118,6 +119,11 @@ async def find(tx: Tx, track_id: UUID) -> Track | None:
 async def lock(tx: Tx, track_id: UUID) -> Track | None:
     """The track, which nobody else changes until ``tx`` is over."""
     return await tx.first(_LOCK, id=track_id)
+
+
+async def keep(tx: Tx, track_id: UUID) -> Track | None:
+    """The track, which nobody changes until ``tx`` is over; others may keep it so as well."""
+    return await tx.first(_KEEP, id=track_id)
 
 
 async def list_of(tx: Tx, user_id: UUID) -> list[Track]:

@@ -1,0 +1,261 @@
+"""All SQL about what is in playlists, and in which order.
+
+Entries are ordered by ``place``, a number with room between one and the next: to add, remove or move one is
+to write one row. Positions are not kept but counted, along an index that holds all that is asked for it: so
+they are 1…n without gaps, whatever was done. All that changes entries holds their playlist (``store.lock``).
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from veza.core import clock
+from veza.core.db import Id, Statement, Tx
+from veza.core.pages import Page
+from veza.rooms.accounts.tables import users
+from veza.rooms.playlists.schemas import PlaylistTrack
+from veza.rooms.playlists.store import Sight, Sums, sees_all, viewer
+from veza.rooms.playlists.tables import playlist_entries
+from veza.rooms.tracks.schemas import TrackSummary
+from veza.rooms.tracks.tables import tracks
+
+E = playlist_entries.c
+T = tracks.c
+# Between two entries there is room for forty more at the same spot, and at either end for millions.
+GAP = 1 << 40
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry: its place, and what is known of its track."""
+
+    track_id: UUID
+    place: int
+    listed: bool
+    track_owner: UUID
+    duration_ms: int
+
+    @property
+    def sums(self) -> Sums:
+        """What it adds to those of its playlist."""
+        return Sums(1, int(self.listed), self.duration_ms, self.duration_ms if self.listed else 0)
+
+    def seen_by(self, sight: Sight) -> bool:
+        """Whether somebody sees its track."""
+        return sight.all or self.listed or self.track_owner == sight.viewer
+
+
+_names = Entry.__struct_fields__
+_in_one = E.playlist_id == sa.bindparam("playlist", type_=Id)
+_this = sa.and_(_in_one, E.track_id == sa.bindparam("track", type_=Id))
+_others = sa.and_(_in_one, E.track_id != sa.bindparam("besides", type_=Id))
+_seen = sa.or_(sees_all, E.listed, E.track_owner == viewer)
+_in_order = (E.place, E.track_id)
+_limit = sa.bindparam("limit", type_=sa.BigInteger)
+_offset = sa.bindparam("offset", type_=sa.BigInteger)
+
+_ADD: Statement[None] = Statement(
+    sa.text(
+        "INSERT INTO playlist_entries (playlist_id, track_id, place, listed, track_owner, duration_ms, "
+        "added_by, added_at) VALUES (:playlist, :track, :place, :listed, :owner, :ms, :by, :at) "
+        "ON CONFLICT (playlist_id, track_id) DO NOTHING"
+    ).bindparams(
+        sa.bindparam("playlist", type_=Id),
+        sa.bindparam("track", type_=Id),
+        sa.bindparam("place", type_=sa.BigInteger),
+        sa.bindparam("listed", type_=sa.Boolean),
+        sa.bindparam("owner", type_=Id),
+        sa.bindparam("ms", type_=sa.BigInteger),
+        sa.bindparam("by", type_=Id),
+        sa.bindparam("at", type_=E.added_at.type),
+    )
+)
+_FIND = Statement(sa.select(*(E[name] for name in _names)).where(_this), Entry)
+_REMOVE: Statement[None] = Statement(sa.delete(playlist_entries).where(_this))
+_ALL = Statement(sa.select(*(E[name] for name in _names)).where(_in_one).order_by(*_in_order), Entry)
+_MOVE: Statement[None] = Statement(
+    sa.update(playlist_entries).where(_this).values(place=sa.bindparam("new_place", type_=sa.BigInteger))
+)
+# In the order of the list; as JSON on both databases, for it is one parameter then, of any length.
+_ORDER_SQLITE: Statement[None] = Statement(
+    sa.text(
+        "UPDATE playlist_entries SET place = (new.key + 1) * :gap "
+        "FROM json_each(:ids) AS new "
+        "WHERE playlist_id = :playlist AND track_id = unhex(new.value)"
+    ).bindparams(
+        sa.bindparam("gap", type_=sa.BigInteger),
+        sa.bindparam("ids", type_=sa.Text),
+        sa.bindparam("playlist", type_=Id),
+    )
+)
+_ORDER_POSTGRES: Statement[None] = Statement(
+    sa.text(
+        "UPDATE playlist_entries SET place = new.number * :gap "
+        "FROM json_array_elements_text(CAST(:ids AS json)) WITH ORDINALITY AS new (id, number) "
+        "WHERE playlist_id = :playlist AND track_id = CAST(new.id AS uuid)"
+    ).bindparams(
+        sa.bindparam("gap", type_=sa.BigInteger),
+        sa.bindparam("ids", type_=sa.Text),
+        sa.bindparam("playlist", type_=Id),
+    )
+)
+_LAST = Statement(sa.select(E.place).where(_others).order_by(E.place.desc()).limit(1), int)
+_BEFORE = Statement(
+    sa.select(E.place)
+    .where(_others, E.place < sa.bindparam("place", type_=sa.BigInteger))
+    .order_by(E.place.desc())
+    .limit(1),
+    int,
+)
+_AT = Statement(sa.select(E.place).where(_others, _seen).order_by(*_in_order).limit(1).offset(_offset), int)
+
+_window = (
+    sa.select(E.track_id, E.place).where(_in_one, _seen).order_by(*_in_order).limit(_limit).offset(_offset)
+).subquery("these")
+_found = sa.select(
+    _window.c.track_id,
+    sa.func.row_number().over(order_by=(_window.c.place, _window.c.track_id)).label("number"),
+).subquery("found")
+_SHOWN = {
+    "position": sa.cast(_found.c.number + _offset, sa.BigInteger).label("position"),
+    "added_by": users.c.id.label("added_by"),
+    "added_by_username": users.c.username.label("added_by_username"),
+    "added_at": E.added_at,
+}
+# Asked again of the tracks themselves: their copies may be a moment behind.
+_PAGE = Statement(
+    sa.select(*(_SHOWN[n] if n in _SHOWN else T[n] for n in PlaylistTrack.__struct_fields__))
+    .select_from(
+        _found.join(playlist_entries, sa.and_(_in_one, E.track_id == _found.c.track_id))
+        .join(tracks, T.id == _found.c.track_id)
+        .outerjoin(users, users.c.id == E.added_by)
+    )
+    .where(sa.or_(sees_all, T.listed, T.user_id == viewer))
+    .order_by(_found.c.number),
+    PlaylistTrack,
+)
+_COVERED = Statement(
+    sa.select(*(T[name] for name in TrackSummary.__struct_fields__))
+    .select_from(playlist_entries.join(tracks, T.id == E.track_id))
+    .where(_in_one, E.listed, T.listed, T.has_cover)
+    .order_by(*_in_order)
+    .limit(_limit),
+    TrackSummary,
+)
+
+_WITH = Statement(
+    sa.select(E.playlist_id)
+    .where(E.track_id == sa.bindparam("track", type_=Id))
+    .order_by(E.playlist_id)
+    .limit(_limit),
+    UUID,
+)
+_DIFFERING = Statement(
+    sa.select(E.playlist_id)
+    .where(
+        E.track_id == sa.bindparam("track", type_=Id),
+        sa.or_(
+            E.listed != sa.bindparam("listed", type_=sa.Boolean),
+            E.duration_ms != sa.bindparam("ms", type_=sa.BigInteger),
+        ),
+    )
+    .order_by(E.playlist_id)
+    .limit(_limit),
+    UUID,
+)
+_COPY: Statement[None] = Statement(
+    sa.update(playlist_entries)
+    .where(_this)
+    .values(
+        listed=sa.bindparam("new_listed", type_=sa.Boolean),
+        duration_ms=sa.bindparam("new_ms", type_=sa.BigInteger),
+    )
+)
+_some = sa.select(E.track_id).where(_in_one).limit(_limit)
+_FORGET: Statement[None] = Statement(sa.delete(playlist_entries).where(_in_one, E.track_id.in_(_some)))
+
+
+async def add(tx: Tx, playlist_id: UUID, entry: Entry, added_by: UUID) -> bool:
+    """Write an entry; whether its track was not there before."""
+    return await tx.run(
+        _ADD, playlist=playlist_id, track=entry.track_id, place=entry.place, listed=entry.listed,
+        owner=entry.track_owner, ms=entry.duration_ms, by=added_by, at=clock.now(),
+    ) == 1  # fmt: skip
+
+
+async def find(tx: Tx, playlist_id: UUID, track_id: UUID) -> Entry | None:
+    """The entry of a track."""
+    return await tx.first(_FIND, playlist=playlist_id, track=track_id)
+
+
+async def remove(tx: Tx, playlist_id: UUID, track_id: UUID) -> None:
+    """Remove the entry of a track."""
+    await tx.run(_REMOVE, playlist=playlist_id, track=track_id)
+
+
+async def list_all(tx: Tx, playlist_id: UUID) -> list[Entry]:
+    """Every entry, in order."""
+    return await tx.all(_ALL, playlist=playlist_id)
+
+
+async def move(tx: Tx, playlist_id: UUID, track_id: UUID, place: int) -> None:
+    """Give an entry another place."""
+    await tx.run(_MOVE, playlist=playlist_id, track=track_id, new_place=place)
+
+
+async def order(tx: Tx, playlist_id: UUID, track_ids: Sequence[UUID]) -> None:
+    """Give all entries new places, in this order."""
+    statement = _ORDER_SQLITE if tx.database.dialect == "sqlite" else _ORDER_POSTGRES
+    ids = msgspec.json.encode([track_id.hex for track_id in track_ids]).decode()
+    await tx.run(statement, playlist=playlist_id, ids=ids, gap=GAP)
+
+
+async def last_place(tx: Tx, playlist_id: UUID, besides: UUID) -> int | None:
+    """The place of the last entry, that of the track ``besides`` left out; None if there is no other."""
+    return await tx.first(_LAST, playlist=playlist_id, besides=besides)
+
+
+async def place_before(tx: Tx, playlist_id: UUID, besides: UUID, place: int) -> int | None:
+    """The place of the entry before this place, if there is one."""
+    return await tx.first(_BEFORE, playlist=playlist_id, besides=besides, place=place)
+
+
+async def place_at(tx: Tx, playlist_id: UUID, sight: Sight, besides: UUID, position: int) -> int | None:
+    """The place of what somebody sees at this position, if anything is there."""
+    return await tx.first(
+        _AT, playlist=playlist_id, viewer=sight.viewer, all=sight.all, besides=besides, offset=position - 1
+    )
+
+
+async def page(tx: Tx, playlist_id: UUID, sight: Sight, page: Page) -> list[PlaylistTrack]:
+    """One page of the tracks that somebody sees."""
+    return await tx.all(
+        _PAGE, playlist=playlist_id, viewer=sight.viewer, all=sight.all,
+        limit=page.limit, offset=page.offset,
+    )  # fmt: skip
+
+
+async def list_covered(tx: Tx, playlist_id: UUID, most: int) -> list[TrackSummary]:
+    """The first tracks that everybody sees and that have a cover."""
+    return await tx.all(_COVERED, playlist=playlist_id, limit=most)
+
+
+async def playlists_with(tx: Tx, track_id: UUID, most: int) -> list[UUID]:
+    """So many playlists that hold a track, the smallest ids first."""
+    return await tx.all(_WITH, track=track_id, limit=most)
+
+
+async def playlists_behind(tx: Tx, track_id: UUID, *, listed: bool, ms: int, most: int) -> list[UUID]:
+    """So many playlists that know a track otherwise, the smallest ids first."""
+    return await tx.all(_DIFFERING, track=track_id, listed=listed, ms=ms, limit=most)
+
+
+async def copy(tx: Tx, playlist_id: UUID, track_id: UUID, *, listed: bool, ms: int) -> None:
+    """Let an entry know its track as it is."""
+    await tx.run(_COPY, playlist=playlist_id, track=track_id, new_listed=listed, new_ms=ms)
+
+
+async def forget(tx: Tx, playlist_id: UUID, most: int) -> int:
+    """Remove so many entries of a playlist that is gone; how many there were."""
+    return await tx.run(_FORGET, playlist=playlist_id, limit=most)

@@ -1,0 +1,301 @@
+"""All SQL about playlists themselves; what is in them and who works on them have stores of their own."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from veza.core import clock
+from veza.core.db import Id, Statement, Tx, any_of
+from veza.core.pages import Page
+from veza.core.text import fold
+from veza.rooms.accounts.tables import users
+from veza.rooms.playlists.schemas import Playlist, PlaylistSummary
+from veza.rooms.playlists.tables import (
+    playlist_collaborators,
+    playlist_counts,
+    playlist_entries,
+    playlist_follows,
+    playlists,
+)
+
+P = playlists.c
+E = playlist_entries.c
+C = playlist_collaborators.c
+F = playlist_follows.c
+# Beyond this offset a page takes milliseconds to walk to.
+DEEP = 5_000
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """Whose eyes see a playlist: what is theirs, and with ``all`` every track."""
+
+    viewer: UUID | None
+    all: bool = False
+
+
+class Sums(msgspec.Struct, frozen=True):
+    """What entries add up to, or add: all of them, and those whose tracks everybody sees; milliseconds."""
+
+    count: int = 0
+    listed: int = 0
+    total_ms: int = 0
+    listed_ms: int = 0
+
+    @property
+    def negative(self) -> "Sums":
+        """What takes these away."""
+        return Sums(-self.count, -self.listed, -self.total_ms, -self.listed_ms)
+
+
+viewer = sa.bindparam("viewer", type_=Id)
+sees_all = sa.bindparam("all", type_=sa.Boolean)
+_one = P.id == sa.bindparam("id")
+
+_unlisted = sa.and_(E.playlist_id == P.id, sa.not_(E.listed), E.track_owner == viewer)
+_own_count = sa.select(sa.func.count()).where(_unlisted).correlate(playlists).scalar_subquery()
+_own_ms = (
+    sa.select(sa.func.coalesce(sa.func.sum(E.duration_ms), 0))
+    .where(_unlisted)
+    .correlate(playlists)
+    .scalar_subquery()
+)
+# What somebody sees: what everybody sees, and what is their own.
+_count = sa.case(
+    (P.track_count == P.listed_count, P.listed_count),
+    (sees_all, P.track_count),
+    else_=P.listed_count + sa.cast(_own_count, sa.BigInteger),
+)
+_ms = sa.case(
+    (P.track_count == P.listed_count, P.listed_ms),
+    (sees_all, P.total_ms),
+    else_=P.listed_ms + sa.cast(_own_ms, sa.BigInteger),
+)
+_permission = sa.case(
+    (P.user_id == viewer, sa.literal_column("'owner'")),
+    else_=sa.select(C.permission)
+    .where(C.playlist_id == P.id, C.user_id == viewer)
+    .correlate(playlists)
+    .scalar_subquery(),
+)
+_following = (
+    sa.select(F.user_id).where(F.playlist_id == P.id, F.user_id == viewer).correlate(playlists).exists()
+)
+_SHOWN = {
+    "username": users.c.username,
+    "track_count": _count.label("track_count"),
+    "total_duration": (sa.cast(_ms, sa.Double) / sa.literal_column("1000.0")).label("total_duration"),
+    "permission": sa.type_coerce(_permission, sa.Text).label("permission"),
+    "is_following": sa.type_coerce(_following, sa.Boolean).label("is_following"),
+}
+
+
+def _columns(kind: type[msgspec.Struct]) -> list[Any]:
+    return [_SHOWN[name] if name in _SHOWN else P[name] for name in kind.__struct_fields__]
+
+
+_with_owner = playlists.join(users, users.c.id == P.user_id)
+_FIND = Statement(sa.select(*_columns(Playlist)).select_from(_with_owner).where(_one), Playlist)
+_SOME = Statement(
+    sa.select(*_columns(PlaylistSummary)).select_from(_with_owner).where(any_of(P.id, "ids"), P.is_public),
+    PlaylistSummary,
+)
+_LOCK = Statement(sa.select(P.id).where(_one).with_for_update(), UUID)
+_LOCK_MANY = Statement(sa.select(P.id).where(any_of(P.id, "ids")).order_by(P.id).with_for_update(), UUID)
+_OF_USER = Statement(
+    sa.select(*_columns(PlaylistSummary)).select_from(_with_owner).where(P.user_id == viewer).order_by(P.id),
+    PlaylistSummary,
+)
+_INSERT: Statement[None] = Statement(sa.insert(playlists))
+_DELETE: Statement[None] = Statement(sa.delete(playlists).where(_one))
+_COUNT = Statement(
+    sa.select(playlist_counts.c.total).where(playlist_counts.c.scope == sa.bindparam("scope")), int
+)
+_ADD_COUNT: Statement[None] = Statement(
+    sa.text(
+        "INSERT INTO playlist_counts (scope, total) VALUES (:scope, :change) "
+        "ON CONFLICT (scope) DO UPDATE SET total = playlist_counts.total + excluded.total"
+    ).bindparams(sa.bindparam("scope", type_=sa.Text), sa.bindparam("change", type_=sa.BigInteger))
+)
+_ADD: Statement[None] = Statement(
+    sa.update(playlists)
+    .where(_one)
+    .values(
+        track_count=P.track_count + sa.bindparam("count_more", type_=sa.BigInteger),
+        listed_count=P.listed_count + sa.bindparam("listed_more", type_=sa.BigInteger),
+        total_ms=P.total_ms + sa.bindparam("total_ms_more", type_=sa.BigInteger),
+        listed_ms=P.listed_ms + sa.bindparam("listed_ms_more", type_=sa.BigInteger),
+        version=P.version + 1,
+        updated_at=sa.bindparam("at"),
+    )
+)
+_FOLLOWERS: Statement[None] = Statement(
+    sa.update(playlists)
+    .where(_one)
+    .values(follower_count=P.follower_count + sa.bindparam("change", type_=sa.BigInteger))
+)
+_SIZE = Statement(sa.select(P.track_count).where(_one), int)
+_private = sa.not_(P.is_public)
+_shared_with = playlist_collaborators.join(playlists, P.id == C.playlist_id)
+
+
+async def find(tx: Tx, playlist_id: UUID, sight: Sight) -> Playlist | None:
+    """The playlist as somebody sees it, whether they may or not."""
+    return await tx.first(_FIND, id=playlist_id, viewer=sight.viewer, all=sight.all)
+
+
+async def list_public(tx: Tx, ids: Sequence[UUID], sight: Sight) -> list[PlaylistSummary]:
+    """Of these playlists the public ones, in any order."""
+    return await tx.all(_SOME, ids=ids, viewer=sight.viewer, all=sight.all) if ids else []
+
+
+async def lock(tx: Tx, playlist_id: UUID) -> bool:
+    """Nobody else changes the playlist or anything in it until ``tx`` is over; whether there is one.
+
+    What is to be known of it is asked afterwards: only then is all seen that others have just changed.
+    """
+    return await tx.first(_LOCK, id=playlist_id) is not None
+
+
+async def lock_many(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
+    """The same for many: those that there are, in the order of their ids."""
+    return await tx.all(_LOCK_MANY, ids=ids) if ids else []
+
+
+async def size(tx: Tx, playlist_id: UUID) -> int:
+    """How many entries a playlist has, whoever sees them."""
+    return await tx.first(_SIZE, id=playlist_id) or 0
+
+
+async def list_of(tx: Tx, user_id: UUID) -> list[PlaylistSummary]:
+    """Every playlist of a user, as they see it."""
+    return await tx.all(_OF_USER, viewer=user_id, all=False)
+
+
+async def add(tx: Tx, playlist: Playlist) -> None:
+    """Write a new playlist, with nothing in it."""
+    row = {
+        name: getattr(playlist, name)
+        for name in ("id", "user_id", "title", "description", "is_public", "created_at", "updated_at")
+    }
+    sums = dict.fromkeys(("listed_count", "track_count", "total_ms", "listed_ms", "follower_count"), 0)
+    row |= {"title_key": fold(playlist.title), "version": 0, "cover": None, "mosaic": None}
+    await tx.run(_INSERT, **row, **sums)
+    await _count_public(tx, playlist, 1)
+
+
+async def change(tx: Tx, before: Playlist, changes: Mapping[str, Any]) -> None:
+    """Change columns of a playlist that is locked, and the kept counts with it."""
+    values = {**changes, "updated_at": clock.now()}
+    if "title" in values:
+        values["title_key"] = fold(values["title"])
+    await tx.run(
+        _update_statement(tuple(sorted(values))), id=before.id, **{f"new_{k}": v for k, v in values.items()}
+    )
+    owner = changes.get("user_id", before.user_id)
+    now_public = changes.get("is_public", before.is_public)
+    if (owner, now_public) != (before.user_id, before.is_public):
+        await _count_public(tx, before, -1)
+        after = msgspec.structs.replace(before, user_id=owner, is_public=now_public)
+        await _count_public(tx, after, 1)
+
+
+@cache
+def _update_statement(names: tuple[str, ...]) -> Statement[None]:
+    values = {name: sa.bindparam(f"new_{name}", type_=P[name].type) for name in names}
+    return Statement(sa.update(playlists).where(_one).values(**values))
+
+
+async def delete(tx: Tx, playlist: PlaylistSummary) -> None:
+    """Delete a playlist that is locked; its entries and followers are left to be removed."""
+    await tx.run(_DELETE, id=playlist.id)
+    await _count_public(tx, playlist, -1)
+
+
+async def _count_public(tx: Tx, playlist: PlaylistSummary, change: int) -> None:
+    if playlist.is_public:
+        # Always in the same order, so that two transactions never wait for each other.
+        for scope in ("", str(playlist.user_id)):
+            await tx.run(_ADD_COUNT, scope=scope, change=change)
+
+
+async def add_sums(tx: Tx, playlist_id: UUID, more: Sums = Sums()) -> None:  # noqa: B008 - frozen
+    """Add to what a playlist's entries add up to; it is another version from now on."""
+    await tx.run(
+        _ADD,
+        id=playlist_id,
+        count_more=more.count,
+        listed_more=more.listed,
+        total_ms_more=more.total_ms,
+        listed_ms_more=more.listed_ms,
+        at=clock.now(),
+    )
+
+
+async def add_followers(tx: Tx, playlist_id: UUID, change: int) -> None:
+    """So many followers more, or less."""
+    await tx.run(_FOLLOWERS, id=playlist_id, change=change)
+
+
+async def page(tx: Tx, sight: Sight, user_id: UUID | None, page: Page) -> list[PlaylistSummary]:
+    """A page of the playlists that are public or on which the viewer works, of one user if one is named."""
+    statement = _page_statement(
+        by_user=user_id is not None,
+        own=user_id in {None, sight.viewer},
+        deep=page.offset >= DEEP,
+    )
+    return await tx.all(
+        statement, viewer=sight.viewer, all=sight.all, user=user_id,
+        most=page.offset + page.limit, limit=page.limit, offset=page.offset,
+    )  # fmt: skip
+
+
+@cache
+def _page_statement(*, by_user: bool, own: bool, deep: bool) -> Statement[PlaylistSummary]:
+    newest = (P.created_at.desc(), P.id.desc())
+    here = [P.user_id == sa.bindparam("user", type_=Id)] if by_user else []
+    pick = sa.select(P.id, P.created_at)
+    branches = [
+        pick.where(P.is_public, *here),
+        pick.select_from(_shared_with).where(C.user_id == viewer, _private, *here),
+    ]
+    if own:
+        branches.append(pick.where(P.user_id == viewer, _private))
+    # Of each the newest, from its index; together they hold the page.
+    most = sa.bindparam("most", type_=sa.BigInteger)
+    parts = [branch.order_by(*newest).limit(most).subquery() for branch in branches]
+    every = sa.union_all(*(sa.select(part.c.id, part.c.created_at) for part in parts)).subquery("every_one")
+    found = (
+        sa.select(every.c.id)
+        .order_by(every.c.created_at.desc(), every.c.id.desc())
+        .limit(sa.bindparam("limit", type_=sa.BigInteger))
+        .offset(sa.bindparam("offset", type_=sa.BigInteger))
+        .subquery("found")
+    )
+    joined = found.join(playlists, P.id == found.c.id).join(users, users.c.id == P.user_id)
+    shown = sa.select(*_columns(PlaylistSummary)).select_from(joined).order_by(*newest)
+    return Statement(shown, PlaylistSummary, heavy=deep)
+
+
+async def total(tx: Tx, sight: Sight, user_id: UUID | None) -> int:
+    """How many playlists :func:`page` goes through: the public ones are kept, not counted."""
+    public = await tx.first(_COUNT, scope=str(user_id or "")) or 0
+    if sight.viewer is None:
+        return public
+    statement = _private_statement(by_user=user_id is not None, own=user_id in {None, sight.viewer})
+    return public + (await tx.first(statement, viewer=sight.viewer, user=user_id) or 0)
+
+
+@cache
+def _private_statement(*, by_user: bool, own: bool) -> Statement[int]:
+    here = [P.user_id == sa.bindparam("user", type_=Id)] if by_user else []
+    count = (
+        sa.select(sa.func.count()).select_from(_shared_with).where(C.user_id == viewer, _private, *here)
+    ).scalar_subquery()
+    if own:
+        mine = sa.select(sa.func.count(P.id)).where(P.user_id == viewer, _private).scalar_subquery()
+        return Statement(sa.select(count + mine), int)
+    return Statement(sa.select(count), int)

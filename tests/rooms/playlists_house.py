@@ -1,0 +1,81 @@
+"""What tests of playlists share: making them, looking into them, and counting again."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from tests.world import JSON, Person, World
+from veza.access.actor import Actor, Member
+from veza.core.ids import new_id
+from veza.core.pages import Page
+from veza.rooms.playlists import entries_store, service
+from veza.rooms.playlists.schemas import PlaylistDraft
+
+WHOLE = Page(limit=10_000)
+
+
+def member(person: Person, role: str = "user") -> Member:
+    """Somebody as the services know them."""
+    return Member(id=UUID(person.id), session_id=new_id(), username=person.username, role=role)
+
+
+async def make(world: World, owner: Person, *, public: bool = True, title: str = "Evening") -> UUID:
+    """A playlist with nothing in it; its id."""
+    async with world.parts.database.write() as tx:
+        draft = PlaylistDraft(title, is_public=public)
+        return (await service.create(tx, member(owner), draft)).id
+
+
+async def look(world: World, actor: Actor, playlist_id: UUID) -> list[tuple[int, str]]:
+    """All that somebody sees of a playlist: positions and tracks."""
+    async with world.parts.database.read() as view:
+        found = (await service.list_tracks(view, actor, playlist_id, WHOLE)).tracks
+    return [(track.position, str(track.id)) for track in found]
+
+
+async def tracks_of(person: Person, playlist_id: Any, query: str = "limit=100") -> list[JSON]:
+    """A page of a playlist's tracks, as somebody gets it."""
+    answer = await person.get(f"/playlists/{playlist_id}/tracks?{query}")
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["data"]["tracks"])
+
+
+async def put(world: World, owner: Person, playlist_id: Any, track_ids: Iterable[str]) -> None:
+    """Add these tracks at the end."""
+    for track_id in track_ids:
+        answer = await owner.post(f"/playlists/{playlist_id}/tracks", json={"track_id": track_id})
+        assert answer.status_code == 200, answer.text
+    await check_sums(world)
+
+
+async def check_sums(world: World) -> None:
+    """P9: what is kept of every playlist is what its rows add up to."""
+    database = world.parts.database
+    kept = await database.rows(
+        "SELECT id, track_count, listed_count, total_ms, listed_ms, follower_count FROM playlists"
+    )
+    for playlist_id, *sums, followers in kept:
+        this = f"'{playlist_id}'" if isinstance(playlist_id, UUID) else f"x'{bytes(playlist_id).hex()}'"
+        counted = await database.rows(
+            "SELECT COUNT(*), COALESCE(SUM(CASE WHEN listed THEN 1 ELSE 0 END), 0), "
+            "COALESCE(SUM(duration_ms), 0), COALESCE(SUM(CASE WHEN listed THEN duration_ms ELSE 0 END), 0), "
+            "COUNT(DISTINCT place) "
+            f"FROM playlist_entries WHERE playlist_id = {this}"
+        )
+        assert [*sums, sums[0]] == [int(value) for value in counted[0]]
+        following = await database.rows(f"SELECT COUNT(*) FROM playlist_follows WHERE playlist_id = {this}")
+        assert (followers,) == following[0]
+    public = "SELECT user_id, COUNT(*) FROM playlists WHERE is_public GROUP BY user_id"
+    rows = {_text(owner): count for owner, count in await database.rows(public)}
+    counts = dict(await database.rows("SELECT scope, total FROM playlist_counts WHERE total <> 0"))
+    assert counts == rows | ({"": sum(rows.values())} if rows else {})
+
+
+def _text(raw: Any) -> str:
+    return str(raw if isinstance(raw, UUID) else UUID(bytes=bytes(raw)))
+
+
+async def places(world: World, playlist_id: UUID) -> list[int]:
+    """The places of all entries, in order."""
+    async with world.parts.database.read() as view:
+        return [entry.place for entry in await entries_store.list_all(view, playlist_id)]
