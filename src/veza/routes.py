@@ -13,6 +13,8 @@ from veza.rooms.accounts import pages as account_pages
 from veza.rooms.accounts.routes import ROUTES as ACCOUNTS
 from veza.rooms.comments.routes import ROUTES as COMMENTS
 from veza.rooms.likes.routes import ROUTES as LIKES
+from veza.rooms.playlists import pages as playlist_pages
+from veza.rooms.playlists.routes import ROUTES as PLAYLISTS
 from veza.rooms.plays.gathering import Gatherer
 from veza.rooms.plays.hot import HotPlays
 from veza.rooms.plays.routes import ROUTES as PLAYS
@@ -39,6 +41,7 @@ AREAS = {
     "tracks": "Music: upload, whole or in chunks; lists and search; sound, pictures, likes, plays, comments.",
     "uploads": "Files of any kind, to be used by their id.",
     "comments": "Changing and deleting what was said about a track.",
+    "playlists": "Tracks in an order: who works on it, follows it, or sees it by a link.",
     "search": "Everything that can be found, at once.",
 }
 
@@ -56,6 +59,7 @@ def api(parts: Parts, means: Means) -> Router:
             *PLAYS,
             *LIKES,
             *COMMENTS,
+            *PLAYLISTS,
             *SEARCH,
         ],
         dto=StrictJSON,
@@ -64,7 +68,12 @@ def api(parts: Parts, means: Means) -> Router:
 
 def pages(document: Callable[[], bytes], readiness: probes.Readiness) -> Sequence[HTTPRouteHandler]:
     """What people and machines look at outside the API."""
-    return [*docs_pages.docs_routes(document), *account_pages.PAGES, *probes.probes(readiness)]
+    return [
+        *docs_pages.docs_routes(document),
+        *account_pages.PAGES,
+        *playlist_pages.PAGES,
+        *probes.probes(readiness),
+    ]
 
 
 def hot(parts: Parts, dress: Dress) -> Mapping[str, Hot]:

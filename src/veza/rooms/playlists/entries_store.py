@@ -77,19 +77,8 @@ _ALL = Statement(sa.select(*(E[name] for name in _names)).where(_in_one).order_b
 _MOVE: Statement[None] = Statement(
     sa.update(playlist_entries).where(_this).values(place=sa.bindparam("new_place", type_=sa.BigInteger))
 )
-# In the order of the list; as JSON on both databases, for it is one parameter then, of any length.
-_ORDER_SQLITE: Statement[None] = Statement(
-    sa.text(
-        "UPDATE playlist_entries SET place = (new.key + 1) * :gap "
-        "FROM json_each(:ids) AS new "
-        "WHERE playlist_id = :playlist AND track_id = unhex(new.value)"
-    ).bindparams(
-        sa.bindparam("gap", type_=sa.BigInteger),
-        sa.bindparam("ids", type_=sa.Text),
-        sa.bindparam("playlist", type_=Id),
-    )
-)
-_ORDER_POSTGRES: Statement[None] = Statement(
+# In the order of the list, which is one parameter, of any length.
+_ORDER: Statement[None] = Statement(
     sa.text(
         "UPDATE playlist_entries SET place = new.number * :gap "
         "FROM json_array_elements_text(CAST(:ids AS json)) WITH ORDINALITY AS new (id, number) "
@@ -206,9 +195,14 @@ async def move(tx: Tx, playlist_id: UUID, track_id: UUID, place: int) -> None:
 
 async def order(tx: Tx, playlist_id: UUID, track_ids: Sequence[UUID]) -> None:
     """Give all entries new places, in this order."""
-    statement = _ORDER_SQLITE if tx.database.dialect == "sqlite" else _ORDER_POSTGRES
+    if tx.database.dialect == "sqlite":
+        # One by one by their key: joined with a list, SQLite would go through the list for each of them.
+        places = ((track_id, n * GAP) for n, track_id in enumerate(track_ids, 1))
+        rows = ({"playlist": playlist_id, "track": one, "new_place": place} for one, place in places)
+        await tx.run_many(_MOVE, rows)
+        return
     ids = msgspec.json.encode([track_id.hex for track_id in track_ids]).decode()
-    await tx.run(statement, playlist=playlist_id, ids=ids, gap=GAP)
+    await tx.run(_ORDER, playlist=playlist_id, ids=ids, gap=GAP)
 
 
 async def last_place(tx: Tx, playlist_id: UUID, besides: UUID) -> int | None:

@@ -1,6 +1,7 @@
 """What is done with playlists when nobody waits for it: following their tracks, and tidying up."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,9 @@ from veza.access.actor import SYSTEM
 from veza.access.policy import Action
 from veza.core.db import Database, Tx
 from veza.core.events import EventJob
-from veza.core.jobs import Job, JobKind, enqueue
+from veza.core.jobs import Job, JobKind, NoPayload, enqueue
 from veza.core.worker import Task
-from veza.rooms.playlists import entries_store, people_store, store
+from veza.rooms.playlists import entries_store, links_store, people_store, store
 from veza.rooms.playlists.store import Sums
 from veza.rooms.tracks import service as tracks
 from veza.rooms.tracks.errors import TrackNotFound
@@ -29,6 +30,7 @@ class FollowTrack(msgspec.Struct, frozen=True):
 FORGET_TRACK = JobKind("playlists.forget_track", EventJob)
 FORGET_PLAYLIST = JobKind("playlists.forget_playlist", EventJob)
 FOLLOW_TRACK = JobKind("playlists.follow_track", FollowTrack)
+PURGE_LINKS = JobKind("playlists.purge_links", NoPayload, every=timedelta(hours=24))
 
 
 class _Gone(msgspec.Struct, frozen=True):
@@ -107,8 +109,14 @@ def tasks(database: Database) -> Sequence[Task]:
                 async with database.write() as tx:
                     more = await forget(tx, playlist_id, PIECE)
 
+    async def purge_links(job: Job, told: NoPayload) -> None:
+        del job, told
+        async with database.write() as tx:
+            await links_store.purge(tx)
+
     return [
         forgetting(database, FORGET_TRACK, forget_track),
         Task(FOLLOW_TRACK, follow),
         Task(FORGET_PLAYLIST, forget_playlist),
+        Task(PURGE_LINKS, purge_links),
     ]

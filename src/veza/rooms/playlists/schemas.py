@@ -19,6 +19,8 @@ Permission = Literal["read", "write", "admin"]
 MAX_TITLE = 200
 MAX_DESCRIPTION = 2_000
 MAX_TRACKS = 10_000
+# Seconds that a link may be good.
+MIN_GOOD, MAX_GOOD = 60, 365 * 24 * 3600
 Title = Annotated[
     str, checked(partial(clean_text, max_chars=MAX_TITLE, min_chars=1), minLength=1, maxLength=MAX_TITLE)
 ]
@@ -177,3 +179,33 @@ class NewOwner(msgspec.Struct, frozen=True):
     """The collaborator to whom a playlist is given."""
 
     user_id: UUID
+
+
+class ShareLink(msgspec.Struct, frozen=True):
+    """A link to a playlist, without its token: that was shown once."""
+
+    id: UUID
+    created_by: UUID
+    created_at: datetime
+    expires_at: datetime
+
+
+class LinkList(msgspec.Struct, frozen=True):
+    """The links to a playlist that are good."""
+
+    links: Sequence[ShareLink]
+
+
+class LinkDraft(msgspec.Struct, frozen=True):
+    """For how many seconds a link is to be good: a minute at the least, a year at most."""
+
+    expires_in: Annotated[int, msgspec.Meta(ge=MIN_GOOD, le=MAX_GOOD)] | None = None
+
+
+class NewLink(msgspec.Struct, frozen=True):
+    """A link that was just made, with its token."""
+
+    id: UUID
+    share_token: str
+    share_url: str
+    expires_at: datetime

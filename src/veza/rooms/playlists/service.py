@@ -16,9 +16,9 @@ from veza.core.db import Tx
 from veza.core.ids import new_id
 from veza.core.pages import Page
 from veza.rooms.accounts import service as accounts
-from veza.rooms.playlists import entries_store, store
+from veza.rooms.playlists import entries_store, links_store, store
 from veza.rooms.playlists.errors import PlaylistNotFound
-from veza.rooms.playlists.events import PlaylistCreated, PlaylistDeleted, PlaylistUpdated
+from veza.rooms.playlists.events import PlaylistCreated, PlaylistDeleted, PlaylistUnshared, PlaylistUpdated
 from veza.rooms.playlists.schemas import (
     Playlist,
     PlaylistChanges,
@@ -135,6 +135,8 @@ async def update(tx: Tx, actor: Member, playlist: Playlist, changes: PlaylistCha
     if not changed:
         return playlist
     await store.change(tx, playlist, changed)
+    if changed.get("is_public") is False and await links_store.remove_all(tx, playlist.id):
+        tx.emit(PlaylistUnshared(playlist.id, playlist.user_id, None))
     tx.emit(PlaylistUpdated(playlist.id, playlist.user_id, tuple(sorted(changed))))
     return await get_visible(tx, actor, playlist.id)
 

@@ -137,6 +137,7 @@ _FOLLOWERS: Statement[None] = Statement(
     .where(_one)
     .values(follower_count=P.follower_count + sa.bindparam("change", type_=sa.BigInteger))
 )
+_OWNER = Statement(sa.select(P.user_id).where(_one), UUID)
 _SIZE = Statement(sa.select(P.track_count).where(_one), int)
 _private = sa.not_(P.is_public)
 _shared_with = playlist_collaborators.join(playlists, P.id == C.playlist_id)
@@ -163,6 +164,11 @@ async def lock(tx: Tx, playlist_id: UUID) -> bool:
 async def lock_many(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
     """The same for many: those that there are, in the order of their ids."""
     return await tx.all(_LOCK_MANY, ids=ids) if ids else []
+
+
+async def owner_of(tx: Tx, playlist_id: UUID) -> UUID | None:
+    """Whose playlist it is."""
+    return await tx.first(_OWNER, id=playlist_id)
 
 
 async def size(tx: Tx, playlist_id: UUID) -> int:
