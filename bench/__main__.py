@@ -5,7 +5,7 @@ import time
 
 import uvloop
 
-from bench import chunks, imports, media, people, plays, search, seed, sound, start, tracks, upload
+from bench import chunks, imports, media, people, playlists, plays, search, seed, sound, start, tracks, upload
 from bench.table import Figure, show
 
 GROUPS = {
@@ -23,6 +23,7 @@ GROUPS = {
     "media": (media.media,),
     "plays": (plays.plays, 100_000),
     "statistics": (plays.statistics, 100_000),
+    "playlists": (playlists.playlists, 10_000),
     "import": (imports.imports, 10_000),
 }
 

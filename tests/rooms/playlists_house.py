@@ -8,7 +8,7 @@ from tests.world import JSON, Person, World
 from veza.access.actor import Actor, Member
 from veza.core.ids import new_id
 from veza.core.pages import Page
-from veza.rooms.playlists import entries_store, service
+from veza.rooms.playlists import service
 from veza.rooms.playlists.schemas import PlaylistDraft
 
 WHOLE = Page(limit=10_000)
@@ -55,7 +55,9 @@ async def check_sums(world: World) -> None:
         "SELECT id, track_count, listed_count, total_ms, listed_ms, follower_count FROM playlists"
     )
     for playlist_id, *sums, followers in kept:
-        this = f"'{playlist_id}'" if isinstance(playlist_id, UUID) else f"x'{bytes(playlist_id).hex()}'"
+        this = _literal(
+            world, playlist_id if isinstance(playlist_id, UUID) else UUID(bytes=bytes(playlist_id))
+        )
         counted = await database.rows(
             "SELECT COUNT(*), COALESCE(SUM(CASE WHEN listed THEN 1 ELSE 0 END), 0), "
             "COALESCE(SUM(duration_ms), 0), COALESCE(SUM(CASE WHEN listed THEN duration_ms ELSE 0 END), 0), "
@@ -71,11 +73,18 @@ async def check_sums(world: World) -> None:
     assert counts == rows | ({"": sum(rows.values())} if rows else {})
 
 
+def _literal(world: World, one: UUID) -> str:
+    return f"'{one}'" if world.parts.database.shared else f"x'{one.hex}'"
+
+
 def _text(raw: Any) -> str:
     return str(raw if isinstance(raw, UUID) else UUID(bytes=bytes(raw)))
 
 
 async def places(world: World, playlist_id: UUID) -> list[int]:
     """The places of all entries, in order."""
-    async with world.parts.database.read() as view:
-        return [entry.place for entry in await entries_store.list_all(view, playlist_id)]
+    this = _literal(world, playlist_id)
+    rows = await world.parts.database.rows(
+        f"SELECT place FROM playlist_entries WHERE playlist_id = {this} ORDER BY place"
+    )
+    return [place for (place,) in rows]

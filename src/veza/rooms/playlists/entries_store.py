@@ -46,6 +46,13 @@ class Entry(msgspec.Struct, frozen=True):
         return sight.all or self.listed or self.track_owner == sight.viewer
 
 
+class Slot(msgspec.Struct, frozen=True):
+    """A track in its turn, and whether somebody sees it."""
+
+    track_id: UUID
+    seen: bool
+
+
 _names = Entry.__struct_fields__
 _in_one = E.playlist_id == sa.bindparam("playlist", type_=Id)
 _this = sa.and_(_in_one, E.track_id == sa.bindparam("track", type_=Id))
@@ -73,7 +80,12 @@ _ADD: Statement[None] = Statement(
 )
 _FIND = Statement(sa.select(*(E[name] for name in _names)).where(_this), Entry)
 _REMOVE: Statement[None] = Statement(sa.delete(playlist_entries).where(_this))
-_ALL = Statement(sa.select(*(E[name] for name in _names)).where(_in_one).order_by(*_in_order), Entry)
+_SLOTS = Statement(
+    sa.select(E.track_id, sa.type_coerce(_seen, sa.Boolean).label("seen"))
+    .where(_in_one)
+    .order_by(*_in_order),
+    Slot,
+)
 _MOVE: Statement[None] = Statement(
     sa.update(playlist_entries).where(_this).values(place=sa.bindparam("new_place", type_=sa.BigInteger))
 )
@@ -183,9 +195,9 @@ async def remove(tx: Tx, playlist_id: UUID, track_id: UUID) -> None:
     await tx.run(_REMOVE, playlist=playlist_id, track=track_id)
 
 
-async def list_all(tx: Tx, playlist_id: UUID) -> list[Entry]:
-    """Every entry, in order."""
-    return await tx.all(_ALL, playlist=playlist_id)
+async def list_slots(tx: Tx, playlist_id: UUID, sight: Sight) -> list[Slot]:
+    """All of a playlist, in order, and what of it somebody sees."""
+    return await tx.all(_SLOTS, playlist=playlist_id, viewer=sight.viewer, all=sight.all)
 
 
 async def move(tx: Tx, playlist_id: UUID, track_id: UUID, place: int) -> None:

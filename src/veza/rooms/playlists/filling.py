@@ -88,16 +88,15 @@ async def reorder(tx: Tx, actor: Member, playlist_id: UUID, wanted: Order) -> No
     await accounts.stay_signed_in(tx, actor)
     playlist = await service.hold(tx, actor, playlist_id, Action.FILL_PLAYLIST)
     _check_version(playlist, wanted.version)
-    sight, all_ = service.sight_of(actor), await entries.list_all(tx, playlist_id)
-    seen = [entry.track_id for entry in all_ if entry.seen_by(sight)]
+    slots = await entries.list_slots(tx, playlist_id, service.sight_of(actor))
+    seen = [slot.track_id for slot in slots if slot.seen]
     if len(wanted.track_ids) != len(seen) or set(wanted.track_ids) != set(seen):
         raise ReorderMismatch
     if wanted.track_ids == seen:
         return
     following = iter(wanted.track_ids)
-    await entries.order(
-        tx, playlist_id, [next(following) if entry.seen_by(sight) else entry.track_id for entry in all_]
-    )
+    new = [next(following) if slot.seen else slot.track_id for slot in slots]
+    await entries.order(tx, playlist_id, new)
     await _changed(tx, playlist)
 
 
@@ -125,8 +124,8 @@ async def _place(tx: Tx, actor: Member, playlist_id: UUID, track_id: UUID, posit
         raise ValidationFailed(details=[Detail("position", said, "INVALID")])
     place = await _find_place(tx, actor, playlist_id, track_id, position, at_end=position == last)
     if place is None:  # no room: everybody gets new places, with room between
-        all_ = await entries.list_all(tx, playlist_id)
-        await entries.order(tx, playlist_id, [entry.track_id for entry in all_])
+        slots = await entries.list_slots(tx, playlist_id, service.sight_of(actor))
+        await entries.order(tx, playlist_id, [slot.track_id for slot in slots])
         place = await _find_place(tx, actor, playlist_id, track_id, position, at_end=position == last)
     return _there(place)
 
