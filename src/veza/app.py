@@ -39,6 +39,7 @@ from veza.rooms.accounts.deletion import HOLDING as ACCOUNT
 from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.comments.holding import HOLDING as COMMENTS
 from veza.rooms.comments.service import CommentLimit
+from veza.rooms.following.holding import HOLDING as FOLLOWING
 from veza.rooms.likes.holding import HOLDING as LIKES
 from veza.rooms.playlists.holding import HOLDING as PLAYLISTS
 from veza.rooms.plays.holding import HOLDING as PLAYS
@@ -189,7 +190,7 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "avatars": Avatars(parts.database, parts.storage, pictures),
         "comment_limit": CommentLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
         # Likes before tracks: what is liked is counted down while it is there. Playlists are held after them.
-        "holdings": (ACCOUNT, SESSIONS, LIKES, PLAYS, COMMENTS, TRACKS, PLAYLISTS, UPLOADS),
+        "holdings": (ACCOUNT, FOLLOWING, SESSIONS, LIKES, PLAYS, COMMENTS, TRACKS, PLAYLISTS, UPLOADS),
         "prove_password": prove_password,
         "uploads": uploads,
         "transfers_": Transfers(parts.database, parts.chunks, uploads),

@@ -12,6 +12,7 @@ from veza.parts import Parts
 from veza.rooms.accounts import events as account_events
 from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.comments import jobs as comment_jobs
+from veza.rooms.following import jobs as following_jobs
 from veza.rooms.likes import jobs as like_jobs
 from veza.rooms.playlists import events as playlist_events
 from veza.rooms.playlists import jobs as playlist_jobs
@@ -34,6 +35,7 @@ REACTIONS: Reactions = {
     session_events.TwoFactorDisabled: [session_jobs.SEND_ALERT],
     session_events.RecoveryCodeUsed: [session_jobs.SEND_ALERT],
     session_events.PasswordChanged: [session_jobs.SEND_ALERT],
+    account_events.UserDeleted: [following_jobs.FORGET_USER],
     track_events.TrackDeleted: [
         like_jobs.FORGET_TRACK,
         play_jobs.FORGET_TRACK,
@@ -73,6 +75,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *TrackJobs(database, parts.storage, MediaLimits()).tasks(),
         *UploadJobs(database, parts.storage, parts.chunks).tasks(),
         *track_counts.tasks(database),
+        *following_jobs.tasks(database),
         *like_jobs.tasks(database),
         *play_jobs.tasks(database),
         *comment_jobs.tasks(database),

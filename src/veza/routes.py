@@ -12,6 +12,7 @@ from veza.parts import Parts
 from veza.rooms.accounts import pages as account_pages
 from veza.rooms.accounts.routes import ROUTES as ACCOUNTS
 from veza.rooms.comments.routes import ROUTES as COMMENTS
+from veza.rooms.following.routes import ROUTES as FOLLOWING
 from veza.rooms.likes.routes import ROUTES as LIKES
 from veza.rooms.playlists import pages as playlist_pages
 from veza.rooms.playlists.routes import ROUTES as PLAYLISTS
@@ -35,7 +36,7 @@ _BYTES = ("/stream", "/download", "/avatar", "/cover", "/init.mp4", ".m4s", "/tr
 AREAS = {
     "auth": "Signing up, in and out: passwords, second factors, confirmation of e-mail addresses.",
     "sessions": "Where somebody is signed in.",
-    "users": "Profiles and avatars; all that is kept of somebody, to take along or to delete.",
+    "users": "Profiles, avatars, who follows whom; all that is kept of somebody, to take along or to delete.",
     "admin": "What admins do to accounts.",
     "roles": "What a role may do.",
     "tracks": "Music: upload, whole or in chunks; lists and search; sound, pictures, likes, plays, comments.",
@@ -53,6 +54,7 @@ def api(parts: Parts, means: Means) -> Router:
         route_handlers=[
             sessions(means, parts.limit("login", parts.settings.rate_limit_login)),
             *ACCOUNTS,
+            *FOLLOWING,
             *ROLES,
             *TRACKS,
             *UPLOADS,

@@ -16,6 +16,8 @@ CHANGES = {
 }
 KEYS = {
     "id", "username", "email", "bio", "avatar", "first_name", "last_name", "location", "gender", "created_at",
+    "follower_count",
+    "following_count",
 }  # fmt: skip
 PRIVATE = ("email", "first_name", "last_name", "gender")
 

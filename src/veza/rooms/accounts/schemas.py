@@ -47,6 +47,8 @@ class Profile(Struct, frozen=True):
     location: str | None
     gender: str | None
     created_at: datetime
+    follower_count: int
+    following_count: int
 
     @classmethod
     def of(cls, user: User, viewer: Actor, base_url: str) -> "Profile":
@@ -63,6 +65,8 @@ class Profile(Struct, frozen=True):
             location=user.location,
             gender=user.gender if private else None,
             created_at=user.created_at,
+            follower_count=user.follower_count,
+            following_count=user.following_count,
         )
 
 

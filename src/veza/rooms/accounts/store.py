@@ -31,6 +31,8 @@ class User(msgspec.Struct, frozen=True):
     two_factor_since: datetime | None
     suspended_at: datetime | None
     storage_used: int
+    follower_count: int
+    following_count: int
     created_at: datetime
     updated_at: datetime
 
@@ -163,6 +165,8 @@ async def add(
         two_factor_since=None,
         suspended_at=None,
         storage_used=0,
+        follower_count=0,
+        following_count=0,
         created_at=now,
         updated_at=now,
     )

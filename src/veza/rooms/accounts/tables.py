@@ -31,6 +31,9 @@ users = sa.Table(
     sa.Column("suspended_at", Time),
     # Bytes stored and reserved; kept here so that a quota is one conditional update.
     sa.Column("storage_used", sa.BigInteger, nullable=False),
+    # How many users follow this one, and how many this one follows: as many as there are rows of `follows`.
+    sa.Column("follower_count", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("following_count", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("updated_at", Time, nullable=False),
     sa.UniqueConstraint("username_key"),

@@ -1,0 +1,55 @@
+"""Following over HTTP."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar.params import Parameter
+
+from veza.access.actor import Me, Viewer
+from veza.core.http import InTx, Reply, Route, Said, reply, said
+from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
+from veza.rooms.following import service
+from veza.rooms.following.schemas import Followers, Following, FollowOrder
+
+
+@Route("/users/{user_id:str}/follow", http_method="POST", status_code=200)
+async def follow_user(tx: InTx, actor: Me, user_id: UUID) -> Reply[Said]:
+    """Follow a user."""
+    await service.follow(tx, actor, user_id)
+    return said("User followed")
+
+
+@Route("/users/{user_id:str}/follow", http_method="DELETE", status_code=200)
+async def unfollow_user(tx: InTx, actor: Me, user_id: UUID) -> Reply[Said]:
+    """Take back a follow."""
+    await service.unfollow(tx, actor, user_id)
+    return said("User unfollowed")
+
+
+@Route("/users/{user_id:str}/followers", http_method="GET", opt={"public": True})
+async def list_followers(
+    tx: InTx,
+    viewer: Viewer,
+    user_id: UUID,
+    page: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 1,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_LIMIT)] = 20,
+    sort_order: FollowOrder = "desc",
+) -> Reply[Followers]:
+    """List who follows a user."""
+    return reply(await service.list_followers(tx, viewer, user_id, Page(page, limit), sort_order))
+
+
+@Route("/users/{user_id:str}/following", http_method="GET", opt={"public": True})
+async def list_following(
+    tx: InTx,
+    viewer: Viewer,
+    user_id: UUID,
+    page: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 1,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_LIMIT)] = 20,
+    sort_order: FollowOrder = "desc",
+) -> Reply[Following]:
+    """List whom a user follows."""
+    return reply(await service.list_following(tx, viewer, user_id, Page(page, limit), sort_order))
+
+
+ROUTES = [follow_user, unfollow_user, list_followers, list_following]

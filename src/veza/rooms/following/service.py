@@ -1,0 +1,72 @@
+"""Following users, and taking it back: each as often as one will, to the same effect.
+
+Whoever follows somebody finds in the feed what these make public. What is left of an account that is gone is
+removed by a job, in pieces; the counts of the others are those of the rows, at each moment.
+"""
+
+from uuid import UUID
+
+from veza.access.actor import Actor, Member
+from veza.core.db import Tx
+from veza.core.pages import Page
+from veza.rooms.accounts import counts, profiles
+from veza.rooms.following import store
+from veza.rooms.following.errors import OwnAccount, TooManyFollowed
+from veza.rooms.following.events import UserFollowed, UserUnfollowed
+from veza.rooms.following.schemas import Followers, Following, FollowOrder
+
+# Enough for anybody who listens to what comes of it; a feed looks at each of them.
+MOST_FOLLOWED = 5_000
+
+
+async def follow(tx: Tx, actor: Member, user_id: UUID) -> None:
+    """From now on ``actor`` follows a user.
+
+    Raises :class:`veza.rooms.accounts.errors.UserNotFound`, :class:`OwnAccount`, :class:`TooManyFollowed`.
+    """
+    if user_id == actor.id:
+        raise OwnAccount
+    before = await counts.hold_both(tx, actor, user_id)
+    if not await store.add(tx, actor.id, user_id):
+        return
+    if before.following_count >= MOST_FOLLOWED:
+        raise TooManyFollowed
+    await counts.add_follows(tx, actor.id, user_id, 1)
+    tx.emit(UserFollowed(user_id, actor.id))
+
+
+async def unfollow(tx: Tx, actor: Member, user_id: UUID) -> None:
+    """``actor`` follows a user no longer. Raises :class:`veza.rooms.accounts.errors.UserNotFound`."""
+    await counts.hold_both(tx, actor, user_id)
+    if await store.remove(tx, actor.id, user_id):
+        await counts.add_follows(tx, actor.id, user_id, -1)
+        tx.emit(UserUnfollowed(user_id, actor.id))
+
+
+async def list_followers(tx: Tx, actor: Actor, user_id: UUID, page: Page, order: FollowOrder) -> Followers:
+    """A page of those who follow a user. Raises :class:`veza.rooms.accounts.errors.UserNotFound`."""
+    del actor
+    total = (await profiles.get_user(tx, user_id)).follower_count
+    found = await store.page(tx, user_id, "followed_id", page, order) if page.offset < total else []
+    return Followers(found, total, page.of(total))
+
+
+async def list_following(tx: Tx, actor: Actor, user_id: UUID, page: Page, order: FollowOrder) -> Following:
+    """A page of those whom a user follows. Raises :class:`veza.rooms.accounts.errors.UserNotFound`."""
+    del actor
+    total = (await profiles.get_user(tx, user_id)).following_count
+    found = await store.page(tx, user_id, "follower_id", page, order) if page.offset < total else []
+    return Following(found, total, page.of(total))
+
+
+async def forget(tx: Tx, user_id: UUID, most: int) -> bool:
+    """Remove so many follows of an account that is gone, and count them down; whether there may be more."""
+    followers = await store.some(tx, user_id, "followed_id", most)
+    followed = await store.some(tx, user_id, "follower_id", most - len(followers))
+    await counts.hold(tx, {*followers, *followed})
+    await counts.lose(
+        tx,
+        following_of=await store.part(tx, user_id, "followed_id", followers),
+        followers_of=await store.part(tx, user_id, "follower_id", followed),
+    )
+    return len(followers) + len(followed) >= most

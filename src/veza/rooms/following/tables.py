@@ -1,0 +1,18 @@
+"""Who follows whom, and who has blocked whom."""
+
+import sqlalchemy as sa
+
+from veza.core.db import Id, Time, metadata
+
+# No foreign keys: what is left of an account that is gone is removed in pieces, and counted down in them.
+follows = sa.Table(
+    "follows",
+    metadata,
+    sa.Column("follower_id", Id, nullable=False),
+    sa.Column("followed_id", Id, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.PrimaryKeyConstraint("follower_id", "followed_id"),
+    sa.Index("ix_follows_follower_id_created_at", "follower_id", "created_at", "followed_id"),
+    sa.Index("ix_follows_followed_id_created_at", "followed_id", "created_at", "follower_id"),
+    sqlite_with_rowid=False,
+)
