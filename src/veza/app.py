@@ -192,6 +192,7 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         # Likes before tracks: what is liked is counted down while it is there. Playlists are held after them.
         "holdings": (ACCOUNT, FOLLOWING, SESSIONS, LIKES, PLAYS, COMMENTS, TRACKS, PLAYLISTS, UPLOADS),
         "prove_password": prove_password,
+        "forget_member": parts.authenticator.forget_user,
         "uploads": uploads,
         "transfers_": Transfers(parts.database, parts.chunks, uploads),
         "receiver": Receiver(parts.database, parts.chunks, parts.limiter, chunk_limit),

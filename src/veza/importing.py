@@ -21,13 +21,14 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from veza.access.actor import SYSTEM
 from veza.app import working
 from veza.core.errors import VezaError
 from veza.core.jobs import waiting
 from veza.core.lock import InUse
 from veza.core.storage import LocalStorage
 from veza.parts import Parts
-from veza.rooms.accounts.profiles import get_user_by_username
+from veza.rooms.accounts.profiles import get_by_username
 from veza.rooms.tracks.folder import Found, Walk
 from veza.rooms.tracks.imported import Owner
 from veza.rooms.tracks.jobs import PROCESS_IMPORTED
@@ -57,7 +58,7 @@ async def run(parts: Parts, request: Request, lock: Lock) -> int:
         walk = Walk(request.folder, without=_own_folders(parts))
         files = await asyncio.to_thread(lambda: list(walk.files()))
         async with parts.database.read() as view:
-            user = await get_user_by_username(view, request.user)
+            user = await get_by_username(view, SYSTEM, request.user)
     except OSError as error:
         return _complain(f"{request.folder} cannot be read: {error.strerror}.")
     except VezaError as error:

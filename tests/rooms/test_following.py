@@ -104,7 +104,7 @@ async def test_follows_are_listed_in_the_order_they_came(database: Database, tmp
         await database.script("UPDATE users SET suspended_at = 1 WHERE username = 'bob'")
         assert await listed(world.guest, olga, "followers") == ["dora", "cleo", "ann"]
         export = (await people[0].get(f"/users/{people[0].id}/export")).json()["data"]
-        assert [one["username"] for one in export["following"]] == ["olga"]
+        assert [one["username"] for one in export["following"]["follows"]] == ["olga"]
 
 
 async def test_nobody_follows_without_bound(

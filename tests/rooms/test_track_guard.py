@@ -23,8 +23,9 @@ from veza.rooms.comments import store as comments
 from veza.rooms.comments.schemas import Comment
 from veza.rooms.tracks import counts
 
-# A guest, somebody who has nothing to do with the track, one who has commented on it, and its owner.
-PEOPLE = ("guest", "stan", "cleo", "olga", "mona", "adam")
+# A guest, somebody who has nothing to do with the track, one who has commented on it, its owner, and two
+# who moderate; and, without a letter below, somebody whom the owner has blocked.
+PEOPLE = ("guest", "stan", "cleo", "olga", "mona", "adam", "bea")
 ROLES = {"mona": "moderator", "adam": "admin"}
 # "kept back": everybody hears it, and nobody downloads it.
 STATES = ("public", "kept back", "private", "processing", "failed", "deleted")
@@ -89,11 +90,15 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 def rows() -> Iterator[tuple[str, list[str]]]:
-    """Every endpoint, and what the six get in each state; for what knows no state, once."""
-    tables = (("/tracks/{track_id}", ON_TRACKS), ("/comments/{comment_id}", ON_COMMENTS), ("", ON_OWN))
-    for base, table in tables:
+    """Every endpoint, and what they get in each state; for what knows no state, once.
+
+    Whoever is blocked finds nothing of the owner's; where there is nothing to find, they are a stranger.
+    """
+    tables = (("/tracks/{track_id}", ON_TRACKS, "n"), ("/comments/{comment_id}", ON_COMMENTS, "m"))
+    for base, table, unseen in (*tables, ("", ON_OWN, "")):
         for endpoint, words in table.items():
-            yield endpoint.replace(" ", f" {base}", 1), words.split()
+            told = [word + (unseen or word[1]) for word in words.split()]
+            yield endpoint.replace(" ", f" {base}", 1), told
 
 
 def routes(world: World) -> Iterator[str]:
@@ -171,6 +176,7 @@ async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
         with_rows, there = {anonymous(endpoint) for endpoint, _ in table}, {*map(anonymous, routes(world))}
         assert with_rows == there, "each route has a row, and each row a route"
         await scene.set_own()
+        assert (await cast["olga"].post(f"/users/{cast['bea'].id}/block")).status_code == 200
         wrong, unseen = [], defaultdict(set)
         for column, state in enumerate(STATES):
             await scene.set(state)

@@ -10,7 +10,11 @@ from veza.access.roles import ROLES, Permission
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """A guest, somebody signed in, or the system itself."""
+    """A guest, somebody signed in, or the system itself.
+
+    ``hidden`` are the users whom this actor has blocked or who have blocked them: neither is there for the
+    other. It is empty for nearly everybody, and for those who moderate.
+    """
 
     id: UUID | None = None
     session_id: UUID | None = None
@@ -18,6 +22,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     role: str = ""
     email_verified: bool = False
     is_system: bool = False
+    hidden: frozenset[UUID] = frozenset()
 
     @property
     def signed_in(self) -> bool:

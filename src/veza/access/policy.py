@@ -62,6 +62,8 @@ class Action(Enum):
     SEE_QUOTA = auto()
     EXPORT_ACCOUNT = auto()
     DELETE_ACCOUNT = auto()
+    SEE_BLOCKS = auto()
+    SEE_HIDDEN = auto()
     ASSIGN_ROLE = auto()
 
 
@@ -118,6 +120,13 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.SEE_QUOTA: (owner, holder(Permission.MANAGE_USERS)),
     Action.EXPORT_ACCOUNT: (owner, holder(Permission.MANAGE_USERS)),
     Action.DELETE_ACCOUNT: (owner, holder(Permission.MANAGE_USERS)),
+    Action.SEE_BLOCKS: (owner, holder(Permission.MANAGE_USERS)),
+    # Whoever moderates sees all there is, whoever has blocked whom.
+    Action.SEE_HIDDEN: (
+        holder(Permission.MODERATE_TRACKS),
+        holder(Permission.MODERATE_COMMENTS),
+        holder(Permission.MANAGE_USERS),
+    ),
     Action.ASSIGN_ROLE: (holder(Permission.ASSIGN_ROLES),),
 }
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from veza.access.actor import GUEST, Member
+from veza.access.actor import GUEST, SYSTEM, Member
 from veza.core import clock
 from veza.core.ids import new_id
 from veza.core.pages import MAX_LIMIT, Page
@@ -26,7 +26,7 @@ from veza.demo.talk import CROWD, LISTENER
 from veza.parts import Parts
 from veza.rooms.accounts.admin import create_user
 from veza.rooms.accounts.errors import UserNotFound
-from veza.rooms.accounts.profiles import get_user_by_username
+from veza.rooms.accounts.profiles import get_by_username
 from veza.rooms.accounts.store import User
 from veza.rooms.tracks.folder import Walk
 from veza.rooms.tracks.imported import Owner
@@ -97,7 +97,7 @@ async def make_world(
 async def _find(parts: Parts, name: str) -> User | None:
     async with parts.database.read() as view:
         try:
-            user = await get_user_by_username(view, name)
+            user = await get_by_username(view, SYSTEM, name)
         except UserNotFound:
             return None
     if user.email != _email(name):

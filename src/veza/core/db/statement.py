@@ -34,10 +34,10 @@ class any_of(sa.sql.expression.ColumnElement[bool]):  # noqa: N801 - reads as SQ
 
     def __init__(self, column: sa.ColumnElement[Any], name: str) -> None:
         self.column = column
-        self.param: sa.BindParameter[Any] = sa.bindparam(name, type_=_List(column.type))
+        self.param: sa.BindParameter[Any] = sa.bindparam(name, type_=ListOf(column.type))
 
 
-class _List(sa.types.TypeDecorator[Any]):
+class ListOf(sa.types.TypeDecorator[Any]):
     """A list as one parameter: an array in PostgreSQL, a JSON text for ``json_each`` in SQLite."""
 
     impl = sa.Text
@@ -48,6 +48,7 @@ class _List(sa.types.TypeDecorator[Any]):
         self.of = of
 
     def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        """An array where there is one."""
         if dialect.name == "postgresql":
             native = (
                 self.of.load_dialect_impl(dialect) if isinstance(self.of, sa.types.TypeDecorator) else self.of
@@ -56,6 +57,7 @@ class _List(sa.types.TypeDecorator[Any]):
         return dialect.type_descriptor(sa.Text())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """What the driver takes."""
         if dialect.name == "postgresql":
             return list(value)
         return msgspec.json.encode([v.hex if hasattr(v, "hex") else v for v in value]).decode()

@@ -1,4 +1,4 @@
-"""Who follows whom."""
+"""Who follows whom, and who has blocked whom."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,3 +28,12 @@ def upgrade() -> None:
     op.create_index(
         "ix_follows_followed_id_created_at", "follows", ["followed_id", "created_at", "follower_id"]
     )
+    op.create_table(
+        "blocks",
+        sa.Column("blocker_id", Id, nullable=False),
+        sa.Column("blocked_id", Id, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("blocker_id", "blocked_id", name="pk_blocks"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_blocks_blocked_id_blocker_id", "blocks", ["blocked_id", "blocker_id"])

@@ -64,9 +64,9 @@ class Avatars:
             await self._storage.delete_prefix(folder)
             raise
 
-    async def find(self, tx: Tx, user_id: UUID, size: int) -> FileAnswer:
-        """Somebody's avatar as a file to send. Raises :class:`NoAvatar`."""
-        user = await profiles.get_user(tx, user_id)
+    async def find(self, tx: Tx, actor: Actor, user_id: UUID, size: int) -> FileAnswer:
+        """Somebody's avatar as a file to send. Raises UserNotFound, :class:`NoAvatar`."""
+        user = await profiles.get_visible(tx, actor, user_id)
         if user.avatar is None:
             raise NoAvatar
         key = f"{user.avatar}/{size}.jpg"

@@ -39,26 +39,32 @@ async def list_by_ids(tx: Tx, ids: Sequence[UUID]) -> list[User]:
     return [found[user_id] for user_id in ids if user_id in found]
 
 
-async def get_user_by_username(tx: Tx, username: str) -> User:
-    """The user with this name, however it is capitalised. Raises :class:`UserNotFound`."""
-    user = await store.find_by_username(tx, username)
-    if user is None:
+async def get_visible(tx: Tx, actor: Actor, user_id: UUID) -> User:
+    """The user with this id, if no block stands between them and ``actor``. Raises :class:`UserNotFound`."""
+    return _seen_by(actor, await store.find(tx, user_id))
+
+
+async def get_by_username(tx: Tx, actor: Actor, username: str) -> User:
+    """As :func:`get_visible`, the user with this name, however it is capitalised."""
+    return _seen_by(actor, await store.find_by_username(tx, username))
+
+
+def _seen_by(actor: Actor, user: User | None) -> User:
+    if user is None or user.id in actor.hidden:
         raise UserNotFound
     return user
 
 
 async def get_own(tx: Tx, actor: Actor, action: Action, user_id: UUID) -> User:
     """The user, with whose account ``actor`` may do this. Raises :class:`UserNotFound`."""
-    user = await get_user(tx, user_id)
+    user = await get_visible(tx, actor, user_id)
     require(actor, action, user)
     return user
 
 
 async def lock_for_edit(tx: Tx, actor: Actor, user_id: UUID) -> User:
     """The user, whom ``actor`` may edit, and nobody else until ``tx`` ends. Raises :class:`UserNotFound`."""
-    user = await store.lock(tx, user_id)
-    if user is None:
-        raise UserNotFound
+    user = _seen_by(actor, await store.lock(tx, user_id))
     require(actor, Action.EDIT_PROFILE, user)
     return user
 

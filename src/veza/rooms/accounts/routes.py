@@ -77,7 +77,7 @@ async def resend_verification(
 @Route("/users/{user_id:str}", http_method="GET", opt={"public": True})
 async def get_user(tx: InTx, viewer: Viewer, accounts: TheAccounts, user_id: UUID) -> Reply[ProfileBody]:
     """Get a user's profile."""
-    user = await profiles.get_user(tx, user_id)
+    user = await profiles.get_visible(tx, viewer, user_id)
     return reply(ProfileBody(Profile.of(user, viewer, accounts.base_url)))
 
 
@@ -86,7 +86,7 @@ async def get_user_by_username(
     tx: InTx, viewer: Viewer, accounts: TheAccounts, username: str
 ) -> Reply[ProfileBody]:
     """Get a user's profile by username."""
-    user = await profiles.get_user_by_username(tx, username)
+    user = await profiles.get_by_username(tx, viewer, username)
     return reply(ProfileBody(Profile.of(user, viewer, accounts.base_url)))
 
 
@@ -121,10 +121,10 @@ async def put_avatar(
 
 @Route("/users/{user_id:str}/avatar", http_method="GET", media_type="image/jpeg")
 async def get_avatar(
-    tx: InTx, avatars: TheAvatars, user_id: UUID, size: Literal["96", "320", "1000"] = "320"
+    tx: InTx, viewer: Viewer, avatars: TheAvatars, user_id: UUID, size: Literal["96", "320", "1000"] = "320"
 ) -> FileAnswer:
     """Get a user's avatar."""
-    return await avatars.find(tx, user_id, int(size))
+    return await avatars.find(tx, viewer, user_id, int(size))
 
 
 @Route("/users/{user_id:str}/avatar", http_method="DELETE", status_code=200)

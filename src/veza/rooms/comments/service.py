@@ -74,7 +74,7 @@ async def post(tx: Tx, actor: Member, track_id: UUID, draft: CommentDraft) -> Co
         _refuse("timestamp", f"The track has only {track.duration:.1f} seconds.")
     # First, for it makes others who comment on this track wait: so the same words are not said twice at once.
     await counts.add_comments(tx, track.id, 1)
-    parent = None if draft.parent_id is None else await _find_parent(tx, track, draft.parent_id)
+    parent = None if draft.parent_id is None else await _find_parent(tx, actor, track, draft.parent_id)
     if await store.was_said(tx, track.id, actor.id, draft.content, SAME_AGAIN):
         raise DuplicateComment
     comment = Comment(
@@ -94,9 +94,9 @@ async def post(tx: Tx, actor: Member, track_id: UUID, draft: CommentDraft) -> Co
     return comment
 
 
-async def _find_parent(tx: Tx, track: Track, parent_id: UUID) -> Comment:
+async def _find_parent(tx: Tx, actor: Member, track: Track, parent_id: UUID) -> Comment:
     parent = await store.find(tx, parent_id)
-    if parent is None or parent.track_id != track.id:
+    if parent is None or parent.track_id != track.id or parent.user_id in actor.hidden:
         _refuse("parent_id", "There is no such comment on this track.")
     return parent
 
@@ -108,9 +108,13 @@ def _refuse(field: str, said: str) -> NoReturn:
 async def list_comments(
     tx: Tx, actor: Actor, track_id: UUID, page: Page, sort: CommentSort, order: CommentOrder
 ) -> CommentList:
-    """A page of the comments on a track that ``actor`` may see."""
+    """A page of the comments on a track that ``actor`` may see, but for those of hidden users."""
     total = (await tracks.get_visible(tx, actor, track_id)).comment_count
-    found = await store.page(tx, track_id, page, sort, order) if page.offset < total else []
+    if actor.hidden:
+        total -= await store.count_by(tx, track_id, actor.hidden)
+    if page.offset >= total:
+        return CommentList([], page.of(total))
+    found = await store.page(tx, track_id, page, sort, order, hidden=actor.hidden)
     return CommentList(found, page.of(total))
 
 
@@ -141,7 +145,7 @@ async def delete(tx: Tx, actor: Member, comment_id: UUID) -> None:
 
 async def _get_visible(tx: Tx, actor: Member, comment_id: UUID) -> tuple[Comment, Track]:
     comment = await store.find(tx, comment_id)
-    if comment is None:
+    if comment is None or comment.user_id in actor.hidden:
         raise CommentNotFound
     try:
         return comment, await tracks.get_visible(tx, actor, comment.track_id)

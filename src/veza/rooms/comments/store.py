@@ -1,5 +1,6 @@
 """All SQL about comments."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from functools import cache
 from uuid import UUID
@@ -8,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core import clock
-from veza.core.db import Statement, Tx
+from veza.core.db import Statement, Tx, any_of
 from veza.core.pages import Page
 from veza.rooms.accounts.tables import users
 from veza.rooms.comments.schemas import DELETED_USER, Comment, CommentOrder, CommentSort
@@ -42,6 +43,9 @@ _SAID = Statement(
     ).limit(1),
     UUID,
 )  # fmt: skip
+_COUNT_BY = Statement(
+    sa.select(sa.func.count()).where(C.track_id == sa.bindparam("track"), any_of(C.user_id, "people")), int
+)
 _OF_USER = Statement(_select.where(C.user_id == sa.bindparam("user")).order_by(C.id), Comment)
 # The oldest first, as the end of an account goes through its comments: so neither waits for the other.
 _some = (
@@ -92,22 +96,38 @@ async def was_said(tx: Tx, track_id: UUID, user_id: UUID, content: str, within: 
     return await tx.first(_SAID, track=track_id, user=user_id, words=content, since=since) is not None
 
 
-async def page(tx: Tx, track_id: UUID, page: Page, sort: CommentSort, order: CommentOrder) -> list[Comment]:
-    """One page of the comments on a track."""
-    statement = _page_statement(sort, order, deep=page.offset >= DEEP)
-    return await tx.all(statement, track=track_id, limit=page.limit, offset=page.offset)
+async def page(
+    tx: Tx,
+    track_id: UUID,
+    page: Page,
+    sort: CommentSort,
+    order: CommentOrder,
+    *,
+    hidden: Collection[UUID],
+) -> list[Comment]:
+    """One page of the comments on a track, but for those by hidden users."""
+    statement = _page_statement(sort, order, deep=page.offset >= DEEP, hiding=bool(hidden))
+    return await tx.all(statement, track=track_id, hidden=hidden, limit=page.limit, offset=page.offset)
 
 
 @cache
-def _page_statement(sort: CommentSort, order: CommentOrder, *, deep: bool) -> Statement[Comment]:
+def _page_statement(
+    sort: CommentSort, order: CommentOrder, *, deep: bool, hiding: bool
+) -> Statement[Comment]:
     columns = [*([_SORTS[sort]] if sort in _SORTS else []), C.id]
+    seen = [sa.or_(C.user_id.is_(None), sa.not_(any_of(C.user_id, "hidden")))] if hiding else []
     chosen = (
-        _select.where(C.track_id == sa.bindparam("track"))
+        _select.where(C.track_id == sa.bindparam("track"), *seen)
         .order_by(*(column.desc() if order == "desc" else column.asc() for column in columns))
         .limit(sa.bindparam("limit", type_=sa.BigInteger))
         .offset(sa.bindparam("offset", type_=sa.BigInteger))
     )
     return Statement(chosen, Comment, heavy=deep)
+
+
+async def count_by(tx: Tx, track_id: UUID, people: Collection[UUID]) -> int:
+    """How many comments on a track are by these people."""
+    return await tx.first(_COUNT_BY, track=track_id, people=people) or 0
 
 
 async def list_of(tx: Tx, user_id: UUID) -> list[Comment]:

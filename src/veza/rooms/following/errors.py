@@ -13,3 +13,9 @@ class TooManyFollowed(Conflict):
     """You follow as many users as one may; take some back first."""
 
     code = "TOO_MANY_FOLLOWED"
+
+
+class TooManyBlocked(Conflict):
+    """You have blocked as many users as one may; take some back first."""
+
+    code = "TOO_MANY_BLOCKED"

@@ -20,3 +20,19 @@ class UserUnfollowed(Event, frozen=True):
     kind: ClassVar[str] = "user.unfollowed"
     user_id: UUID
     followed_by: UUID
+
+
+class UserBlocked(Event, frozen=True):
+    """Somebody (``user_id``) has blocked another, who is not to hear of it."""
+
+    kind: ClassVar[str] = "user.blocked"
+    user_id: UUID
+    blocked_id: UUID
+
+
+class UserUnblocked(Event, frozen=True):
+    """Somebody (``user_id``) has taken back a block."""
+
+    kind: ClassVar[str] = "user.unblocked"
+    user_id: UUID
+    blocked_id: UUID

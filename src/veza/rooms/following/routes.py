@@ -8,8 +8,9 @@ from litestar.params import Parameter
 from veza.access.actor import Me, Viewer
 from veza.core.http import InTx, Reply, Route, Said, reply, said
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
-from veza.rooms.following import service
-from veza.rooms.following.schemas import Followers, Following, FollowOrder
+from veza.rooms.following import blocks, service
+from veza.rooms.following.blocks import ForgetMember
+from veza.rooms.following.schemas import Blocks, Followers, Following, FollowOrder
 
 
 @Route("/users/{user_id:str}/follow", http_method="POST", status_code=200)
@@ -52,4 +53,32 @@ async def list_following(
     return reply(await service.list_following(tx, viewer, user_id, Page(page, limit), sort_order))
 
 
-ROUTES = [follow_user, unfollow_user, list_followers, list_following]
+@Route("/users/{user_id:str}/block", http_method="POST", status_code=200)
+async def block_user(tx: InTx, actor: Me, forget_member: ForgetMember, user_id: UUID) -> Reply[Said]:
+    """Block a user."""
+    await blocks.block(tx, actor, user_id, forget_member)
+    return said("User blocked")
+
+
+@Route("/users/{user_id:str}/block", http_method="DELETE", status_code=200)
+async def unblock_user(tx: InTx, actor: Me, forget_member: ForgetMember, user_id: UUID) -> Reply[Said]:
+    """Take back a block."""
+    await blocks.unblock(tx, actor, user_id, forget_member)
+    return said("User unblocked")
+
+
+@Route("/users/{user_id:str}/blocks", http_method="GET")
+async def list_blocks(
+    tx: InTx,
+    actor: Me,
+    user_id: UUID,
+    page: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 1,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_LIMIT)] = 20,
+) -> Reply[Blocks]:
+    """List whom you have blocked."""
+    return reply(await blocks.list_blocks(tx, actor, user_id, Page(page, limit)))
+
+
+ROUTES = [
+    follow_user, unfollow_user, list_followers, list_following, block_user, unblock_user, list_blocks,
+]  # fmt: skip

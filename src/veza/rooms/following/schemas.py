@@ -34,3 +34,19 @@ class Following(msgspec.Struct, frozen=True):
     following: Sequence[Follow]
     total: int
     pagination: Pagination
+
+
+class Block(msgspec.Struct, frozen=True):
+    """Somebody who is blocked, and since when."""
+
+    user_id: UUID
+    username: str
+    blocked_at: datetime
+
+
+class Blocks(msgspec.Struct, frozen=True):
+    """A page of those whom a user has blocked, the latest first; ``total`` of all of them."""
+
+    blocks: Sequence[Block]
+    total: int
+    pagination: Pagination

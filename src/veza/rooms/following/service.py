@@ -10,10 +10,10 @@ from veza.access.actor import Actor, Member
 from veza.core.db import Tx
 from veza.core.pages import Page
 from veza.rooms.accounts import counts, profiles
-from veza.rooms.following import store
+from veza.rooms.following import blocks, blocks_store, store
 from veza.rooms.following.errors import OwnAccount, TooManyFollowed
 from veza.rooms.following.events import UserFollowed, UserUnfollowed
-from veza.rooms.following.schemas import Followers, Following, FollowOrder
+from veza.rooms.following.schemas import Follow, Followers, Following, FollowOrder
 
 # Enough for anybody who listens to what comes of it; a feed looks at each of them.
 MOST_FOLLOWED = 5_000
@@ -27,6 +27,7 @@ async def follow(tx: Tx, actor: Member, user_id: UUID) -> None:
     if user_id == actor.id:
         raise OwnAccount
     before = await counts.hold_both(tx, actor, user_id)
+    await blocks.refuse_blocked(tx, actor, user_id)
     if not await store.add(tx, actor.id, user_id):
         return
     if before.following_count >= MOST_FOLLOWED:
@@ -37,6 +38,7 @@ async def follow(tx: Tx, actor: Member, user_id: UUID) -> None:
 
 async def unfollow(tx: Tx, actor: Member, user_id: UUID) -> None:
     """``actor`` follows a user no longer. Raises :class:`veza.rooms.accounts.errors.UserNotFound`."""
+    await profiles.get_visible(tx, actor, user_id)
     await counts.hold_both(tx, actor, user_id)
     if await store.remove(tx, actor.id, user_id):
         await counts.add_follows(tx, actor.id, user_id, -1)
@@ -45,22 +47,34 @@ async def unfollow(tx: Tx, actor: Member, user_id: UUID) -> None:
 
 async def list_followers(tx: Tx, actor: Actor, user_id: UUID, page: Page, order: FollowOrder) -> Followers:
     """A page of those who follow a user. Raises :class:`veza.rooms.accounts.errors.UserNotFound`."""
-    del actor
-    total = (await profiles.get_user(tx, user_id)).follower_count
-    found = await store.page(tx, user_id, "followed_id", page, order) if page.offset < total else []
+    total = (await profiles.get_visible(tx, actor, user_id)).follower_count
+    found, total = await _page(tx, actor, user_id, "followed_id", page, order, total)
     return Followers(found, total, page.of(total))
 
 
 async def list_following(tx: Tx, actor: Actor, user_id: UUID, page: Page, order: FollowOrder) -> Following:
     """A page of those whom a user follows. Raises :class:`veza.rooms.accounts.errors.UserNotFound`."""
-    del actor
-    total = (await profiles.get_user(tx, user_id)).following_count
-    found = await store.page(tx, user_id, "follower_id", page, order) if page.offset < total else []
+    total = (await profiles.get_visible(tx, actor, user_id)).following_count
+    found, total = await _page(tx, actor, user_id, "follower_id", page, order, total)
     return Following(found, total, page.of(total))
 
 
+async def _page(
+    tx: Tx, actor: Actor, user_id: UUID, end: store.End, page: Page, order: FollowOrder, total: int
+) -> tuple[list[Follow], int]:
+    """A page of one end of a user's follows, and how many ``actor`` sees of the ``total``."""
+    if actor.hidden:
+        total -= await store.count_some(tx, user_id, end, actor.hidden)
+    if page.offset >= total:
+        return [], total
+    return await store.page(tx, user_id, end, page, order, hidden=actor.hidden), total
+
+
 async def forget(tx: Tx, user_id: UUID, most: int) -> bool:
-    """Remove so many follows of an account that is gone, and count them down; whether there may be more."""
+    """Remove so many follows and blocks of an account that is gone; whether there may be more.
+
+    What is counted of the others goes down with each.
+    """
     followers = await store.some(tx, user_id, "followed_id", most)
     followed = await store.some(tx, user_id, "follower_id", most - len(followers))
     await counts.hold(tx, {*followers, *followed})
@@ -69,4 +83,5 @@ async def forget(tx: Tx, user_id: UUID, most: int) -> bool:
         following_of=await store.part(tx, user_id, "followed_id", followers),
         followers_of=await store.part(tx, user_id, "follower_id", followed),
     )
-    return len(followers) + len(followed) >= most
+    more = await blocks_store.forget(tx, user_id, most)
+    return more or len(followers) + len(followed) >= most

@@ -1,6 +1,6 @@
 """All SQL about who follows whom."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from functools import cache
 from typing import Literal
 from uuid import UUID
@@ -58,24 +58,40 @@ async def remove(tx: Tx, follower_id: UUID, followed_id: UUID) -> bool:
     return await tx.run(_REMOVE, follower=follower_id, followed=followed_id) == 1
 
 
-async def page(tx: Tx, user_id: UUID, end: End, page: Page, order: FollowOrder) -> list[Follow]:
-    """One page of whom a user is followed by, or follows; who is suspended or gone is left out."""
-    statement = _page_statement(end, order, deep=page.offset >= DEEP)
-    return await tx.all(statement, user=user_id, limit=page.limit, offset=page.offset)
+async def page(
+    tx: Tx, user_id: UUID, end: End, page: Page, order: FollowOrder, *, hidden: Collection[UUID]
+) -> list[Follow]:
+    """One page of whom a user is followed by, or follows; who is suspended, gone or hidden is left out."""
+    statement = _page_statement(end, order, deep=page.offset >= DEEP, hiding=bool(hidden))
+    return await tx.all(statement, user=user_id, hidden=hidden, limit=page.limit, offset=page.offset)
 
 
 @cache
-def _page_statement(end: End, order: FollowOrder, *, deep: bool) -> Statement[Follow]:
+def _page_statement(end: End, order: FollowOrder, *, deep: bool, hiding: bool) -> Statement[Follow]:
     other = F[_OTHER[end]]
+    seen = [sa.not_(any_of(other, "hidden"))] if hiding else []
     chosen = (
         sa.select(other.label("user_id"), users.c.username, F.created_at.label("followed_at"))
         .select_from(follows.join(users, users.c.id == other))
-        .where(F[end] == sa.bindparam("user"), users.c.suspended_at.is_(None))
+        .where(F[end] == sa.bindparam("user"), users.c.suspended_at.is_(None), *seen)
         .order_by(*(column.desc() if order == "desc" else column.asc() for column in (F.created_at, other)))
         .limit(sa.bindparam("limit", type_=sa.BigInteger))
         .offset(sa.bindparam("offset", type_=sa.BigInteger))
     )
     return Statement(chosen, Follow, heavy=deep)
+
+
+async def count_some(tx: Tx, user_id: UUID, end: End, others: Collection[UUID]) -> int:
+    """How many of these are at the other end of a user's follows."""
+    return await tx.first(_count_statement(end), user=user_id, others=others) or 0
+
+
+@cache
+def _count_statement(end: End) -> Statement[int]:
+    counted = sa.select(sa.func.count()).where(
+        F[end] == sa.bindparam("user"), any_of(F[_OTHER[end]], "others")
+    )
+    return Statement(counted, int)
 
 
 async def list_of(tx: Tx, user_id: UUID) -> list[Follow]:
@@ -94,7 +110,7 @@ def _some_statement(end: End) -> Statement[UUID]:
     return Statement(chosen, UUID)
 
 
-async def part(tx: Tx, user_id: UUID, end: End, others: Sequence[UUID]) -> list[UUID]:
+async def part(tx: Tx, user_id: UUID, end: End, others: Collection[UUID]) -> list[UUID]:
     """Remove the follows between a user and these others; whom there was one with."""
     return await tx.all(_part_statement(end), user=user_id, others=others)
 

@@ -16,3 +16,15 @@ follows = sa.Table(
     sa.Index("ix_follows_followed_id_created_at", "followed_id", "created_at", "follower_id"),
     sqlite_with_rowid=False,
 )
+
+# Read from both ends: whoever stands at one does not see the other.
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    sa.Column("blocker_id", Id, nullable=False),
+    sa.Column("blocked_id", Id, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.PrimaryKeyConstraint("blocker_id", "blocked_id"),
+    sa.Index("ix_blocks_blocked_id_blocker_id", "blocked_id", "blocker_id"),
+    sqlite_with_rowid=False,
+)

@@ -40,7 +40,9 @@ async def unlike(tx: Tx, actor: Member, track_id: UUID) -> None:
 async def list_likes(tx: Tx, actor: Actor, track_id: UUID, page: Page) -> LikeList:
     """A page of those who like a track that ``actor`` may see."""
     total = (await tracks.get_visible(tx, actor, track_id)).like_count
-    found = await store.page(tx, track_id, page) if page.offset < total else []
+    if actor.hidden:
+        total -= await store.count_by(tx, track_id, actor.hidden)
+    found = await store.page(tx, track_id, page, hidden=actor.hidden) if page.offset < total else []
     return LikeList(found, total, page.of(total))
 
 

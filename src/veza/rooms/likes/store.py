@@ -1,11 +1,13 @@
 """All SQL about likes."""
 
+from collections.abc import Collection
+from functools import cache
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from veza.core import clock
-from veza.core.db import Statement, Tx
+from veza.core.db import Statement, Tx, any_of
 from veza.core.pages import Page
 from veza.rooms.accounts.tables import users
 from veza.rooms.likes.schemas import Like, LikedTrack
@@ -28,16 +30,9 @@ _ADD: Statement[None] = Statement(
     )
 )
 _REMOVE: Statement[None] = Statement(sa.delete(likes).where(_one))
-_page = (
-    sa.select(L.user_id, users.c.username, L.created_at.label("liked_at"))
-    .select_from(likes.join(users, users.c.id == L.user_id))
-    .where(L.track_id == sa.bindparam("track"), users.c.suspended_at.is_(None))
-    .order_by(L.created_at.desc(), L.user_id.desc())
-    .limit(sa.bindparam("limit", type_=sa.BigInteger))
-    .offset(sa.bindparam("offset", type_=sa.BigInteger))
+_COUNT_BY = Statement(
+    sa.select(sa.func.count()).where(L.track_id == sa.bindparam("track"), any_of(L.user_id, "people")), int
 )
-_PAGE = Statement(_page, Like)
-_DEEP_PAGE = Statement(_page, Like, heavy=True)
 _LIKED = Statement(
     sa.select(L.track_id, L.created_at.label("liked_at"))
     .where(L.user_id == sa.bindparam("user"))
@@ -61,10 +56,29 @@ async def remove(tx: Tx, track_id: UUID, user_id: UUID) -> bool:
     return await tx.run(_REMOVE, track=track_id, user=user_id) == 1
 
 
-async def page(tx: Tx, track_id: UUID, page: Page) -> list[Like]:
-    """One page of those who like a track, the latest first; who is suspended is left out."""
-    statement = _PAGE if page.offset < DEEP else _DEEP_PAGE
-    return await tx.all(statement, track=track_id, limit=page.limit, offset=page.offset)
+async def page(tx: Tx, track_id: UUID, page: Page, *, hidden: Collection[UUID]) -> list[Like]:
+    """One page of those who like a track, the latest first; who is suspended or hidden is left out."""
+    statement = _page_statement(deep=page.offset >= DEEP, hiding=bool(hidden))
+    return await tx.all(statement, track=track_id, hidden=hidden, limit=page.limit, offset=page.offset)
+
+
+@cache
+def _page_statement(*, deep: bool, hiding: bool) -> Statement[Like]:
+    seen = [sa.not_(any_of(L.user_id, "hidden"))] if hiding else []
+    chosen = (
+        sa.select(L.user_id, users.c.username, L.created_at.label("liked_at"))
+        .select_from(likes.join(users, users.c.id == L.user_id))
+        .where(L.track_id == sa.bindparam("track"), users.c.suspended_at.is_(None), *seen)
+        .order_by(L.created_at.desc(), L.user_id.desc())
+        .limit(sa.bindparam("limit", type_=sa.BigInteger))
+        .offset(sa.bindparam("offset", type_=sa.BigInteger))
+    )
+    return Statement(chosen, Like, heavy=deep)
+
+
+async def count_by(tx: Tx, track_id: UUID, people: Collection[UUID]) -> int:
+    """How many of these people like a track."""
+    return await tx.first(_COUNT_BY, track=track_id, people=people) or 0
 
 
 async def list_of(tx: Tx, user_id: UUID) -> list[LikedTrack]:

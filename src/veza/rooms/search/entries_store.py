@@ -37,12 +37,15 @@ _SET_VERSION: Statement[None] = Statement(
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A kind of thing to find; ``popularity`` is the table and column that say how popular each is.
+    """A kind of thing to find; ``owner`` is the table and column that say whose each is.
+
+    ``popularity`` is the table and column that say how popular each is.
 
     ``listed`` are columns of that table by which all that is found stands in an index, by what they sort by.
     """
 
     name: str
+    owner: tuple[str, str]
     popularity: tuple[str, str] | None = None
     listed: tuple[tuple[str, str], ...] = ()
 

@@ -55,6 +55,7 @@ class Tracks(Finding):
 
     kind = Kind(
         "tracks",
+        owner=("tracks", "user_id"),
         popularity=("tracks", "play_count"),
         listed=(("created_at", "created_at"), ("title", "title_key"), ("popularity", "play_count")),
     )
@@ -85,7 +86,7 @@ class Tracks(Finding):
 class Users(Finding):
     """Users, by the name that everybody sees; never by address, full name or anything else."""
 
-    kind = Kind("users")
+    kind = Kind("users", owner=("users", "id"))
 
     async def find(self, tx: Tx, thing_id: UUID) -> Document | None:
         """What search may know of a user."""

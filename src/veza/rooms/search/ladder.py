@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
@@ -25,6 +26,8 @@ Rung = tuple[Term, ...]
 class Filters(msgspec.Struct, frozen=True):
     """What else must hold: marks that the entry has; its duration in seconds and its day, from and to.
 
+    And whose it is not: one of the ``hidden`` users'.
+
     And how to look: ``narrow`` where few things are of these days, and else not beyond the place ``border``.
     """
 
@@ -35,6 +38,12 @@ class Filters(msgspec.Struct, frozen=True):
     until: datetime | None = None
     narrow: bool = False
     border: int | None = None
+    hidden: frozenset[UUID] = frozenset()
+
+    @property
+    def hiding(self) -> bool:
+        """Whether anybody is hidden."""
+        return bool(self.hidden)
 
     @property
     def dated(self) -> bool:

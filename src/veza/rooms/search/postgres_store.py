@@ -20,6 +20,7 @@ class PostgresIndex(Index):
     _keyed = "SELECT k, w FROM unnest(:keys, :words) AS given (k, w) ORDER BY 1, 2"
     _keys = {"keys": postgresql.ARRAY(sa.BigInteger()), "words": postgresql.ARRAY(sa.Text())}  # noqa: RUF012 - never changed
     _join = "JOIN"
+    _among = "= ANY (:hidden)"
     _words = "array_to_string(tsvector_to_array(words), ' ')"
 
     def __init__(self, kind: Kind) -> None:

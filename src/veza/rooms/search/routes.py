@@ -17,7 +17,7 @@ from veza.rooms.tracks.schemas import MAX_GENRE, SortBy, SortOrder
 @Route("/tracks/search", http_method="GET", opt={"public": True})
 async def search_tracks(
     tx: InTx,
-    viewer: Viewer,  # noqa: ARG001 - a token that is not valid is refused; beyond that all see the same
+    viewer: Viewer,
     q: Annotated[str | None, Parameter(max_length=MAX_QUESTION)] = None,
     genre: Annotated[str | None, Parameter(max_length=MAX_GENRE)] = None,
     format: Annotated[str | None, Parameter(max_length=16)] = None,  # noqa: A002 - the parameter's name on the wire
@@ -32,13 +32,13 @@ async def search_tracks(
 ) -> FoundTracks:
     """Search tracks."""
     asked = Asked(q, genre, format, min_duration, max_duration, start_date, end_date, sort_by, sort_order)
-    return await service.search_tracks(tx, asked, Page(page, limit))
+    return await service.search_tracks(tx, viewer, asked, Page(page, limit))
 
 
 @Route("/search", http_method="GET", opt={"public": True})
 async def search(
     tx: InTx,
-    viewer: Viewer,  # noqa: ARG001 - as above
+    viewer: Viewer,
     accounts: TheAccounts,
     q: Annotated[str, Parameter(min_length=1, max_length=MAX_QUESTION)],
     type: Type | None = None,  # noqa: A002 - the parameter's name on the wire
@@ -46,7 +46,7 @@ async def search(
     limit: Annotated[int, Parameter(ge=1, le=MAX_LIMIT)] = 20,
 ) -> Reply[Found]:
     """Search tracks, users and playlists."""
-    return reply(await service.search(tx, q, type, Page(page, limit), accounts.base_url))
+    return reply(await service.search(tx, viewer, q, type, Page(page, limit), accounts.base_url))
 
 
 ROUTES = [search_tracks, search]

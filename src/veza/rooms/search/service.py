@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from veza.access.actor import GUEST
+from veza.access.actor import Actor
 from veza.core.db import Tx
 from veza.core.errors import Detail, InvalidRequest
 from veza.core.pages import Page, Pagination
@@ -32,14 +32,15 @@ class Answer(msgspec.Struct, frozen=True):
     exact: bool = True
 
 
-async def search_tracks(tx: Tx, asked: Asked, page: Page) -> FoundTracks:
+async def search_tracks(tx: Tx, actor: Actor, asked: Asked, page: Page) -> FoundTracks:
     """A page of the tracks that everybody sees and that match; without a question, of all that pass.
 
-    Raises :class:`veza.core.errors.InvalidRequest` for filters that make no sense.
+    Those of users hidden from ``actor`` are left out. Raises :class:`veza.core.errors.InvalidRequest` for
+    filters that make no sense.
     """
     genre = tracks.genre_key(asked.genre) if asked.genre else None
     form = tracks.format_name(asked.format) if asked.format else None
-    ranges = read_filters(asked)
+    ranges = msgspec.structs.replace(read_filters(asked), hidden=actor.hidden)
     if asked.q and asked.q.strip():
         marks = (*([genre_mark(genre)] if genre else ()), *([format_mark(form)] if form else ()))
         filters = msgspec.structs.replace(ranges, marks=marks)
@@ -54,25 +55,26 @@ async def search_tracks(tx: Tx, asked: Asked, page: Page) -> FoundTracks:
         ids, total = await source_store.list_tracks(tx, wanted, page, MOST)
         answer = Answer(ids, min(total, MOST), total <= MOST)
     else:
-        return await _list(tx, asked, page)
+        return await _list(tx, actor, asked, page)
     place = page.of(answer.total)
     shown = await TRACKS.show(tx, answer.ids, "")
     return FoundTracks(shown, _stands(place, exact=answer.exact))
 
 
-async def _list(tx: Tx, asked: Asked, page: Page) -> FoundTracks:
-    """A list as `GET /tracks` gives it to guests."""
+async def _list(tx: Tx, actor: Actor, asked: Asked, page: Page) -> FoundTracks:
+    """A list as `GET /tracks` gives it."""
     found = await tracks.list_tracks(
-        tx, GUEST, page, genre=asked.genre, form=asked.format,
+        tx, actor, page, genre=asked.genre, form=asked.format,
         sort_by=asked.sort_by or "created_at", sort_order=asked.sort_order,
     )  # fmt: skip
     return FoundTracks(found.tracks, _stands(found.pagination, exact=True))
 
 
-async def search(tx: Tx, question: str, kind: str | None, page: Page, base_url: str) -> Found:
+async def search(tx: Tx, actor: Actor, question: str, kind: str | None, page: Page, base_url: str) -> Found:
     """A page of everything that everybody sees and that matches; of one ``kind`` alone, if one is named.
 
-    Raises :class:`veza.core.errors.InvalidRequest` for a question without a character.
+    What belongs to users hidden from ``actor``, and they themselves, are left out. Raises
+    :class:`veza.core.errors.InvalidRequest` for a question without a character.
     """
     if not question.strip():
         raise InvalidRequest(details=[Detail("q", "Must not be empty.", "TOO_SHORT")])
@@ -81,7 +83,7 @@ async def search(tx: Tx, question: str, kind: str | None, page: Page, base_url: 
     for finding in FINDINGS:
         name = finding.kind.name
         if kind in {None, name}:
-            answers[name] = await find(tx, finding, question, page)
+            answers[name] = await find(tx, finding, question, page, filters=Filters(hidden=actor.hidden))
             shown[name] = await finding.show(tx, answers[name].ids, base_url)
     totals = dict.fromkeys(("tracks", "users", "playlists"), 0)
     totals |= {name: answer.total for name, answer in answers.items()}

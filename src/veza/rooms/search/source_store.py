@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from veza.core.db import Statement, Time, Tx
+from veza.core.db import Statement, Time, Tx, any_of
 from veza.core.pages import Page
 from veza.rooms.accounts.tables import users as users_table
 from veza.rooms.search.ladder import Filters
@@ -120,6 +120,7 @@ async def list_tracks(view: Tx, wanted: Wanted, page: Page, most: int) -> tuple[
     given = {
         "genre_key": wanted.genre_key, "format": wanted.format, "shortest": wanted.filters.shortest,
         "longest": wanted.filters.longest, "since": wanted.filters.since, "until": wanted.filters.until,
+        "hidden": wanted.filters.hidden or None,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     listing, counting = _statements(tuple(given), wanted.by, wanted.descending)
@@ -139,6 +140,7 @@ def _statements(given: tuple[str, ...], by: str, descending: bool) -> tuple[Stat
         "longest": T.duration <= sa.bindparam("longest", type_=sa.Double),
         "since": T.created_at >= sa.bindparam("since", type_=Time),
         "until": T.created_at <= sa.bindparam("until", type_=Time),
+        "hidden": sa.not_(any_of(T.user_id, "hidden")),
     }
     found = sa.select(T.id).where(T.listed, *(rules[name] for name in given))
     order = [column.desc() if descending else column.asc() for column in (_SORTS[by], T.id)]

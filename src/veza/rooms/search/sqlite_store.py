@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from veza.core.db import Id, Json, Statement, Time, Tx
 from veza.rooms.search.entries_store import Kind
 from veza.rooms.search.ladder import Filters, Match, Rung, Term
-from veza.rooms.search.store import Index, in_range
+from veza.rooms.search.store import HIDDEN, Index, given, in_range
 
 # As the migration makes the table: beginnings of so many letters have lists.
 LISTED_LETTERS = 4
@@ -38,6 +38,7 @@ class SqliteIndex(Index):
     )
     _keys = {"keys": Json()}  # noqa: RUF012 - never changed
     _join = "CROSS JOIN"
+    _among = "IN (SELECT unhex(value) FROM json_each(:hidden))"
     _words = "words"
 
     def __init__(self, kind: Kind) -> None:
@@ -75,9 +76,10 @@ class SqliteIndex(Index):
         columns = dict(kind.listed)
         self._days = self._make_days(columns["created_at"]) if "created_at" in columns else None
         self._walks = {
-            (by, descending): self._make_walk(column, "DESC" if descending else "ASC")
+            (by, descending, hiding): self._make_walk(column, "DESC" if descending else "ASC", hiding=hiding)
             for by, column in kind.listed
             for descending in (True, False)
+            for hiding in (True, False)
         }
 
     def _params(self, counts: Mapping[str, int]) -> dict[str, Any]:
@@ -125,9 +127,9 @@ class SqliteIndex(Index):
         """Of few days all things are looked at, and else the first matches up to a border."""
         if not filters.ranged:
             return filters
-        given = in_range(filters)
+        ends = in_range(filters)
         if filters.dated and self._days is not None:
-            few = await view.first(self._days, since=given["since"], until=given["until"]) or 0
+            few = await view.first(self._days, since=ends["since"], until=ends["until"]) or 0
             if few <= FEW_THINGS:
                 return msgspec.structs.replace(filters, narrow=True, border=None)
         border = await view.first(self._border, expression=expression, looked=MOST_LOOKED)
@@ -145,26 +147,29 @@ class SqliteIndex(Index):
         limit: int,
     ) -> list[UUID]:
         """A part of what matches, in this order: of very many the first are found by walking along a list."""
-        walk = self._walks.get((by, descending))
+        walk = self._walks.get((by, descending, filters.hiding))
         if walk is not None and not filters.ranged and offset + limit <= FEW_THINGS:
             many = await self.count(view, expression, filters, MOST_LOOKED + 1) > MOST_LOOKED
             if many:
                 found = await view.all(
-                    walk, expression=expression, walked=FEW_THINGS, limit=limit, offset=offset
-                )
+                    walk, expression=expression, walked=FEW_THINGS, limit=limit, offset=offset,
+                    **given(filters),
+                )  # fmt: skip
                 if len(found) == limit:
                     return found
         return await super().sorted(
             view, expression, filters, by=by, descending=descending, offset=offset, limit=limit
         )
 
-    def _make_walk(self, column: str, way: str) -> Statement[UUID]:
+    def _make_walk(self, column: str, way: str, *, hiding: bool) -> Statement[UUID]:
         table, _ = self.kind.popularity or ("", "")
+        seen = self._seen("r.place") if hiding else ""
+        params: dict[str, sa.types.TypeEngine[Any]] = {"expression": sa.Text(), **(HIDDEN if hiding else {})}
         return self.statement(
             f"SELECT t.id AS id FROM (SELECT id, {column} AS it FROM {table} WHERE listed = 1"  # noqa: S608 - our own names
             f" ORDER BY {column} {way}, id {way} LIMIT :walked) t CROSS JOIN {self.table} r ON r.id = t.id"
-            f" WHERE {self._has_words} ORDER BY t.it {way}, t.id {way} LIMIT :limit OFFSET :offset",
-            dict.fromkeys(("walked", "limit", "offset"), sa.BigInteger()) | {"expression": sa.Text()},
+            f" WHERE {self._has_words}{seen} ORDER BY t.it {way}, t.id {way} LIMIT :limit OFFSET :offset",
+            params | dict.fromkeys(("walked", "limit", "offset"), sa.BigInteger()),
             [sa.column("id", Id())],
             UUID,
             heavy=True,

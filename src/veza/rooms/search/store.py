@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from veza.core.db import Id, Statement, Time, Tx
+from veza.core.db import Id, ListOf, Statement, Time, Tx
 from veza.rooms.search.entries_store import Entries, Kind, off
 from veza.rooms.search.ladder import Filters, Match
 from veza.rooms.search.places import popularity_of
@@ -32,8 +32,9 @@ class Placed(msgspec.Struct, frozen=True):
 class Index(Entries):
     """All that is known of one kind of things, in one database, and how it is asked."""
 
-    # What joins tables in the order in which they are written.
+    # What joins tables in the order in which they are written; and "is one of the hidden".
     _join: str
+    _among: str
 
     def __init__(self, kind: Kind) -> None:
         super().__init__(kind)
@@ -61,10 +62,18 @@ class Index(Entries):
     def _matches(self, *, ranged: bool, narrow: bool) -> tuple[str, str]:
         """The query for places that match ``:expression``, and what it names the place."""
 
+    def _seen(self, place: str) -> str:
+        """The condition that the owner of what is at a place is none of the hidden."""
+        table, column = self.kind.owner
+        return (
+            f" AND {place} NOT IN (SELECT h.place FROM {table} o {self._join} {self.table} h ON h.id = o.id"  # noqa: S608 - our own names
+            f" WHERE o.{column} {self._among})"
+        )
+
     async def count(self, view: Tx, expression: str, filters: Filters, most: int) -> int:
         """How many entries match, up to ``most``."""
         statement = self._statement("count", filters)
-        return await view.first(statement, expression=expression, most=most, **in_range(filters)) or 0
+        return await view.first(statement, expression=expression, most=most, **given(filters)) or 0
 
     async def best(self, view: Tx, expression: str, filters: Filters, offset: int, limit: int) -> list[UUID]:
         """A part of what matches, the popular first, then the new."""
@@ -74,7 +83,7 @@ class Index(Entries):
             window = offset // WINDOW * WINDOW
             part = await view.all(
                 statement, expression=expression, size=WINDOW, start=window, offset=offset - window,
-                limit=min(limit, window + WINDOW - offset), **in_range(filters),
+                limit=min(limit, window + WINDOW - offset), **given(filters),
             )  # fmt: skip
             found += part
             limit -= len(part)
@@ -96,9 +105,7 @@ class Index(Entries):
     ) -> list[UUID]:
         """A part of what matches, in this order; all of it is looked at."""
         statement = self._statement("sorted", filters, by, descending)
-        return await view.all(
-            statement, expression=expression, offset=offset, limit=limit, **in_range(filters)
-        )
+        return await view.all(statement, expression=expression, offset=offset, limit=limit, **given(filters))
 
     async def misplaced(self, view: Tx, after: UUID, most: int) -> tuple[list[UUID], UUID | None]:
         """Of the next ``most`` entries those that became more or less popular; where to go on, or None."""
@@ -107,16 +114,19 @@ class Index(Entries):
         return moved, looked[-1].id if len(looked) == most else None
 
     def _statement(self, what: str, filters: Filters, *how: Any) -> Statement[Any]:
-        key = (what, filters.ranged, filters.narrow, *how)
+        key = (what, filters.ranged, filters.narrow, filters.hiding, *how)
         if key not in self._statements:
-            self._statements[key] = self._make(what, *how, ranged=filters.ranged, narrow=filters.narrow)
+            self._statements[key] = self._make(what, *how, filters=filters)
         return self._statements[key]
 
-    def _make(self, what: str, *how: Any, ranged: bool, narrow: bool) -> Statement[Any]:
-        matches, place = self._matches(ranged=ranged, narrow=narrow)
+    def _make(self, what: str, *how: Any, filters: Filters) -> Statement[Any]:
+        matches, place = self._matches(ranged=filters.ranged, narrow=filters.narrow)
         params: dict[str, sa.types.TypeEngine[Any]] = {"expression": sa.Text()}
-        if ranged:
+        if filters.ranged:
             params |= RANGE
+        if filters.hiding:
+            matches += self._seen(place)
+            params |= HIDDEN
         page: dict[str, sa.types.TypeEngine[Any]] = {"offset": sa.BigInteger(), "limit": sa.BigInteger()}
         entries, popularity, joined = self.table, "0", ""
         if self.kind.popularity:
@@ -168,6 +178,7 @@ RANGE: Mapping[str, sa.types.TypeEngine[Any]] = {
     "shortest": sa.Double(), "longest": sa.Double(), "since": Time(), "until": Time(),
     "border": sa.BigInteger(),
 }  # fmt: skip
+HIDDEN: Mapping[str, sa.types.TypeEngine[Any]] = {"hidden": ListOf(Id())}
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
@@ -182,3 +193,8 @@ def in_range(filters: Filters) -> dict[str, Any]:
         "until": filters.until or _LATEST,
         "border": (1 << 63) - 1 if filters.border is None else filters.border,
     }
+
+
+def given(filters: Filters) -> dict[str, Any]:
+    """What statements with these filters are given."""
+    return in_range(filters) | ({"hidden": filters.hidden} if filters.hiding else {})

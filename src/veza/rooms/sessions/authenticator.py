@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from veza.access.actor import Member
+from veza.access.policy import Action, may
 from veza.access.tokens import Tokens
 from veza.core import clock
 from veza.core.db import Database
@@ -152,10 +154,14 @@ class Authenticator:
 
 
 def _member(session_id: UUID, asker: store.Asker) -> Member:
-    return Member(
+    member = Member(
         id=asker.user_id,
         session_id=session_id,
         username=asker.username,
         role=asker.role,
         email_verified=asker.email_verified,
+        hidden=asker.hidden,
     )
+    if asker.hidden and may(member, Action.SEE_HIDDEN):
+        return msgspec.structs.replace(member, hidden=frozenset())
+    return member

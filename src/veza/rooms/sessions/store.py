@@ -9,9 +9,10 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core import clock
-from veza.core.db import Statement, Tx
+from veza.core.db import Statement, Tx, ids_of
 from veza.core.ids import new_id
 from veza.rooms.accounts.tables import users
+from veza.rooms.following.tables import blocks
 from veza.rooms.sessions.tables import refresh_tokens, sessions
 
 # Of one account, ended ones included; beyond that the oldest go.
@@ -33,6 +34,7 @@ class Asker(msgspec.Struct, frozen=True):
     expires_at: datetime
     revoked_at: datetime | None
     last_activity: datetime
+    hidden: frozenset[UUID]
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -92,6 +94,13 @@ _KEEP_NEWEST = Statement(
     .returning(sessions.c.id),
     UUID,
 )
+# Whom a block stands between: of nearly all sessions there are none, which two looks at an index tell.
+_HIDDEN = sa.union_all(
+    *(
+        sa.select(blocks.c[other].label("id")).where(blocks.c[end] == sessions.c.user_id).correlate(sessions)
+        for end, other in (("blocker_id", "blocked_id"), ("blocked_id", "blocker_id"))
+    )
+)
 _ASKER = Statement(
     sa.select(
         sessions.c.user_id,
@@ -102,6 +111,7 @@ _ASKER = Statement(
         sessions.c.expires_at,
         sessions.c.revoked_at,
         sessions.c.last_activity,
+        ids_of(_HIDDEN).label("hidden"),
     )
     .join(users, users.c.id == sessions.c.user_id)
     .where(_one),

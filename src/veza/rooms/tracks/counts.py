@@ -54,7 +54,9 @@ async def hold(tx: Tx, track_ids: Iterable[UUID]) -> dict[UUID, Heard]:
 
 def check_audible(actor: Actor, track: Heard | None) -> Heard:
     """The track, if ``actor`` may hear it now. Raises :class:`TrackNotFound` and :class:`TrackNotReady`."""
-    if track is None or not (track.listed or may(actor, Action.EDIT_TRACK, track)):
+    if track is None or track.user_id in actor.hidden:
+        raise TrackNotFound
+    if not (track.listed or may(actor, Action.EDIT_TRACK, track)):
         raise TrackNotFound
     if track.status != "ready":
         raise TrackNotReady

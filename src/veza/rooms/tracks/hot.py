@@ -5,8 +5,9 @@ true to the last write. What is kept is what every guest sees; a member who asks
 bytes, under headers that keep them out of shared caches.
 
 Any request with something out of the ordinary (a parameter that is not understood, a token that is not
-remembered, a track that is not everybody's) is left to the ordinary route, which answers it or says what is
-wrong. So there is one set of rules, and the API's document knows only the ordinary routes.
+remembered, a member from whom somebody is hidden, a track that is not everybody's) is left to the ordinary
+route, which answers it or says what is wrong. So there is one set of rules, and the API's document knows only
+the ordinary routes.
 """
 
 from collections.abc import Callable, Sequence
@@ -152,7 +153,8 @@ class HotTracks:
         token = exchange.bearer()
         viewer = self._remembered(token) if token else None
         exchange.actor = viewer
-        return viewer
+        # Whoever does not see all that guests see.
+        return None if viewer is not None and viewer.hidden else viewer
 
 
 def _read_id(text: str) -> UUID | None:

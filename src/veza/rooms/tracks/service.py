@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from veza.access.actor import Actor, Member
+from veza.access.actor import GUEST, Actor, Member
 from veza.access.policy import Action, may, require
 from veza.access.roles import Permission
 from veza.core import clock
@@ -106,7 +106,10 @@ async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, all
 
 
 async def get_visible(tx: Tx, actor: Actor, track_id: UUID) -> Track:
-    """The track, if ``actor`` may see it: ready and public, or theirs. Raises :class:`TrackNotFound`."""
+    """The track, if ``actor`` may see it: ready and public, or theirs; and no block stands between them.
+
+    Raises :class:`TrackNotFound`.
+    """
     return _seen_by(actor, await store.find(tx, track_id))
 
 
@@ -167,7 +170,9 @@ async def hold_to_delete(tx: Tx, actor: Actor, track_id: UUID) -> Track:
 
 
 def _seen_by(actor: Actor, track: Track | None) -> Track:
-    if track is None or not (track.listed or may(actor, Action.EDIT_TRACK, track)):
+    if track is None or track.user_id in actor.hidden:
+        raise TrackNotFound
+    if not (track.listed or may(actor, Action.EDIT_TRACK, track)):
         raise TrackNotFound
     return track
 
@@ -183,7 +188,9 @@ async def list_tracks(
     sort_by: SortBy = "created_at",
     sort_order: SortOrder = "desc",
 ) -> TrackList:
-    """A page of the tracks that everybody sees; somebody who asks for their own gets all of them.
+    """A page of the tracks that everybody sees, but for those of users hidden from ``actor``.
+
+    Somebody who asks for their own gets all of them.
 
     Raises :class:`veza.core.errors.InvalidRequest` for what can be no genre, and for an unknown format.
     """
@@ -194,15 +201,17 @@ async def list_tracks(
         sort=sort_by,
         descending=sort_order == "desc",
         own=user_id is not None and user_id == actor.id,
+        hidden=actor.hidden if user_id is None or user_id in actor.hidden else frozenset(),
     )
     total = await store.total(tx, wanted)
     found = await store.page(tx, wanted, page) if page.offset < total else []
     return TrackList(found, page.of(total))
 
 
-async def list_by_ids(tx: Tx, ids: Sequence[UUID]) -> list[TrackSummary]:
-    """Of these tracks the ones that everybody sees, in the order of ``ids``."""
-    found = {track.id: track for track in await store.list_listed(tx, ids)}
+async def list_by_ids(tx: Tx, ids: Sequence[UUID], actor: Actor = GUEST) -> list[TrackSummary]:
+    """Of these tracks the ones that everybody sees and that are not hidden from ``actor``, in this order."""
+    seen = (track for track in await store.list_listed(tx, ids) if track.user_id not in actor.hidden)
+    found = {track.id: track for track in seen}
     return [found[track_id] for track_id in ids if track_id in found]
 
 

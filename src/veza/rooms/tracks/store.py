@@ -25,7 +25,10 @@ VERY_DEEP = 20_000
 
 
 class TrackFilter(msgspec.Struct, frozen=True):
-    """Which tracks, in which order; ``own`` lists everything of ``user_id``, ready and public or not."""
+    """Which tracks, in which order; ``own`` lists everything of ``user_id``, ready and public or not.
+
+    Those of the ``hidden`` users are left out.
+    """
 
     user_id: UUID | None = None
     genre_key: str | None = None
@@ -33,6 +36,7 @@ class TrackFilter(msgspec.Struct, frozen=True):
     sort: str = "created_at"
     descending: bool = True
     own: bool = False
+    hidden: frozenset[UUID] = frozenset()
 
     @property
     def by(self) -> tuple[str, ...]:
@@ -43,6 +47,12 @@ class TrackFilter(msgspec.Struct, frozen=True):
     def scope(self) -> str:
         """The name of this filter's kept count."""
         return scope_of(self.user_id, self.genre_key, self.format)
+
+    @property
+    def hidden_scopes(self) -> list[str]:
+        """The names of the kept counts of what is left out of it."""
+        users = [self.user_id] if self.user_id else self.hidden
+        return [scope_of(user_id, self.genre_key, self.format) for user_id in users]
 
 
 class RenditionFile(msgspec.Struct, frozen=True):
@@ -86,6 +96,12 @@ _LOCK_USERS = Statement(
 )
 _DELETE: Statement[None] = Statement(sa.delete(tracks).where(T.id == sa.bindparam("id")))
 _COUNT = Statement(sa.select(track_counts.c.total).where(track_counts.c.scope == sa.bindparam("scope")), int)
+_SUM = Statement(
+    sa.select(sa.cast(sa.func.sum(track_counts.c.total), sa.BigInteger)).where(
+        any_of(track_counts.c.scope, "scopes")
+    ),
+    int,
+)
 _ADD_COUNT: Statement[None] = Statement(
     sa.text(
         "INSERT INTO track_counts (scope, total) VALUES (:scope, :change) "
@@ -140,13 +156,14 @@ async def page(tx: Tx, wanted: TrackFilter, page: Page) -> list[TrackSummary]:
     """One page of a list."""
     statement = _page_statement(
         by=wanted.by, sort=wanted.sort, descending=wanted.descending, own=wanted.own,
-        deep=(page.offset >= DEEP) + (page.offset >= VERY_DEEP),
+        deep=(page.offset >= DEEP) + (page.offset >= VERY_DEEP), hiding=bool(wanted.hidden),
     )  # fmt: skip
     return await tx.all(
         statement,
         user_id=wanted.user_id,
         genre_key=wanted.genre_key,
         format=wanted.format,
+        hidden=wanted.hidden,
         limit=page.limit,
         offset=page.offset,
     )
@@ -154,9 +171,11 @@ async def page(tx: Tx, wanted: TrackFilter, page: Page) -> list[TrackSummary]:
 
 @cache
 def _page_statement(
-    *, by: tuple[str, ...], sort: str, descending: bool, own: bool, deep: int
+    *, by: tuple[str, ...], sort: str, descending: bool, own: bool, deep: int, hiding: bool
 ) -> Statement[TrackSummary]:
     conditions = _conditions(by, own=own)
+    if hiding:
+        conditions.append(sa.not_(any_of(T.user_id, "hidden")))
     ordering = [column.desc() if descending else column.asc() for column in (_SORTS[sort], T.id)]
     here = {
         "limit": sa.bindparam("limit", type_=sa.BigInteger),
@@ -181,7 +200,10 @@ async def total(tx: Tx, wanted: TrackFilter) -> int:
     if wanted.own:
         here = {"user_id": wanted.user_id, "genre_key": wanted.genre_key, "format": wanted.format}
         return await tx.first(_count_statement(wanted.by), **here) or 0
-    return await tx.first(_COUNT, scope=wanted.scope) or 0
+    total = await tx.first(_COUNT, scope=wanted.scope) or 0
+    if total and wanted.hidden:
+        total -= await tx.first(_SUM, scopes=wanted.hidden_scopes) or 0
+    return total
 
 
 @cache
