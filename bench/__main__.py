@@ -5,7 +5,7 @@ import time
 
 import uvloop
 
-from bench import chunks, imports, media, people, playlists, plays, search, seed, sound, start, tracks, upload
+from bench import chunks, feed, imports, media, people, playlists, plays, search, seed, sound, start, tracks, upload
 from bench.table import Figure, show
 
 GROUPS = {
@@ -24,6 +24,7 @@ GROUPS = {
     "plays": (plays.plays, 100_000),
     "statistics": (plays.statistics, 100_000),
     "playlists": (playlists.playlists, 10_000),
+    "feed": (feed.feed, 10_000),
     "import": (imports.imports, 10_000),
 }
 

@@ -12,6 +12,7 @@ from veza.parts import Parts
 from veza.rooms.accounts import pages as account_pages
 from veza.rooms.accounts.routes import ROUTES as ACCOUNTS
 from veza.rooms.comments.routes import ROUTES as COMMENTS
+from veza.rooms.feed.routes import ROUTES as FEED
 from veza.rooms.following.routes import ROUTES as FOLLOWING
 from veza.rooms.likes.routes import ROUTES as LIKES
 from veza.rooms.playlists import pages as playlist_pages
@@ -43,6 +44,7 @@ AREAS = {
     "uploads": "Files of any kind, to be used by their id.",
     "comments": "Changing and deleting what was said about a track.",
     "playlists": "Tracks in an order: who works on it, follows it, or sees it by a link.",
+    "feed": "What is new by whom somebody follows.",
     "search": "Everything that can be found, at once.",
 }
 
@@ -62,6 +64,7 @@ def api(parts: Parts, means: Means) -> Router:
             *LIKES,
             *COMMENTS,
             *PLAYLISTS,
+            *FEED,
             *SEARCH,
         ],
         dto=StrictJSON,

@@ -1,0 +1,89 @@
+"""SQL of the feed: what is newest of very many users, at the price of one look at each.
+
+The newest of each user is looked up in the index that lists of a user's tracks have. Of n wanted things none
+is older than the nth newest of these: so only users who have something as new are read, at most n of them but
+for equals, and of each at most n things.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from veza.core.db import Statement, Tx
+from veza.rooms.feed.cursor import Cursor
+from veza.rooms.following.tables import follows
+from veza.rooms.tracks.schemas import TrackSummary
+from veza.rooms.tracks.tables import tracks
+
+T = tracks.c
+
+_limit, _limit_less_one = (sa.bindparam(name, type_=sa.BigInteger) for name in ("limit", "limit_less_one"))
+_summary = [T[name] for name in TrackSummary.__struct_fields__]
+
+
+def _of(user_id: sa.ColumnElement[UUID], *columns: sa.ColumnElement[Any]) -> "sa.Select[Any]":
+    """What everybody sees of a user's tracks before the cursor, the newest first."""
+    at, last = sa.bindparam("at", type_=T.created_at.type), sa.bindparam("id", type_=T.id.type)
+    return (
+        sa.select(*columns)
+        .where(T.listed, T.user_id == user_id, sa.tuple_(T.created_at, T.id) < sa.tuple_(at, last))
+        .order_by(T.created_at.desc(), T.id.desc())
+    )
+
+
+_newest = _of(follows.c.followed_id, T.created_at).limit(1).correlate(follows).scalar_subquery()
+_heads = (
+    sa.select(follows.c.followed_id.label("user_id"), _newest.label("head"))
+    .where(follows.c.follower_id == sa.bindparam("viewer"))
+    .cte("heads")
+)
+_edge = (
+    sa.select(_heads.c.head)
+    .where(_heads.c.head.is_not(None))
+    .order_by(_heads.c.head.desc())
+    .limit(1)
+    .offset(_limit_less_one)
+    .scalar_subquery()
+)
+# Where there are fewer than wanted, all that have anything are read.
+_is_read = _heads.c.head >= sa.func.coalesce(_edge, sa.literal_column("0"))
+
+
+def _sqlite() -> sa.Executable:
+    ids = _of(_heads.c.user_id, T.id).limit(_limit).correlate(_heads)
+    shown = tracks.alias("shown")
+    return (
+        sa.select(*(shown.c[column.name] for column in _summary))
+        .select_from(_heads.join(shown, shown.c.id.in_(ids)))
+        .where(_is_read)
+        .order_by(shown.c.created_at.desc(), shown.c.id.desc())
+        .limit(_limit)
+    )
+
+
+def _postgres() -> sa.Executable:
+    each = _of(_heads.c.user_id, *_summary).limit(_limit).correlate(_heads).lateral("shown")
+    return (
+        sa.select(*each.c)
+        .select_from(_heads.join(each, sa.true()))
+        .where(_is_read)
+        .order_by(each.c.created_at.desc(), each.c.id.desc())
+        .limit(_limit)
+    )
+
+
+# In PostgreSQL alone a query within a join may depend on the row beside it. Within a condition it may in both,
+# and SQLite then runs it once for each row.
+_NEWEST = {
+    "sqlite": Statement(_sqlite(), TrackSummary, heavy=True),
+    "postgresql": Statement(_postgres(), TrackSummary),
+}
+
+
+async def newest_tracks(tx: Tx, viewer: UUID, before: Cursor, limit: int) -> list[TrackSummary]:
+    """So many of the tracks that everybody sees by whom the viewer follows, the newest first."""
+    return await tx.all(
+        _NEWEST[tx.database.dialect], viewer=viewer, at=before.created_at, id=before.id, limit=limit,
+        limit_less_one=limit - 1,
+    )  # fmt: skip
