@@ -17,12 +17,12 @@ _TRACKS, _USERS, _FOLLOWED = 1_000_000, 20_000, 2_000
 # Milliseconds that the p95 may take.
 TARGET = 20
 
-# User 0 can sign in; those made here are only followed. Uneven, as tracks are: of the first users there are very
-# many, and of many none.
+# User 0 can sign in; those made here are only followed. As uneven as people are: of the first there are very
+# many tracks, of others hardly any.
 _PEOPLE = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :users)
-INSERT INTO users (id, username, username_key, email, email_key, email_verified, password_hash, role, storage_used,
-                   created_at, updated_at)
+INSERT INTO users (id, username, username_key, email, email_key, email_verified, password_hash, role,
+                   storage_used, created_at, updated_at)
 SELECT randomblob(16), 'f' || i, 'f' || i, 'f' || i, 'f' || i, 1, '', 'user', 0, 1, 1 FROM n
 """
 _NUMBERED = (
@@ -34,8 +34,8 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :tracks
 one AS (SELECT * FROM tracks LIMIT 1)
 INSERT INTO tracks
 SELECT CAST(printf('%016d', i) AS BLOB), (SELECT p.id FROM people p WHERE p.n = n.who), {others}
-FROM (SELECT i, 1 + CAST(:users * pow((random() + 9223372036854775808) / 18446744073709551616, 3) AS INTEGER) AS who
-      FROM n) n CROSS JOIN one
+FROM (SELECT i, 1 + CAST(:users * pow(abs(random() % 1000000) / 1e6, 3) AS INTEGER) AS who FROM n) n
+CROSS JOIN one
 """
 _FOLLOWS = """
 INSERT INTO follows SELECT :viewer, id, 1 FROM people WHERE n % :step = 1 LIMIT :followed

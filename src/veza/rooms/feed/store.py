@@ -37,44 +37,50 @@ _heads = (
     sa.select(follows.c.followed_id.label("user_id"), _newest.label("head"))
     .where(follows.c.follower_id == sa.bindparam("viewer"))
     .cte("heads")
+    .prefix_with("MATERIALIZED")  # else SQLite looks again for each use of it
 )
-_edge = (
+# Where there are fewer than wanted, there is no bound.
+_edge = sa.func.coalesce(
     sa.select(_heads.c.head)
     .where(_heads.c.head.is_not(None))
     .order_by(_heads.c.head.desc())
     .limit(1)
     .offset(_limit_less_one)
-    .scalar_subquery()
+    .correlate(None)
+    .scalar_subquery(),
+    sa.literal_column("0"),
 )
-# Where there are fewer than wanted, all that have anything are read.
-_is_read = _heads.c.head >= sa.func.coalesce(_edge, sa.literal_column("0"))
+
+
+def _each(*columns: sa.ColumnElement[Any]) -> "sa.Select[Any]":
+    """Of one of the users that are read, what can be among the wanted."""
+    return _of(_heads.c.user_id, *columns).where(T.created_at >= _edge).limit(_limit).correlate(_heads)
 
 
 def _sqlite() -> sa.Executable:
-    ids = _of(_heads.c.user_id, T.id).limit(_limit).correlate(_heads)
     shown = tracks.alias("shown")
     return (
         sa.select(*(shown.c[column.name] for column in _summary))
-        .select_from(_heads.join(shown, shown.c.id.in_(ids)))
-        .where(_is_read)
+        .select_from(_heads.join(shown, shown.c.id.in_(_each(T.id))))
+        .where(_heads.c.head >= _edge)
         .order_by(shown.c.created_at.desc(), shown.c.id.desc())
         .limit(_limit)
     )
 
 
 def _postgres() -> sa.Executable:
-    each = _of(_heads.c.user_id, *_summary).limit(_limit).correlate(_heads).lateral("shown")
+    each = _each(*_summary).lateral("shown")
     return (
         sa.select(*each.c)
         .select_from(_heads.join(each, sa.true()))
-        .where(_is_read)
+        .where(_heads.c.head >= _edge)
         .order_by(each.c.created_at.desc(), each.c.id.desc())
         .limit(_limit)
     )
 
 
-# In PostgreSQL alone a query within a join may depend on the row beside it. Within a condition it may in both,
-# and SQLite then runs it once for each row.
+# In PostgreSQL alone a query within a join may depend on the row beside it. Within a condition it may
+# in both, where SQLite runs it once for each row.
 _NEWEST = {
     "sqlite": Statement(_sqlite(), TrackSummary, heavy=True),
     "postgresql": Statement(_postgres(), TrackSummary),
