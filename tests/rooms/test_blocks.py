@@ -100,6 +100,7 @@ async def test_neither_is_there_for_the_other(database: Database, tmp_path: Path
                 ("DELETE", f"/users/{other.id}", "USER_NOT_FOUND"),
                 ("POST", f"/users/{other.id}/follow", "USER_NOT_FOUND"),
                 ("DELETE", f"/users/{other.id}/follow", "USER_NOT_FOUND"),
+                ("GET", f"/users/{other.id}/follow", "USER_NOT_FOUND"),
                 ("GET", f"/tracks/{theirs}", "TRACK_NOT_FOUND"),
                 ("GET", f"/tracks/{theirs}/stream", "TRACK_NOT_FOUND"),
                 ("POST", f"/tracks/{theirs}/like", "TRACK_NOT_FOUND"),

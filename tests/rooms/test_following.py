@@ -53,6 +53,13 @@ async def test_a_follow_counts_once(database: Database, tmp_path: Path) -> None:
         assert found["followers"][0]["user_id"] == bob.id
         assert (found["total"], found["pagination"]["total_pages"]) == (1, 1)
         assert await listed(world.guest, bob, "following") == ["ann"]
+        for person, other, told in (
+            (bob, ann, (True, False)),
+            (ann, bob, (False, True)),
+            (ann, ann, (False, False)),
+        ):
+            between = (await person.get(f"/users/{other.id}/follow")).json()["data"]
+            assert between == dict(zip(("following", "follows_you"), told, strict=True))
         answers = await asyncio.gather(*(bob.delete(path) for _ in range(10)))
         assert {answer.status_code for answer in answers} == {200}
         assert answers[0].json()["data"] == {"message": "User unfollowed"}
@@ -71,6 +78,8 @@ async def test_who_may_follow_whom(database: Database, tmp_path: Path) -> None:
             (ann, "POST", f"/users/{ann.id}/follow", (422, "OWN_ACCOUNT")),
             (ann, "POST", f"/users/{NOBODY}/follow", (404, "USER_NOT_FOUND")),
             (ann, "DELETE", f"/users/{NOBODY}/follow", (404, "USER_NOT_FOUND")),
+            (ann, "GET", f"/users/{NOBODY}/follow", (404, "USER_NOT_FOUND")),
+            (world.guest, "GET", f"/users/{ann.id}/follow", (401, "UNAUTHENTICATED")),
             (ann, "POST", "/users/7/follow", (400, "INVALID_REQUEST")),
             (world.guest, "GET", f"/users/{NOBODY}/followers", (404, "USER_NOT_FOUND")),
             (world.guest, "GET", f"/users/{NOBODY}/following", (404, "USER_NOT_FOUND")),

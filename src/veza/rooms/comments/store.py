@@ -122,7 +122,7 @@ def _page_statement(
         .limit(sa.bindparam("limit", type_=sa.BigInteger))
         .offset(sa.bindparam("offset", type_=sa.BigInteger))
     )
-    return Statement(chosen, Comment, heavy=deep)
+    return Statement(chosen, Comment, heavy=deep or hiding)
 
 
 async def count_by(tx: Tx, track_id: UUID, people: Collection[UUID]) -> int:

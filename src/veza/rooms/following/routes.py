@@ -10,7 +10,7 @@ from veza.core.http import InTx, Reply, Route, Said, reply, said
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.rooms.following import blocks, service
 from veza.rooms.following.blocks import ForgetMember
-from veza.rooms.following.schemas import Blocks, Followers, Following, FollowOrder
+from veza.rooms.following.schemas import Between, Blocks, Followers, Following, FollowOrder
 
 
 @Route("/users/{user_id:str}/follow", http_method="POST", status_code=200)
@@ -25,6 +25,12 @@ async def unfollow_user(tx: InTx, actor: Me, user_id: UUID) -> Reply[Said]:
     """Take back a follow."""
     await service.unfollow(tx, actor, user_id)
     return said("User unfollowed")
+
+
+@Route("/users/{user_id:str}/follow", http_method="GET")
+async def get_follow(tx: InTx, actor: Me, user_id: UUID) -> Reply[Between]:
+    """Get whether you and a user follow each other."""
+    return reply(await service.find(tx, actor, user_id))
 
 
 @Route("/users/{user_id:str}/followers", http_method="GET", opt={"public": True})
@@ -80,5 +86,6 @@ async def list_blocks(
 
 
 ROUTES = [
-    follow_user, unfollow_user, list_followers, list_following, block_user, unblock_user, list_blocks,
+    follow_user, unfollow_user, get_follow, list_followers, list_following,
+    block_user, unblock_user, list_blocks,
 ]  # fmt: skip

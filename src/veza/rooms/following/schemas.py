@@ -20,6 +20,13 @@ class Follow(msgspec.Struct, frozen=True):
     followed_at: datetime
 
 
+class Between(msgspec.Struct, frozen=True):
+    """Whether you follow a user, and whether they follow you."""
+
+    following: bool
+    follows_you: bool
+
+
 class Followers(msgspec.Struct, frozen=True):
     """A page of those who follow a user; ``total`` of all of them."""
 

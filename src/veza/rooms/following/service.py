@@ -13,7 +13,7 @@ from veza.rooms.accounts import counts, profiles
 from veza.rooms.following import blocks, blocks_store, store
 from veza.rooms.following.errors import OwnAccount, TooManyFollowed
 from veza.rooms.following.events import UserFollowed, UserUnfollowed
-from veza.rooms.following.schemas import Follow, Followers, Following, FollowOrder
+from veza.rooms.following.schemas import Between, Follow, Followers, Following, FollowOrder
 
 # Enough for anybody who listens to what comes of it; a feed looks at each of them.
 MOST_FOLLOWED = 5_000
@@ -43,6 +43,13 @@ async def unfollow(tx: Tx, actor: Member, user_id: UUID) -> None:
     if await store.remove(tx, actor.id, user_id):
         await counts.add_follows(tx, actor.id, user_id, -1)
         tx.emit(UserUnfollowed(user_id, actor.id))
+
+
+async def find(tx: Tx, actor: Member, user_id: UUID) -> Between:
+    """Who of both follows the other. Raises :class:`veza.rooms.accounts.errors.UserNotFound`."""
+    await profiles.get_visible(tx, actor, user_id)
+    found = await store.find_between(tx, actor.id, user_id)
+    return Between(actor.id in found, user_id in found)
 
 
 async def list_followers(tx: Tx, actor: Actor, user_id: UUID, page: Page, order: FollowOrder) -> Followers:

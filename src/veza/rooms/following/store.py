@@ -39,6 +39,17 @@ _REMOVE: Statement[None] = Statement(
     )
 )
 
+_BETWEEN = Statement(
+    sa.union_all(
+        *(
+            sa.select(F.follower_id).where(
+                F.follower_id == sa.bindparam(follower), F.followed_id == sa.bindparam(followed)
+            )
+            for follower, followed in (("one", "other"), ("other", "one"))
+        )
+    ),
+    UUID,
+)
 _OF_USER = Statement(
     sa.select(F.followed_id.label("user_id"), users.c.username, F.created_at.label("followed_at"))
     .select_from(follows.join(users, users.c.id == F.followed_id))
@@ -56,6 +67,11 @@ async def add(tx: Tx, follower_id: UUID, followed_id: UUID) -> bool:
 async def remove(tx: Tx, follower_id: UUID, followed_id: UUID) -> bool:
     """Take a follow back; whether there was one."""
     return await tx.run(_REMOVE, follower=follower_id, followed=followed_id) == 1
+
+
+async def find_between(tx: Tx, one: UUID, other: UUID) -> set[UUID]:
+    """Who of these two follows the other."""
+    return set(await tx.all(_BETWEEN, one=one, other=other))
 
 
 async def page(

@@ -174,7 +174,7 @@ def _page_statement(
     *, by: tuple[str, ...], sort: str, descending: bool, own: bool, deep: int, hiding: bool
 ) -> Statement[TrackSummary]:
     conditions = _conditions(by, own=own)
-    if hiding:
+    if hiding:  # and there may be very many of theirs to pass over
         conditions.append(sa.not_(any_of(T.user_id, "hidden")))
     ordering = [column.desc() if descending else column.asc() for column in (_SORTS[sort], T.id)]
     here = {
@@ -183,11 +183,11 @@ def _page_statement(
     }
     if not deep:
         chosen = sa.select(*_SUMMARY).where(*conditions).order_by(*ordering)
-        return Statement(chosen.limit(here["limit"]).offset(here["offset"]), TrackSummary)
+        return Statement(chosen.limit(here["limit"]).offset(here["offset"]), TrackSummary, heavy=hiding)
     ids = sa.select(T.id).where(*conditions).order_by(*ordering).limit(here["limit"]).offset(here["offset"])
     found = ids.subquery("found")
     joined = sa.select(*_SUMMARY).select_from(found.join(tracks, T.id == found.c.id)).order_by(*ordering)
-    return Statement(joined, TrackSummary, heavy=deep > 1)
+    return Statement(joined, TrackSummary, heavy=deep > 1 or hiding)
 
 
 def _conditions(by: tuple[str, ...], *, own: bool) -> list[sa.ColumnElement[bool]]:
