@@ -5,7 +5,21 @@ import time
 
 import uvloop
 
-from bench import chunks, feed, imports, media, people, playlists, plays, search, seed, sound, start, tracks, upload
+from bench import (
+    chunks,
+    feed,
+    imports,
+    media,
+    people,
+    playlists,
+    plays,
+    search,
+    seed,
+    sound,
+    start,
+    tracks,
+    upload,
+)
 from bench.table import Figure, show
 
 GROUPS = {
