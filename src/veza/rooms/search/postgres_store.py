@@ -70,7 +70,7 @@ class PostgresIndex(Index):
         if ranged:
             found += " AND duration BETWEEN :shortest AND :longest AND created_at BETWEEN :since AND :until"
             found += " AND place < :border"
-        return found, "place"
+        return found, f"{self.table}.place"
 
 
 def _rung(rung: Rung) -> str:

@@ -63,11 +63,14 @@ class Index(Entries):
         """The query for places that match ``:expression``, and what it names the place."""
 
     def _seen(self, place: str) -> str:
-        """The condition that the owner of what is at a place is none of the hidden."""
+        """The condition that the owner of what is at a place is none of the hidden.
+
+        Asked of each match, not of all that the hidden have: only so many matches are looked at.
+        """
         table, column = self.kind.owner
         return (
-            f" AND {place} NOT IN (SELECT h.place FROM {table} o {self._join} {self.table} h ON h.id = o.id"  # noqa: S608 - our own names
-            f" WHERE o.{column} {self._among})"
+            f" AND NOT EXISTS (SELECT 1 FROM {self.table} h {self._join} {table} o ON o.id = h.id"  # noqa: S608 - our own names
+            f" WHERE h.place = {place} AND o.{column} {self._among})"
         )
 
     async def count(self, view: Tx, expression: str, filters: Filters, most: int) -> int:
