@@ -132,7 +132,7 @@ async def _users() -> list[dict[str, Any]]:
         | {"id": user_id(n), "username": f"user{n}", "username_key": f"user{n}", "email": email(n)}
         | {"email_key": email(n), "email_verified": True, "password_hash": password_hash, "role": "user"}
         | {"storage_used": 0, "created_at": _FIRST, "updated_at": _FIRST}
-        | {"follower_count": 0, "following_count": 0}
+        | {"follower_count": 0, "following_count": 0, "has_blocks": False}
         for n in range(USERS)
     ]
 

@@ -5,7 +5,6 @@ rows become msgspec Structs. See docs/adr/0002-database.md.
 """
 
 from veza.core.db.base import Database, Tx, UniqueViolation
-from veza.core.db.idset import ids_of
 from veza.core.db.open import open_database
 from veza.core.db.statement import ListOf, Statement, any_of
 from veza.core.db.types import Id, Json, Time, metadata
@@ -20,7 +19,6 @@ __all__ = [
     "Tx",
     "UniqueViolation",
     "any_of",
-    "ids_of",
     "metadata",
     "open_database",
 ]

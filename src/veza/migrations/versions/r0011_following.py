@@ -14,6 +14,8 @@ def upgrade() -> None:
     for name in ("follower_count", "following_count"):
         column = sa.Column(name, sa.BigInteger, nullable=False, server_default=sa.text("0"))
         op.add_column("users", column)
+    flag = sa.Column("has_blocks", sa.Boolean, nullable=False, server_default=sa.false())
+    op.add_column("users", flag)
     op.create_table(
         "follows",
         sa.Column("follower_id", Id, nullable=False),

@@ -41,3 +41,8 @@ async def lose(tx: Tx, *, followers_of: Iterable[UUID] = (), following_of: Itera
     """One follower less for each of the former, and one whom they follow for each of the latter; all held."""
     await store.add(tx, followers_of, followers=-1, following=0)
     await store.add(tx, following_of, followers=0, following=-1)
+
+
+async def mark_blocks(tx: Tx, user_ids: Iterable[UUID]) -> None:
+    """From now on it is looked whether a block stands between these users, who are held, and others."""
+    await store.mark(tx, user_ids)

@@ -36,6 +36,7 @@ _ADD: Statement[None] = Statement(
         following_count=U.following_count + sa.bindparam("following", type_=sa.BigInteger),
     )
 )
+_MARK: Statement[None] = Statement(sa.update(users).where(any_of(U.id, "ids")).values(has_blocks=True))
 
 
 async def hold(tx: Tx, ids: Iterable[UUID]) -> dict[UUID, Counts]:
@@ -46,3 +47,8 @@ async def hold(tx: Tx, ids: Iterable[UUID]) -> dict[UUID, Counts]:
 async def add(tx: Tx, ids: Iterable[UUID], *, followers: int, following: int) -> None:
     """So many more, or fewer, for each of these users, who are held."""
     await tx.run(_ADD, ids=list(ids), followers=followers, following=following)
+
+
+async def mark(tx: Tx, ids: Iterable[UUID]) -> None:
+    """Remember that there was a block by or of these users, who are held."""
+    await tx.run(_MARK, ids=list(ids))

@@ -180,6 +180,7 @@ async def add(
         password_hash=password_hash,
         totp_secret=None,
         totp_last_step=None,
+        has_blocks=False,
     )
     return user
 

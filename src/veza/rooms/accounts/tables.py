@@ -34,6 +34,8 @@ users = sa.Table(
     # How many users follow this one, and how many this one follows: as many as there are rows of `follows`.
     sa.Column("follower_count", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("following_count", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    # Whether they ever blocked or were blocked: of all others nobody needs to look at the blocks.
+    sa.Column("has_blocks", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("updated_at", Time, nullable=False),
     sa.UniqueConstraint("username_key"),

@@ -47,6 +47,7 @@ async def block(tx: Tx, actor: Member, user_id: UUID, forget: ForgetMember) -> N
     if await store.count(tx, actor.id) >= MOST_BLOCKED:
         raise TooManyBlocked
     await store.add(tx, actor.id, user_id)
+    await counts.mark_blocks(tx, [actor.id, user_id])
     for follower_id, followed_id in ((actor.id, user_id), (user_id, actor.id)):
         if await follows.remove(tx, follower_id, followed_id):
             await counts.add_follows(tx, follower_id, followed_id, -1)

@@ -73,10 +73,10 @@ class Authenticator:
             return member
         claims = self._tokens.read_access(token)
         generation = self._generation
-        asker = await self._find(claims.sid)
+        asker, hidden = await self._find(claims.sid)
         if asker.user_id != claims.sub:
             raise InvalidToken
-        member = _member(claims.sid, asker)
+        member = _member(claims.sid, asker, hidden)
         # What was read before somebody was forgotten may be out of date: used once, but not kept.
         if not self._database.shared and generation == self._generation:
             until = min(datetime.fromtimestamp(claims.exp, asker.expires_at.tzinfo), asker.expires_at)
@@ -87,14 +87,18 @@ class Authenticator:
 
     async def member_of(self, session_id: UUID) -> Member:
         """Whoever is signed in in this session, now. Raises InvalidToken like ``authenticate``."""
-        return _member(session_id, await self._find(session_id))
+        return _member(session_id, *await self._find(session_id))
 
-    async def _find(self, session_id: UUID) -> store.Asker:
+    async def _find(self, session_id: UUID) -> tuple[store.Asker, frozenset[UUID]]:
+        """Whose session this is, and who is hidden from them."""
+        hidden: frozenset[UUID] = frozenset()
         async with self._database.read() as view:
             asker = await store.find_asker(view, session_id)
+            if asker is not None and asker.has_blocks:
+                hidden = frozenset(await store.list_hidden(view, asker.user_id))
         if asker is None or asker.revoked_at or asker.suspended_at or asker.expires_at <= clock.now():
             raise InvalidToken
-        return asker
+        return asker, hidden
 
     def forget_session(self, session_id: UUID) -> None:
         """The next request of this session asks the database."""
@@ -153,15 +157,15 @@ class Authenticator:
         return due
 
 
-def _member(session_id: UUID, asker: store.Asker) -> Member:
+def _member(session_id: UUID, asker: store.Asker, hidden: frozenset[UUID]) -> Member:
     member = Member(
         id=asker.user_id,
         session_id=session_id,
         username=asker.username,
         role=asker.role,
         email_verified=asker.email_verified,
-        hidden=asker.hidden,
+        hidden=hidden,
     )
-    if asker.hidden and may(member, Action.SEE_HIDDEN):
+    if hidden and may(member, Action.SEE_HIDDEN):
         return msgspec.structs.replace(member, hidden=frozenset())
     return member

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core import clock
-from veza.core.db import Statement, Tx, ids_of
+from veza.core.db import Statement, Tx
 from veza.core.ids import new_id
 from veza.rooms.accounts.tables import users
 from veza.rooms.following.tables import blocks
@@ -34,7 +34,7 @@ class Asker(msgspec.Struct, frozen=True):
     expires_at: datetime
     revoked_at: datetime | None
     last_activity: datetime
-    hidden: frozenset[UUID]
+    has_blocks: bool
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -94,12 +94,14 @@ _KEEP_NEWEST = Statement(
     .returning(sessions.c.id),
     UUID,
 )
-# Whom a block stands between: of nearly all sessions there are none, which two looks at an index tell.
-_HIDDEN = sa.union_all(
-    *(
-        sa.select(blocks.c[other].label("id")).where(blocks.c[end] == sessions.c.user_id).correlate(sessions)
-        for end, other in (("blocker_id", "blocked_id"), ("blocked_id", "blocker_id"))
-    )
+_HIDDEN = Statement(
+    sa.union_all(
+        *(
+            sa.select(blocks.c[other]).where(blocks.c[end] == sa.bindparam("of_user"))
+            for end, other in (("blocker_id", "blocked_id"), ("blocked_id", "blocker_id"))
+        )
+    ),
+    UUID,
 )
 _ASKER = Statement(
     sa.select(
@@ -111,7 +113,7 @@ _ASKER = Statement(
         sessions.c.expires_at,
         sessions.c.revoked_at,
         sessions.c.last_activity,
-        ids_of(_HIDDEN).label("hidden"),
+        users.c.has_blocks,
     )
     .join(users, users.c.id == sessions.c.user_id)
     .where(_one),
@@ -258,6 +260,11 @@ async def add(
 async def find_asker(tx: Tx, session_id: UUID) -> Asker | None:
     """Whose session this is, whatever has become of it."""
     return await tx.first(_ASKER, session_id=session_id)
+
+
+async def list_hidden(tx: Tx, user_id: UUID) -> list[UUID]:
+    """Whom a user has blocked, and who has blocked them."""
+    return await tx.all(_HIDDEN, of_user=user_id)
 
 
 async def list_alive(tx: Tx, user_id: UUID) -> list[Session]:
