@@ -18,7 +18,7 @@ from veza.rooms.playlists import events as playlist_events
 from veza.rooms.playlists import jobs as playlist_jobs
 from veza.rooms.plays import jobs as play_jobs
 from veza.rooms.search import jobs as search_jobs
-from veza.rooms.search.following import follow_track, follow_user
+from veza.rooms.search.following import follow_playlist, follow_track, follow_user
 from veza.rooms.sessions import events as session_events
 from veza.rooms.sessions import jobs as session_jobs
 from veza.rooms.tracks import counts as track_counts
@@ -50,6 +50,9 @@ AT_ONCE: AtOnce = {
     account_events.UserRegistered: [follow_user],
     account_events.UsernameChanged: [follow_user],
     account_events.UserDeleted: [follow_user],
+    playlist_events.PlaylistCreated: [follow_playlist],
+    playlist_events.PlaylistUpdated: [follow_playlist],
+    playlist_events.PlaylistDeleted: [follow_playlist],
     track_events.TrackProcessed: [playlist_jobs.follow_track, follow_track],
     track_events.TrackUpdated: [playlist_jobs.follow_track, follow_track],
     track_events.TrackFailed: [playlist_jobs.follow_track, follow_track],

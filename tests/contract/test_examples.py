@@ -30,7 +30,8 @@ PLAYLIST_EXAMPLES = {
 }
 PLAYLISTS = (
     "POST /playlists", "POST /playlists/{id}/tracks", "PUT /playlists/{id}/tracks/reorder", "GET /playlists",
-    "GET /playlists/{id}", "POST /playlists/{id}/collaborators", "GET /playlists/{id}/collaborators",
+    "GET /playlists/search", "GET /playlists/{id}",
+    "POST /playlists/{id}/collaborators", "GET /playlists/{id}/collaborators",
     "PUT /playlists/{id}/collaborators/{userId}", "POST /playlists/{id}/share",
     "DELETE /playlists/{id}/collaborators/{userId}", "DELETE /playlists/{id}/tracks/{track_id}",
     "PUT /playlists/{id}", "DELETE /playlists/{id}",

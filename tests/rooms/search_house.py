@@ -53,7 +53,8 @@ async def check_index(world: World) -> None:
     database = world.parts.database
     rows = database.rows
     words = "words" if database.dialect == "sqlite" else "array_to_string(tsvector_to_array(words), ' ')"
-    for kind, listed in (("tracks", "SELECT id FROM tracks WHERE listed"), ("users", "SELECT id FROM users")):
+    kinds = {"tracks": "tracks WHERE listed", "users": "users", "playlists": "playlists WHERE is_public"}
+    for kind, listed in ((kind, f"SELECT id FROM {these}") for kind, these in kinds.items()):
         table = f"search_{kind}"
         entries = await rows(f"SELECT id, {words} FROM {table}")
         assert sorted(row[0] for row in entries) == sorted(row[0] for row in await rows(listed))

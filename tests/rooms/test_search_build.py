@@ -20,14 +20,17 @@ from veza.rooms.search.places import number_of, place_of, popularity_of
 from veza.rooms.search.typos import distance_to, keys_asked, keys_of, mistakes
 from veza.rooms.search.words import words_asked, words_of
 
-EMPTIED = ("search_tracks", "search_tracks_words", "search_tracks_typos", "search_users", "search_state")
+EMPTIED = (
+    "search_tracks", "search_tracks_words", "search_tracks_typos", "search_users", "search_playlists",
+    "search_state",
+)  # fmt: skip
 
 
 async def empty(database: Database) -> None:
     """As it was before there was a search: no entry, and nobody who says that all is written."""
     await database.script("; ".join(f"DELETE FROM {table}" for table in EMPTIED))
     if database.dialect == "sqlite":
-        kinds = ("tracks", "users")
+        kinds = ("tracks", "users", "playlists")
         told = (f"INSERT INTO search_{kind}_fts (search_{kind}_fts) VALUES ('delete-all')" for kind in kinds)
         await database.script("; ".join(told))
 

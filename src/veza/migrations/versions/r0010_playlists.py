@@ -1,7 +1,8 @@
-"""Playlists, with their entries, collaborators, followers and links."""
+"""Playlists, with their entries, collaborators, followers and links, and what search keeps of them."""
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 from veza.core.db import Id
 
@@ -14,6 +15,7 @@ def upgrade() -> None:
     _playlists()
     _entries()
     _people()
+    _search()
 
 
 def _playlists() -> None:
@@ -31,13 +33,14 @@ def _playlists() -> None:
         sa.Column("mosaic", sa.Text),
         *_numbers("created_at", "updated_at"),
     )
-    op.create_index(
-        "ix_playlists_public_created_at",
-        "playlists",
-        ["created_at", "id"],
-        sqlite_where=sa.text("is_public = 1"),
-        postgresql_where=sa.text("is_public"),
-    )
+    for column in ("created_at", "follower_count"):
+        op.create_index(
+            f"ix_playlists_public_{column}",
+            "playlists",
+            [column, "id"],
+            sqlite_where=sa.text("is_public = 1"),
+            postgresql_where=sa.text("is_public"),
+        )
     op.create_index(
         "ix_playlists_user_id_created_at", "playlists", ["user_id", "is_public", "created_at", "id"]
     )
@@ -114,6 +117,55 @@ def _people() -> None:
         "ix_playlist_links_playlist_id_created_at", "playlist_links", ["playlist_id", "created_at"]
     )
     op.create_index("ix_playlist_links_expires_at", "playlist_links", ["expires_at"])
+
+
+def _search() -> None:
+    key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    table = "search_playlists"
+    op.create_table(
+        table,
+        sa.Column(
+            "place",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("id", Id, nullable=False),
+        sa.Column("words", sa.Text().with_variant(postgresql.TSVECTOR(), "postgresql"), nullable=False),
+        sa.Column("name", key, nullable=False),
+        sa.Column("duration", sa.Double, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("place", name=f"pk_{table}"),
+        sa.UniqueConstraint("id", name=f"uq_{table}_id"),
+    )
+    op.create_table(
+        f"{table}_words",
+        sa.Column("word", key, nullable=False),
+        sa.Column("entries", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("word", name=f"pk_{table}_words"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        f"{table}_typos",
+        sa.Column("key", sa.BigInteger, nullable=False),
+        sa.Column("word", key, nullable=False),
+        sa.PrimaryKeyConstraint("key", "word", name=f"pk_{table}_typos"),
+        sqlite_with_rowid=False,
+    )
+    if op.get_context().dialect.name == "postgresql":
+        op.create_index(
+            f"ix_{table}_words",
+            table,
+            ["words"],
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "off"},
+        )
+    else:
+        # Words come split and folded: `ascii` splits at spaces, and leaves all beyond ASCII as it is.
+        op.execute(
+            f"CREATE VIRTUAL TABLE {table}_fts USING fts5(words, content='', contentless_delete=1,"
+            " detail=none, prefix='1 2 3 4', tokenize='ascii')"
+        )
 
 
 def _numbers(*names: str) -> "list[sa.Column[int]]":

@@ -28,7 +28,7 @@ from veza.rooms.playlists.schemas import (
     PlaylistSummary,
     TrackPage,
 )
-from veza.rooms.playlists.store import Sight
+from veza.rooms.playlists.store import Sight, Wanted
 from veza.rooms.tracks import service as tracks
 
 # Tracks that a playlist by itself comes with; all of them are in the pages of its tracks.
@@ -99,11 +99,16 @@ async def page_of(tx: Tx, actor: Actor, playlist: Playlist, page: Page) -> Track
     return TrackPage(found, page.of(total))
 
 
-async def list_playlists(tx: Tx, actor: Actor, page: Page, user_id: UUID | None = None) -> PlaylistList:
-    """A page of the playlists that are public, or that ``actor`` owns or works on; of one user, if named."""
-    sight = sight_of(actor)
-    total = await store.total(tx, sight, user_id)
-    found = await store.page(tx, sight, user_id, page) if page.offset < total else []
+async def list_playlists(
+    tx: Tx, actor: Actor, page: Page, user_id: UUID | None = None, *, is_public: bool | None = None
+) -> PlaylistList:
+    """A page of the playlists that are public, or that ``actor`` owns or works on; of one user, if named.
+
+    ``is_public`` leaves out the others.
+    """
+    sight, wanted = sight_of(actor), Wanted(user_id, is_public)
+    total = await store.total(tx, sight, wanted)
+    found = await store.page(tx, sight, wanted, page) if page.offset < total else []
     return PlaylistList(found, page.of(total))
 
 

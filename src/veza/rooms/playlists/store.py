@@ -37,6 +37,19 @@ class Sight(msgspec.Struct, frozen=True):
     all: bool = False
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Which playlists: those of one user, if one is named; and only public or private ones, if so said."""
+
+    user_id: UUID | None = None
+    is_public: bool | None = None
+
+    def branches(self, sight: Sight) -> tuple[str, ...]:
+        """Of what the list is made: public ones, the viewer's own private ones, those of others with them."""
+        own = ("own",) if self.user_id in {None, sight.viewer} else ()
+        public = () if self.is_public is False else ("public",)
+        return public if self.is_public else (*public, *own, "shared")
+
+
 class Sums(msgspec.Struct, frozen=True):
     """What entries add up to, or add: all of them, and those whose tracks everybody sees; milliseconds."""
 
@@ -246,33 +259,34 @@ async def add_followers(tx: Tx, playlist_id: UUID, change: int) -> None:
     await tx.run(_FOLLOWERS, id=playlist_id, change=change)
 
 
-async def page(tx: Tx, sight: Sight, user_id: UUID | None, page: Page) -> list[PlaylistSummary]:
-    """A page of the playlists that are public or on which the viewer works, of one user if one is named."""
-    statement = _page_statement(
-        by_user=user_id is not None,
-        own=user_id in {None, sight.viewer},
-        deep=page.offset >= DEEP,
-    )
+async def page(tx: Tx, sight: Sight, wanted: Wanted, page: Page) -> list[PlaylistSummary]:
+    """A page of the playlists that are public or on which the viewer works."""
+    statement = _page_statement(wanted.branches(sight), wanted.user_id is not None, page.offset >= DEEP)
     return await tx.all(
-        statement, viewer=sight.viewer, all=sight.all, user=user_id,
+        statement, viewer=sight.viewer, all=sight.all, user=wanted.user_id,
         most=page.offset + page.limit, limit=page.limit, offset=page.offset,
     )  # fmt: skip
 
 
-@cache
-def _page_statement(*, by_user: bool, own: bool, deep: bool) -> Statement[PlaylistSummary]:
-    newest = (P.created_at.desc(), P.id.desc())
+def _branch(name: str, columns: Sequence[Any], *, by_user: bool) -> sa.Select[Any]:
     here = [P.user_id == sa.bindparam("user", type_=Id)] if by_user else []
-    pick = sa.select(P.id, P.created_at)
-    branches = [
-        pick.where(P.is_public, *here),
-        pick.select_from(_shared_with).where(C.user_id == viewer, _private, *here),
-    ]
-    if own:
-        branches.append(pick.where(P.user_id == viewer, _private))
+    chosen = sa.select(*columns)
+    if name == "public":
+        return chosen.select_from(playlists).where(P.is_public, *here)
+    if name == "own":
+        return chosen.select_from(playlists).where(P.user_id == viewer, _private)
+    return chosen.select_from(_shared_with).where(C.user_id == viewer, _private, *here)
+
+
+@cache
+def _page_statement(branches: tuple[str, ...], by_user: bool, deep: bool) -> Statement[PlaylistSummary]:  # noqa: FBT001 - part of a key
+    newest = (P.created_at.desc(), P.id.desc())
     # Of each the newest, from its index; together they hold the page.
     most = sa.bindparam("most", type_=sa.BigInteger)
-    parts = [branch.order_by(*newest).limit(most).subquery() for branch in branches]
+    parts = [
+        _branch(name, (P.id, P.created_at), by_user=by_user).order_by(*newest).limit(most).subquery()
+        for name in branches
+    ]
     every = sa.union_all(*(sa.select(part.c.id, part.c.created_at) for part in parts)).subquery("every_one")
     found = (
         sa.select(every.c.id)
@@ -286,22 +300,18 @@ def _page_statement(*, by_user: bool, own: bool, deep: bool) -> Statement[Playli
     return Statement(shown, PlaylistSummary, heavy=deep)
 
 
-async def total(tx: Tx, sight: Sight, user_id: UUID | None) -> int:
+async def total(tx: Tx, sight: Sight, wanted: Wanted) -> int:
     """How many playlists :func:`page` goes through: the public ones are kept, not counted."""
-    public = await tx.first(_COUNT, scope=str(user_id or "")) or 0
-    if sight.viewer is None:
-        return public
-    statement = _private_statement(by_user=user_id is not None, own=user_id in {None, sight.viewer})
-    return public + (await tx.first(statement, viewer=sight.viewer, user=user_id) or 0)
+    branches, found = wanted.branches(sight), 0
+    if "public" in branches:
+        found = await tx.first(_COUNT, scope=str(wanted.user_id or "")) or 0
+    for name in branches:
+        if name != "public":
+            statement = _count_statement(name, wanted.user_id is not None)
+            found += await tx.first(statement, viewer=sight.viewer, user=wanted.user_id) or 0
+    return found
 
 
 @cache
-def _private_statement(*, by_user: bool, own: bool) -> Statement[int]:
-    here = [P.user_id == sa.bindparam("user", type_=Id)] if by_user else []
-    count = (
-        sa.select(sa.func.count()).select_from(_shared_with).where(C.user_id == viewer, _private, *here)
-    ).scalar_subquery()
-    if own:
-        mine = sa.select(sa.func.count(P.id)).where(P.user_id == viewer, _private).scalar_subquery()
-        return Statement(sa.select(count + mine), int)
-    return Statement(sa.select(count), int)
+def _count_statement(branch: str, by_user: bool) -> Statement[int]:  # noqa: FBT001 - part of a key
+    return Statement(_branch(branch, (sa.func.count(P.id),), by_user=by_user), int)

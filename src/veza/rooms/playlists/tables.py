@@ -38,6 +38,14 @@ playlists = sa.Table(
         sqlite_where=sa.text("is_public = 1"),
         postgresql_where=sa.text("is_public"),
     ),
+    # All that everybody sees, the most followed first.
+    sa.Index(
+        "ix_playlists_public_follower_count",
+        "follower_count",
+        "id",
+        sqlite_where=sa.text("is_public = 1"),
+        postgresql_where=sa.text("is_public"),
+    ),
     sa.Index("ix_playlists_user_id_created_at", "user_id", "is_public", "created_at", "id"),
 )
 

@@ -16,10 +16,13 @@ from veza.core.text import fold
 from veza.rooms.accounts import profiles
 from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.accounts.schemas import Profile
+from veza.rooms.playlists import service as playlists
+from veza.rooms.playlists.errors import PlaylistNotFound
+from veza.rooms.playlists.schemas import PlaylistSummary
 from veza.rooms.search import source_store
 from veza.rooms.search.entries_store import Document, Kind
 from veza.rooms.search.postgres_store import PostgresIndex
-from veza.rooms.search.source_store import Cursor, TrackText, UserText
+from veza.rooms.search.source_store import Cursor, PlaylistText, TrackText, UserText
 from veza.rooms.search.sqlite_store import SqliteIndex
 from veza.rooms.search.store import Index
 from veza.rooms.search.words import mark, words_of
@@ -110,8 +113,35 @@ class Users(Finding):
         return await source_store.count_users(tx)
 
 
-TRACKS, USERS = Tracks(), Users()
-FINDINGS: Sequence[Finding] = (TRACKS, USERS)
+class Playlists(Finding):
+    """Playlists that are public, by title."""
+
+    kind = Kind("playlists", popularity=("playlists", "follower_count"))
+
+    async def find(self, tx: Tx, thing_id: UUID) -> Document | None:
+        """What search may know of a playlist."""
+        try:
+            return _playlist(await playlists.get_visible(tx, GUEST, thing_id))
+        except PlaylistNotFound:
+            return None
+
+    async def show(self, tx: Tx, ids: Sequence[UUID], base_url: str) -> Sequence[PlaylistSummary]:
+        """Playlists as guests see them."""
+        del base_url
+        return await playlists.list_by_ids(tx, GUEST, ids)
+
+    async def read(self, tx: Tx, cursor: Cursor | None) -> tuple[Sequence[Document], Cursor | None]:
+        """The next of all playlists that are public."""
+        found, cursor = await source_store.playlists(tx, cursor)
+        return [_playlist(playlist) for playlist in found], cursor
+
+    async def total(self, tx: Tx) -> int:
+        """How many playlists are public."""
+        return await source_store.count_playlists(tx)
+
+
+TRACKS, USERS, PLAYLISTS = Tracks(), Users(), Playlists()
+FINDINGS: Sequence[Finding] = (TRACKS, USERS, PLAYLISTS)
 
 
 @cache
@@ -134,6 +164,11 @@ def format_mark(form: str) -> str:
     return mark("format", form)
 
 
+def owner_mark(user_id: UUID) -> str:
+    """The mark of all things of a user."""
+    return mark("owner", user_id.hex)
+
+
 def _track(track: TrackText | Any) -> Document:
     words = words_of((track.title, track.artist, track.album, track.genre, *track.tags))
     words.add(format_mark(track.format))
@@ -148,3 +183,8 @@ def _user(user: UserText) -> Document:
     return Document(
         user.id, frozenset(words_of((user.username,))), fold(user.username), 0, 0.0, user.created_at
     )
+
+
+def _playlist(one: PlaylistText | PlaylistSummary) -> Document:
+    words = words_of((one.title,)) | {owner_mark(one.user_id)}
+    return Document(one.id, frozenset(words), fold(one.title), one.follower_count, 0.0, one.created_at)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from veza.core.db import Tx
-from veza.rooms.search.findings import TRACKS, USERS, Finding, index_of
+from veza.rooms.search.findings import PLAYLISTS, TRACKS, USERS, Finding, index_of
 
 Reaction = Callable[[Tx, Any], Awaitable[None]]
 
@@ -27,3 +27,9 @@ async def follow_track(tx: Tx, event: Any) -> None:
 async def follow_user(tx: Tx, event: Any) -> None:
     """Something happened to a user (``user_id``)."""
     await follow(tx, USERS, event.user_id)
+
+
+async def follow_playlist(tx: Tx, event: Any) -> None:
+    """Something happened to a playlist (``playlist_id``); what is in it is nothing to search."""
+    if not {"title", "is_public", "user_id"}.isdisjoint(getattr(event, "changed", ("title",))):
+        await follow(tx, PLAYLISTS, event.playlist_id)

@@ -1,16 +1,17 @@
 """Search over HTTP."""
 
 from typing import Annotated
+from uuid import UUID
 
 from litestar.params import Parameter
 
-from veza.access.actor import Viewer
+from veza.access.actor import Me, Viewer
 from veza.core.http import InTx, Reply, Route, reply
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.rooms.accounts.config import TheAccounts
-from veza.rooms.search import service
+from veza.rooms.search import playlists, service
 from veza.rooms.search.filters import Asked
-from veza.rooms.search.schemas import MAX_QUESTION, Found, FoundTracks, Type
+from veza.rooms.search.schemas import MAX_QUESTION, Found, FoundPlaylists, FoundTracks, Type
 from veza.rooms.tracks.schemas import MAX_GENRE, SortBy, SortOrder
 
 
@@ -49,4 +50,19 @@ async def search(
     return reply(await service.search(tx, viewer, q, type, Page(page, limit), accounts.base_url))
 
 
-ROUTES = [search_tracks, search]
+@Route("/playlists/search", http_method="GET")
+async def search_playlists(
+    tx: InTx,
+    actor: Me,
+    q: Annotated[str | None, Parameter(max_length=MAX_QUESTION)] = None,
+    user_id: UUID | None = None,
+    is_public: bool | None = None,  # noqa: FBT001 - a parameter on the wire
+    page: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 1,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_LIMIT)] = 20,
+) -> Reply[FoundPlaylists]:
+    """Search playlists."""
+    asked = playlists.Asked(q, user_id, is_public)
+    return reply(await playlists.search_playlists(tx, actor, asked, Page(page, limit)))
+
+
+ROUTES = [search_tracks, search_playlists, search]

@@ -1,11 +1,12 @@
 """What was found, as callers see it."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from veza.rooms.accounts.schemas import Profile
+from veza.rooms.playlists.schemas import PlaylistSummary
 from veza.rooms.tracks.schemas import TrackSummary
 
 Type = Literal["tracks", "playlists", "users"]
@@ -36,9 +37,21 @@ class Found(msgspec.Struct, frozen=True):
 
     tracks: Sequence[TrackSummary]
     users: Sequence[Profile]
-    playlists: Sequence[dict[str, Any]]
+    playlists: Sequence[PlaylistSummary]
     total: int
     totals: dict[str, int]
     total_is_exact: bool
+    page: int
+    limit: int
+
+
+class FoundPlaylists(msgspec.Struct, frozen=True):
+    """A page of the playlists that were found: the asker's own private ones, then the best of the others.
+
+    ``total`` of public ones ends at 10,000.
+    """
+
+    playlists: Sequence[PlaylistSummary]
+    total: int
     page: int
     limit: int

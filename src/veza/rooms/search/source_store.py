@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from veza.core.db import Statement, Time, Tx, any_of
 from veza.core.pages import Page
 from veza.rooms.accounts.tables import users as users_table
+from veza.rooms.playlists.tables import playlists as playlists_table
 from veza.rooms.search.ladder import Filters
 from veza.rooms.tracks.tables import tracks as tracks_table
 
@@ -20,6 +21,7 @@ PART = 2_000
 
 T = tracks_table.c
 U = users_table.c
+P = playlists_table.c
 
 
 class TrackText(msgspec.Struct, frozen=True):
@@ -45,6 +47,16 @@ class UserText(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+class PlaylistText(msgspec.Struct, frozen=True):
+    """What of a playlist search is made of."""
+
+    id: UUID
+    user_id: UUID
+    title: str
+    follower_count: int
+    created_at: datetime
+
+
 class Cursor(msgspec.Struct, frozen=True):
     """The last thing that was read."""
 
@@ -54,6 +66,7 @@ class Cursor(msgspec.Struct, frozen=True):
 
 _TRACK = sa.select(*(T[name] for name in TrackText.__struct_fields__)).where(T.listed)
 _USER = sa.select(*(U[name] for name in UserText.__struct_fields__))
+_PLAYLIST = sa.select(*(P[name] for name in PlaylistText.__struct_fields__)).where(P.is_public)
 _part = sa.bindparam("part", type_=sa.BigInteger)
 _after, _popular = sa.bindparam("after", type_=T.id.type), sa.bindparam("popular", type_=sa.BigInteger)
 # By popularity for SQLite, whose full-text table is quickest written in its own order. There nobody plays
@@ -66,9 +79,19 @@ _NEXT_POPULAR = Statement(
     TrackText,
 )
 _NEXT_TRACKS = Statement(_TRACK.where(T.id > _after).order_by(T.id).limit(_part), TrackText)
+_MOST_FOLLOWED = (P.follower_count.desc(), P.id.desc())
+_FIRST_FOLLOWED = Statement(_PLAYLIST.order_by(*_MOST_FOLLOWED).limit(_part), PlaylistText)
+_NEXT_FOLLOWED = Statement(
+    _PLAYLIST.where(sa.tuple_(P.follower_count, P.id) < sa.tuple_(_popular, _after))
+    .order_by(*_MOST_FOLLOWED)
+    .limit(_part),
+    PlaylistText,
+)
+_NEXT_PLAYLISTS = Statement(_PLAYLIST.where(P.id > _after).order_by(P.id).limit(_part), PlaylistText)
 _FIRST_NEW = Statement(_USER.order_by(U.id.desc()).limit(_part), UserText)
 _NEXT_NEW = Statement(_USER.where(U.id < _after).order_by(U.id.desc()).limit(_part), UserText)
 _COUNT_TRACKS = Statement(sa.select(sa.func.count(T.id)).where(T.listed), int)
+_COUNT_PLAYLISTS = Statement(sa.select(sa.func.count(P.id)).where(P.is_public), int)
 _COUNT_USERS = Statement(sa.select(sa.func.count(U.id)), int)
 
 
@@ -87,6 +110,22 @@ async def users(tx: Tx, cursor: Cursor | None) -> tuple[Sequence[UserText], Curs
     """The next users, the newest first; and where to go on, or None at the end."""
     found = await (tx.all(_NEXT_NEW, part=PART, after=cursor.id) if cursor else tx.all(_FIRST_NEW, part=PART))
     return found, Cursor(found[-1].id) if len(found) == PART else None
+
+
+async def playlists(tx: Tx, cursor: Cursor | None) -> tuple[Sequence[PlaylistText], Cursor | None]:
+    """The next playlists that everybody sees; and where to go on, or None at the end."""
+    if tx.database.shared:
+        found = await tx.all(_NEXT_PLAYLISTS, part=PART, after=cursor.id if cursor else UUID(int=0))
+    elif cursor is None:
+        found = await tx.all(_FIRST_FOLLOWED, part=PART)
+    else:
+        found = await tx.all(_NEXT_FOLLOWED, part=PART, popular=cursor.popularity, after=cursor.id)
+    return found, Cursor(found[-1].id, found[-1].follower_count) if len(found) == PART else None
+
+
+async def count_playlists(tx: Tx) -> int:
+    """How many playlists everybody sees."""
+    return await tx.first(_COUNT_PLAYLISTS) or 0
 
 
 async def count_tracks(tx: Tx) -> int:

@@ -66,5 +66,5 @@ def _tables(kind: str) -> None:
     )
 
 
-for _kind in ("tracks", "users"):
+for _kind in ("tracks", "users", "playlists"):
     _tables(_kind)
