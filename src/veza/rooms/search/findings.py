@@ -116,7 +116,7 @@ class Users(Finding):
 class Playlists(Finding):
     """Playlists that are public, by title."""
 
-    kind = Kind("playlists", popularity=("playlists", "follower_count"))
+    kind = Kind("playlists", owner=("playlists", "user_id"), popularity=("playlists", "follower_count"))
 
     async def find(self, tx: Tx, thing_id: UUID) -> Document | None:
         """What search may know of a playlist."""
