@@ -50,6 +50,10 @@ async def test_a_world_is_made_and_made_only_once(database: Database, tmp_path: 
         days = {one["created_at"][:10] for one in said}
         assert len(days) > 3
         assert max(days) < clock.now().isoformat()
+        mira = world.client({"Authorization": f"Bearer {answer.json()['data']['token']['access_token']}"})
+        lists = (await mira.get("/playlists")).json()["data"]["playlists"]
+        told = [(one["title"], one["track_count"], one["follower_count"]) for one in lists]
+        assert told == [("Low end theory lessons", 1, 1), ("Last tram home", 1, 6)]
         assert await recount(database) == Recount(len(songs), ())
         found = (await world.guest.get("/tracks?sort_by=title&sort_order=asc")).json()["data"]
         told = [(track["title"], track["artist"], track["genre"]) for track in found["tracks"]]

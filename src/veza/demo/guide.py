@@ -13,6 +13,7 @@ def guide(demo: Demo, base_url: str) -> Iterator[str]:
     yield f"While `veza serve` runs, look at {base_url}/swagger/index.html, or at"
     yield f"  the charts     {api}/tracks?sort_by=popularity"
     yield f"  a search       {api}/search?q=nihgt"
+    yield f"  playlists      {api}/playlists (signed in)"
     if demo.star is not None:
         track = f"{api}/tracks/{demo.star}"
         yield f"  a track        {track}"

@@ -1,7 +1,7 @@
 """Who and what the demo's world consists of, made by the services that everybody's things are made by.
 
-Run again, it makes what is missing: people by their names, songs by their titles, and the month of plays,
-likes and comments of those songs that nobody has heard.
+Run again, it makes what is missing: people by their names, songs and playlists by their titles, and the month
+of plays, likes and comments of those songs that nobody has heard.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from veza.core.ids import new_id
 from veza.core.pages import MAX_LIMIT, Page
 from veza.demo.files import write_song
 from veza.demo.life import SPAN, fame_of, live
+from veza.demo.mixes import add_mixes
 from veza.demo.songs import ARTISTS, SONGS, Song
 from veza.demo.talk import CROWD, LISTENER
 from veza.parts import Parts
@@ -88,6 +89,7 @@ async def make_world(
     known = sorted((song for song in songs if song.title in tracks), key=fame_of, reverse=True)
     for song in known:
         await live(parts.database, members, song, tracks[song.title])
+    await add_mixes(parts.database, members, {title: track.id for title, track in tracks.items()})
     return Demo(
         [Login(_email(name), _password(parts, name)) for name in (*ARTISTS, LISTENER)],
         tracks[known[0].title].id if known else None,
