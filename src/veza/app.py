@@ -41,6 +41,7 @@ from veza.rooms.comments.holding import HOLDING as COMMENTS
 from veza.rooms.comments.service import CommentLimit
 from veza.rooms.following.holding import HOLDING as FOLLOWING
 from veza.rooms.likes.holding import HOLDING as LIKES
+from veza.rooms.playlists.covers import Covers as PlaylistCovers
 from veza.rooms.playlists.holding import HOLDING as PLAYLISTS
 from veza.rooms.plays.holding import HOLDING as PLAYS
 from veza.rooms.sessions import login
@@ -182,6 +183,7 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
     uploads = Uploads(parts.storage, parts.database, parts.limiter, parts.scanner, rules)
     chunk_limit = parts.limit("chunk", settings.rate_limit_chunk)
     pictures = PictureIntake(parts.storage.scratch, Pictures(parts.database, parts.storage))
+    covers = Covers(parts.database, parts.storage, pictures)
     given = {
         "database": parts.database,
         "storage": parts.storage,
@@ -198,7 +200,8 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "receiver": Receiver(parts.database, parts.chunks, parts.limiter, chunk_limit),
         "completer": Completer(parts.database, parts.chunks, uploads),
         "files": Files(parts.database, parts.storage, uploads, parts.scanner),
-        "covers": Covers(parts.database, parts.storage, pictures),
+        "covers": covers,
+        "playlist_covers": PlaylistCovers(parts.database, parts.storage, pictures, covers),
         "pieces": Pieces(parts.database, parts.storage),
         "hearing": Hearing(Signer(parts.keyring), parts.authenticator),
     }

@@ -82,7 +82,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *like_jobs.tasks(database),
         *play_jobs.tasks(database),
         *comment_jobs.tasks(database),
-        *playlist_jobs.tasks(database),
+        *playlist_jobs.tasks(database, parts.storage),
         *search_jobs.tasks(database),
         Task(PURGE_ANSWERS, purge_answers),
     ]

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.media.hostile import png
-from veza.media import ImageTooLarge, UnsupportedImage, make_images, make_square_images
+from veza.media import ImageTooLarge, UnsupportedImage, make_images, make_mosaic, make_square_images
 
 
 def _picture(kind: str, size: tuple[int, int], mode: str = "RGB", **options: object) -> bytes:
@@ -116,3 +116,21 @@ async def test_the_first_frame_counts() -> None:
     frames[0].save(target, "GIF", save_all=True, append_images=frames[1:])
     red, _, blue = _open((await make_square_images(target.getvalue(), [20]))[20]).getpixel((10, 10))
     assert red > blue + 200
+
+
+async def test_four_pictures_become_a_mosaic() -> None:
+    """M7: two rows of two, each cut square; what is no picture makes none."""
+    colours = ("red", "lime", "blue", "white")
+    tiles = []
+    for colour, size in zip(colours, ((40, 90), (90, 40), (64, 64), (640, 640)), strict=True):
+        target = BytesIO()
+        Image.new("RGB", size, colour).save(target, "JPEG")
+        tiles.append(target.getvalue())
+    made = await make_mosaic(tiles)
+    assert [_open(data).size for data in made.values()] == [(96, 96), (320, 320), (1000, 1000)]
+    corners = [_open(made[320]).getpixel((x, y)) for y in (80, 240) for x in (80, 240)]
+    wanted = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
+    for got, colour in zip(corners, wanted, strict=True):
+        assert all(abs(one - other) < 12 for one, other in zip(got, colour, strict=True)), corners
+    with pytest.raises(UnsupportedImage):
+        await make_mosaic([*tiles[:3], b"<svg/>"])

@@ -32,7 +32,6 @@ STATES = ("public", "private", "deleted")
 OUTCOMES = {
     "o": (200, ""), "u": (401, "UNAUTHENTICATED"), "f": (403, "FORBIDDEN"), "n": (404, "PLAYLIST_NOT_FOUND"),
     "l": (404, "SHARE_LINK_NOT_FOUND"), "w": (422, "OWN_PLAYLIST"), "v": (422, "VALIDATION_ERROR"),
-    "c": (404, "COVER_NOT_FOUND"),
 }  # fmt: skip
 # For each state what the eight get, a letter for each.
 TABLE = {
@@ -53,6 +52,9 @@ TABLE = {
     "POST /share":                        "ufffooff unffooff unnnnnnn",
     "GET /share":                         "ufffooff unffooff unnnnnnn",
     "DELETE /share/{link_id}":            "ufffooff unffooff unnnnnnn",
+    "GET /cover":                         "oooooooo nnoooooo nnnnnnnn",
+    "PUT /cover":                         "ufffvvvv unffvvvv unnnnnnn",
+    "DELETE /cover":                      "ufffoooo unffoooo unnnnnnn",
     "PUT /owner":                         "uffffoff unfffoff unnnnnnn",
     "DELETE ":                            "uffffooo unfffooo unnnnnnn",
 }  # fmt: skip
@@ -111,6 +113,9 @@ class Scene:
         """What somebody is answered at an endpoint of this scene."""
         method, _, path = endpoint.partition(" ")
         body = BODIES.get(endpoint) if base else None
+        if endpoint == "PUT /cover":
+            form = {"not file": ("a.jpg", b"")}
+            return await self.cast[name].client.request(method, self._filled(base + path), files=form)
         more = {} if body is None else {"json": self._filled(body)}
         return await self.cast[name].client.request(method, self._filled(base + path), **more)
 

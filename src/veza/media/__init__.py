@@ -35,7 +35,7 @@ IMAGE_TOO_LARGE and 503 MEDIA_UNAVAILABLE. Children die with the thread that run
 must be one that stays.
 """
 
-from veza.media.cover import COVER_SIZES, make_images, make_square_images
+from veza.media.cover import COVER_SIZES, make_images, make_mosaic, make_square_images
 from veza.media.errors import (
     AudioTooLarge,
     EmptyFile,
@@ -90,6 +90,7 @@ __all__ = [
     "clean_text",
     "find_ffmpeg",
     "make_images",
+    "make_mosaic",
     "make_square_images",
     "master_playlist",
     "media_playlist",

@@ -40,7 +40,20 @@ async def make_images(
 ) -> dict[int, bytes]:
     """The same; without ``square`` the whole image within a square of that size."""
     with await asyncio.to_thread(_open, source) as file:
-        return await _scale(file, sizes, square=square, limits=limits or MediaLimits())
+        shape = "square" if square else "whole"
+        return await _scale(file, sizes, shape=shape, limits=limits or MediaLimits())
+
+
+async def make_mosaic(
+    pictures: Sequence[bytes], sizes: Sequence[int] = COVER_SIZES, limits: MediaLimits | None = None
+) -> dict[int, bytes]:
+    """A JPEG for each size: four pictures, each cut square, in two rows of two.
+
+    Raises UnsupportedImage, ImageTooLarge.
+    """
+    framed = b"".join(len(picture).to_bytes(4) + picture for picture in pictures)
+    with await asyncio.to_thread(_open, framed) as file:
+        return await _scale(file, sizes, shape="mosaic", limits=limits or MediaLimits())
 
 
 def _open(source: Path | bytes) -> BinaryIO:
@@ -53,7 +66,7 @@ def _open(source: Path | bytes) -> BinaryIO:
 
 
 async def _scale(
-    file: BinaryIO, sizes: Sequence[int], *, square: bool, limits: MediaLimits
+    file: BinaryIO, sizes: Sequence[int], *, shape: str, limits: MediaLimits
 ) -> dict[int, bytes]:
     pillow = package(PIL.__file__)
     try:
@@ -61,7 +74,7 @@ async def _scale(
             _SCRIPT,
             str(pillow.parent),
             str(MAX_PIXELS),
-            "square" if square else "whole",
+            shape,
             *map(str, sizes),
             stdin=file.fileno(),
             limits=Limits(memory=limits.image_memory, seconds=_SECONDS),

@@ -1,12 +1,15 @@
 """Scale the image on stdin to safe JPEGs with Pillow; a program for the sandbox, see :mod:`veza.media.cover`.
 
-Run as ``python -I -S image_child.py SITE_PACKAGES MAX_PIXELS SQUARE SIZE…``. Writes one part for each size.
+Run as ``python -I -S image_child.py SITE_PACKAGES MAX_PIXELS SHAPE SIZE…``; the shape is whole, square or
+mosaic. For that, stdin holds four pictures, each behind its length. Writes one part for each size.
 Ends with 2 when this is no image that we accept, with 3 when it is too large.
 """
 
 import struct
 import sys
+from collections.abc import Sequence
 from io import BytesIO
+from typing import BinaryIO
 
 sys.path.insert(0, sys.argv[1])
 
@@ -18,20 +21,39 @@ _QUALITY = 85
 
 def main() -> int:
     """Check, decode once, turn upright, then scale from the largest size down."""
-    max_pixels, square, sizes = int(sys.argv[2]), sys.argv[3] == "square", map(int, sys.argv[4:])
+    max_pixels, shape, sizes = int(sys.argv[2]), sys.argv[3], list(map(int, sys.argv[4:]))
     Image.MAX_IMAGE_PIXELS = None  # our own limit follows, before anything is decoded
     try:
-        opened = Image.open(sys.stdin.buffer, formats=("PNG", "JPEG", "WEBP", "GIF"))
-        if opened.width * opened.height > max_pixels:
+        files = _parts(sys.stdin.buffer) if shape == "mosaic" else [sys.stdin.buffer]
+        opened = [Image.open(file, formats=("PNG", "JPEG", "WEBP", "GIF")) for file in files]
+        if any(one.width * one.height > max_pixels for one in opened):
             return _TOO_LARGE
-        image = _upright(opened)
+        image = _mosaic(opened, max(sizes)) if shape == "mosaic" else _upright(opened[0])
     except MemoryError:
         return _TOO_LARGE
     except Exception:  # noqa: BLE001 - Pillow raises many kinds on broken files; they mean the same here
         return _UNSUPPORTED
     for size in sizes:
-        _write(_jpeg(image, size, square=square))
+        _write(_jpeg(image, size, square=shape == "square"))
     return 0
+
+
+def _parts(file: BinaryIO) -> list[BinaryIO]:
+    """The pictures of a mosaic."""
+    found: list[BinaryIO] = []
+    while head := file.read(4):
+        found.append(BytesIO(file.read(int.from_bytes(head))))
+    return found
+
+
+def _mosaic(opened: Sequence[Image.Image], size: int) -> Image.Image:
+    """Two rows of two, each half as wide; the only ones that are enlarged."""
+    half = size // 2
+    made = Image.new("RGB", (half * 2, half * 2), "white")
+    for n, one in enumerate(opened):
+        tile = ImageOps.fit(_upright(one), (half, half), Image.Resampling.LANCZOS)
+        made.paste(tile, (n % 2 * half, n // 2 * half))
+    return made
 
 
 def _upright(opened: Image.Image) -> Image.Image:

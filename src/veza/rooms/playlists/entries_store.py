@@ -136,11 +136,16 @@ _PAGE = Statement(
     .order_by(_found.c.number),
     PlaylistTrack,
 )
+# Only the first ones are looked at, for it might be that none has a cover.
+_LOOKED_AT = 100
+_first = (
+    sa.select(E.track_id, E.place).where(_in_one, E.listed).order_by(*_in_order).limit(_LOOKED_AT)
+).subquery("first")
 _COVERED = Statement(
     sa.select(*(T[name] for name in TrackSummary.__struct_fields__))
-    .select_from(playlist_entries.join(tracks, T.id == E.track_id))
-    .where(_in_one, E.listed, T.listed, T.has_cover)
-    .order_by(*_in_order)
+    .select_from(_first.join(tracks, T.id == _first.c.track_id))
+    .where(T.listed, T.has_cover)
+    .order_by(_first.c.place, _first.c.track_id)
     .limit(_limit),
     TrackSummary,
 )
@@ -243,7 +248,7 @@ async def page(tx: Tx, playlist_id: UUID, sight: Sight, page: Page) -> list[Play
 
 
 async def list_covered(tx: Tx, playlist_id: UUID, most: int) -> list[TrackSummary]:
-    """The first tracks that everybody sees and that have a cover."""
+    """Of its first hundred tracks that everybody sees, the first that have a cover."""
     return await tx.all(_COVERED, playlist=playlist_id, limit=most)
 
 

@@ -9,6 +9,12 @@ class PlaylistNotFound(NotFound):
     code = "PLAYLIST_NOT_FOUND"
 
 
+class PlaylistCoverNotFound(NotFound):
+    """This playlist has no cover, and none of its first tracks has one."""
+
+    code = "PLAYLIST_COVER_NOT_FOUND"
+
+
 class TrackAlreadyInPlaylist(Conflict):
     """This track is in the playlist already."""
 

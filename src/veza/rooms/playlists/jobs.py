@@ -12,8 +12,10 @@ from veza.access.policy import Action
 from veza.core.db import Database, Tx
 from veza.core.events import EventJob
 from veza.core.jobs import Job, JobKind, NoPayload, enqueue
+from veza.core.storage import Storage
 from veza.core.worker import Task
 from veza.rooms.playlists import entries_store, links_store, people_store, store
+from veza.rooms.playlists.kinds import REMOVE_FILES, RemoveFiles, folder_of
 from veza.rooms.playlists.store import Sums
 from veza.rooms.tracks import service as tracks
 from veza.rooms.tracks.errors import TrackNotFound
@@ -90,7 +92,7 @@ async def _copy(tx: Tx, playlist_id: UUID, track: Track, ms: int, *, counted: bo
         await store.add_sums(tx, playlist_id, more)
 
 
-def tasks(database: Database) -> Sequence[Task]:
+def tasks(database: Database, storage: Storage) -> Sequence[Task]:
     """What the worker is to know."""
 
     async def follow(job: Job, told: FollowTrack) -> None:
@@ -109,6 +111,12 @@ def tasks(database: Database) -> Sequence[Task]:
                 async with database.write() as tx:
                     more = await forget(tx, playlist_id, PIECE)
 
+        await storage.delete_prefix(folder_of(playlist_id))
+
+    async def remove_files(job: Job, told: RemoveFiles) -> None:
+        del job
+        await storage.delete_prefix(told.folder)
+
     async def purge_links(job: Job, told: NoPayload) -> None:
         del job, told
         async with database.write() as tx:
@@ -119,4 +127,5 @@ def tasks(database: Database) -> Sequence[Task]:
         Task(FOLLOW_TRACK, follow),
         Task(FORGET_PLAYLIST, forget_playlist),
         Task(PURGE_LINKS, purge_links),
+        Task(REMOVE_FILES, remove_files),
     ]

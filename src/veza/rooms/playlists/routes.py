@@ -9,6 +9,7 @@ from litestar.params import Parameter
 from veza.access.actor import Me, Viewer
 from veza.access.policy import Action
 from veza.core.body import read_body
+from veza.core.delivery import FileAnswer
 from veza.core.http import (
     AnyRequest,
     InTx,
@@ -17,13 +18,17 @@ from veza.core.http import (
     Said,
     TheExchange,
     check_unchanged,
+    multipart,
     reply,
     said,
 )
 from veza.core.idempotency import claim_body
+from veza.core.incoming import body_of
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.rooms.accounts.config import TheAccounts
+from veza.rooms.accounts.schemas import PictureForm, UploadedPicture
 from veza.rooms.playlists import collaborating, filling, following, service, sharing
+from veza.rooms.playlists.covers import TheCovers
 from veza.rooms.playlists.schemas import (
     MAX_GOOD,
     MIN_GOOD,
@@ -45,6 +50,7 @@ from veza.rooms.playlists.schemas import (
     PlaylistList,
     TrackPage,
 )
+from veza.rooms.tracks.covers import Size
 
 
 class _Sharing(Operation):
@@ -222,10 +228,39 @@ async def list_shared_tracks(
     return reply(await sharing.list_shared_tracks(tx, viewer, token, Page(page, limit)))
 
 
+@Route("/playlists/{playlist_id:str}/cover", http_method="GET", media_type="image/jpeg")
+async def get_playlist_cover(
+    viewer: Viewer, playlist_covers: TheCovers, playlist_id: UUID, size: Size = "320"
+) -> FileAnswer:
+    """Get the cover of a playlist."""
+    return await playlist_covers.find(viewer, playlist_id, int(size))
+
+
+@Route("/playlists/{playlist_id:str}/cover", http_method="PUT", request_max_body_size=None,
+       operation_class=multipart(PictureForm, instead=UploadedPicture))  # fmt: skip
+async def put_playlist_cover(
+    request: AnyRequest, tx: InTx, actor: Me, exchange: TheExchange, playlist_covers: TheCovers,
+    playlist_id: UUID,
+) -> Reply[PlaylistBody]:  # fmt: skip
+    """Set the cover of a playlist."""
+    body = body_of(request.receive)
+    return reply(PlaylistBody(await playlist_covers.put(tx, actor, playlist_id, exchange, body)))
+
+
+@Route("/playlists/{playlist_id:str}/cover", http_method="DELETE", status_code=200)
+async def delete_playlist_cover(
+    tx: InTx, actor: Me, playlist_covers: TheCovers, playlist_id: UUID
+) -> Reply[Said]:
+    """Remove the uploaded cover of a playlist."""
+    await playlist_covers.remove(tx, actor, playlist_id)
+    return said("Cover removed successfully")
+
+
 ROUTES = [
     list_playlists, create_playlist, get_playlist, update_playlist, delete_playlist, transfer_playlist,
     list_playlist_tracks, add_track, reorder_tracks, move_track, remove_track,
     list_collaborators, add_collaborator, change_collaborator, remove_collaborator,
     follow_playlist, unfollow_playlist,
     share_playlist, list_links, revoke_link, get_shared_playlist, list_shared_tracks,
+    get_playlist_cover, put_playlist_cover, delete_playlist_cover,
 ]  # fmt: skip

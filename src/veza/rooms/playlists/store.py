@@ -64,6 +64,13 @@ class Sums(msgspec.Struct, frozen=True):
         return Sums(-self.count, -self.listed, -self.total_ms, -self.listed_ms)
 
 
+class CoverFolders(msgspec.Struct, frozen=True):
+    """Where the cover of a playlist lies that somebody uploaded, and the one made of its tracks' covers."""
+
+    cover: str | None
+    mosaic: str | None
+
+
 viewer = sa.bindparam("viewer", type_=Id)
 sees_all = sa.bindparam("all", type_=sa.Boolean)
 _one = P.id == sa.bindparam("id")
@@ -151,6 +158,10 @@ _FOLLOWERS: Statement[None] = Statement(
     .values(follower_count=P.follower_count + sa.bindparam("change", type_=sa.BigInteger))
 )
 _OWNER = Statement(sa.select(P.user_id).where(_one), UUID)
+_COVERS = Statement(sa.select(P.cover, P.mosaic).where(_one), CoverFolders)
+_SET_MOSAIC: Statement[None] = Statement(
+    sa.update(playlists).where(_one).values(mosaic=sa.bindparam("folder", type_=sa.Text))
+)
 _SIZE = Statement(sa.select(P.track_count).where(_one), int)
 _private = sa.not_(P.is_public)
 _shared_with = playlist_collaborators.join(playlists, P.id == C.playlist_id)
@@ -182,6 +193,16 @@ async def lock_many(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
 async def owner_of(tx: Tx, playlist_id: UUID) -> UUID | None:
     """Whose playlist it is."""
     return await tx.first(_OWNER, id=playlist_id)
+
+
+async def find_covers(tx: Tx, playlist_id: UUID) -> CoverFolders:
+    """Where the covers of a playlist lie."""
+    return await tx.first(_COVERS, id=playlist_id) or CoverFolders(None, None)
+
+
+async def set_mosaic(tx: Tx, playlist_id: UUID, folder: str) -> None:
+    """Where the cover lies that was made of its tracks' covers."""
+    await tx.run(_SET_MOSAIC, id=playlist_id, folder=folder)
 
 
 async def size(tx: Tx, playlist_id: UUID) -> int:

@@ -1,0 +1,107 @@
+"""Covers of playlists: uploaded, or made of the covers of tracks that everybody sees."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from PIL import Image
+
+from tests.rooms.listening_house import until
+from tests.rooms.playlists_house import make, put
+from tests.rooms.test_tracks_pictures import picture
+from tests.rooms.tracks_house import code, files, plant
+from tests.world import Person, World, open_world
+from veza.core.db import Database
+from veza.rooms.tracks.jobs import cover_key
+
+COLOURS = ("red", "lime", "blue", "black", "white")
+
+RGB = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}
+RGB |= {"black": (0, 0, 0), "white": (255, 255, 255)}
+
+
+async def covered(world: World, owner: Person, colour: str, **more: Any) -> str:
+    """A track with a cover of this colour, as if from its tags."""
+    track, jpeg = await plant(world, owner, **more), BytesIO()
+    Image.new("RGB", (320, 200), colour).save(jpeg, "JPEG")
+    await world.parts.storage.put_bytes(cover_key(UUID(track), 320), jpeg.getvalue())
+    return track
+
+
+def corners(answer: httpx.Response) -> list[str]:
+    """The colours of the four quarters."""
+    assert answer.status_code == 200, answer.text
+    image = Image.open(BytesIO(answer.content)).convert("RGB")
+    width, height = image.size
+    spots = [(x, y) for y in (height // 4, height * 3 // 4) for x in (width // 4, width * 3 // 4)]
+    return [nearest(image.getpixel(spot)) for spot in spots]
+
+
+def nearest(pixel: Any) -> str:
+    """What this colour is called."""
+    return min(RGB, key=lambda name: sum(abs(a - b) for a, b in zip(RGB[name], pixel, strict=True)))
+
+
+async def test_a_mosaic_is_of_what_everybody_sees(database: Database, tmp_path: Path) -> None:
+    """P1, P16: of the first four with a cover; another one when these change; never of what is hidden."""
+    async with open_world(database, tmp_path) as world:
+        olga, stan = await world.person("olga"), await world.person("stan")
+        playlist = await make(world, olga)
+        at = f"/playlists/{playlist}/cover"
+        assert code(await olga.get(at)) == (404, "PLAYLIST_COVER_NOT_FOUND")
+        hidden = await covered(world, olga, "white", public=False)
+        tracks = [await covered(world, olga, colour) for colour in COLOURS]
+        await put(world, olga, playlist, [hidden, *tracks[:3]])
+        assert corners(await olga.get(at)) == ["red"] * 4
+        await put(world, olga, playlist, tracks[3:])
+        first = await world.guest.get(at)
+        assert corners(first) == list(COLOURS[:4])
+        assert (
+            await world.guest.get(at, headers={"If-None-Match": first.headers["etag"]})
+        ).status_code == 304
+        assert corners(await stan.get(f"{at}?size=96")) == corners(await stan.get(f"{at}?size=1000"))
+        assert (await olga.put(f"/tracks/{tracks[0]}", json={"is_public": False})).status_code == 200
+        for person in (world.guest, olga):
+            assert corners(await person.get(at)) == list(COLOURS[1:])
+        assert (await olga.put(f"/playlists/{playlist}", json={"is_public": False})).status_code == 200
+        assert code(await world.guest.get(at)) == (404, "PLAYLIST_NOT_FOUND")
+        assert "public" not in (await olga.get(at)).headers["cache-control"]
+        assert (await olga.get(f"{at}?size=5")).status_code == 400
+
+
+async def test_an_uploaded_cover_takes_its_place(database: Database, tmp_path: Path) -> None:
+    """U10: re-encoded and squared; its files go with it, and with the playlist."""
+    async with open_world(database, tmp_path, work=True) as world:
+        olga = await world.person("olga")
+        playlist = await make(world, olga)
+        at = f"/playlists/{playlist}/cover"
+        assert code(await olga.put(at, files={"file": ("c.png", b"<svg/>")})) == (422, "UNSUPPORTED_IMAGE")
+        for colour in ("red", "blue"):
+            answer = await olga.put(at, files={"file": ("c.png", picture(colour))})
+            assert answer.json()["data"]["playlist"]["id"] == str(playlist)
+            assert corners(await world.guest.get(at)) == [colour] * 4
+        sent = await olga.post("/uploads", files={"file": ("c.png", picture("lime"))})
+        upload = sent.json()["data"]["upload_id"]
+
+        async def checked() -> bool:
+            return bool((await olga.put(at, json={"upload_id": upload})).status_code == 200)
+
+        await until(checked)
+        assert corners(await world.guest.get(at)) == ["lime"] * 4
+
+        async def tidy() -> bool:
+            return len([one for one in files(world, str(playlist)) if "/cover/" in one]) == 3
+
+        await until(tidy)
+        assert (await olga.delete(at)).status_code == 200
+        assert (await olga.delete(at)).status_code == 200
+        assert code(await olga.get(at)) == (404, "PLAYLIST_COVER_NOT_FOUND")
+        assert (await olga.put(at, files={"file": ("c.png", picture("red"))})).status_code == 200
+        assert (await olga.delete(f"/playlists/{playlist}")).status_code == 200
+
+        async def gone() -> bool:
+            return files(world, str(playlist)) == []
+
+        await until(gone)
