@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.core.test_guards import contents
+from tests.rooms.playlists_house import make
 from tests.rooms.tracks_house import code, files, plant
 from tests.rooms.uploads_house import form
 from tests.world import open_world
@@ -62,6 +63,7 @@ async def test_forms_that_are_none(database: Database, tmp_path: Path) -> None:
     async with open_world(database, tmp_path, max_file_size=200_000) as world:
         olga = await world.person("olga")
         places = {"track_id": await plant(world, olga), "user_id": olga.id}
+        places["playlist_id"] = str(await make(world, olga))
         document = (await world.guest.client.get("http://veza.test/swagger/doc.json")).json()
         before, lying, asked = await contents(database), files(world), set()
         for method, path, file in forms(document):
@@ -70,7 +72,7 @@ async def test_forms_that_are_none(database: Database, tmp_path: Path) -> None:
                 answer = await olga.client.request(method, place, content=body, headers=headers)
                 assert code(answer)[0] in statuses, (method, path, name, answer.text[:200])
                 asked.add(place)
-        assert len(asked) == 5
+        assert len(asked) == 6
         assert await contents(database) == before
         assert files(world) == lying
         assert list(world.parts.storage.scratch.iterdir()) == []
