@@ -8,6 +8,7 @@ from tests.world import JSON, Person, World
 from veza.access.actor import Actor, Member
 from veza.core.ids import new_id
 from veza.core.pages import Page
+from veza.rooms.accounts import service as accounts
 from veza.rooms.playlists import service
 from veza.rooms.playlists.schemas import PlaylistDraft
 
@@ -17,6 +18,16 @@ WHOLE = Page(limit=10_000)
 def member(person: Person, role: str = "user") -> Member:
     """Somebody as the services know them."""
     return Member(id=UUID(person.id), session_id=new_id(), username=person.username, role=role)
+
+
+async def somebody(world: World, name: str) -> Person:
+    """A user who never signs in: without a password to be hashed, which takes longer than most tests."""
+    async with world.parts.database.write() as tx:
+        user = await accounts.create_user(
+            tx, username=name, email=f"{name}@example.com", password_hash="", email_verified=True
+        )
+    data = {"user": {"id": str(user.id), "username": name}, "token": {"refresh_token": ""}}
+    return Person(world.guest.client, data)
 
 
 async def make(world: World, owner: Person, *, public: bool = True, title: str = "Evening") -> UUID:
