@@ -134,7 +134,9 @@ def openapi_document(parts: Parts) -> dict[str, Any]:
 async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
     await parts.database.start()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_tasks(parts.authenticator.run(), watch_jobs(parts.database)))
+        await stack.enter_async_context(
+            _tasks(parts.authenticator.run(), parts.shelf.run(), watch_jobs(parts.database))
+        )
         if work:
             await stack.enter_async_context(working(parts))
         yield
@@ -204,6 +206,7 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "playlist_covers": PlaylistCovers(parts.database, parts.storage, pictures, covers),
         "pieces": Pieces(parts.database, parts.storage),
         "hearing": Hearing(Signer(parts.keyring), parts.authenticator),
+        "shelf": parts.shelf,
     }
     always = {name: Provide(_always(thing), sync_to_thread=False) for name, thing in given.items()}
     return always | _asking(parts)

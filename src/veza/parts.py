@@ -16,6 +16,7 @@ from veza.core.mail import Mailer, mailer_from
 from veza.core.malware import Scanner, open_scanner
 from veza.core.probes import Readiness
 from veza.core.storage import ChunkStore, Storage, open_chunks, open_storage
+from veza.rooms.recommendations.shelf import Shelf
 from veza.rooms.sessions.authenticator import Authenticator
 from veza.settings import BadSetting, Settings
 
@@ -36,6 +37,7 @@ class Parts(msgspec.Struct, frozen=True):
     tokens: Tokens
     hasher: PasswordHasher
     authenticator: Authenticator
+    shelf: Shelf
     readiness: Readiness
 
     def limit(self, name: str, text: str) -> Limit | None:
@@ -73,6 +75,7 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
         tokens=tokens,
         hasher=PasswordHasher(),
         authenticator=Authenticator(database, tokens),
+        shelf=Shelf(database, storage),
         readiness=Readiness({"database": database.check, "storage": storage.check}),
     )
 

@@ -17,6 +17,7 @@ from veza.rooms.likes import jobs as like_jobs
 from veza.rooms.playlists import events as playlist_events
 from veza.rooms.playlists import jobs as playlist_jobs
 from veza.rooms.plays import jobs as play_jobs
+from veza.rooms.recommendations import jobs as recommendation_jobs
 from veza.rooms.search import jobs as search_jobs
 from veza.rooms.search.following import follow_playlist, follow_track, follow_user
 from veza.rooms.sessions import events as session_events
@@ -84,5 +85,6 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *comment_jobs.tasks(database),
         *playlist_jobs.tasks(database, parts.storage),
         *search_jobs.tasks(database),
+        *recommendation_jobs.tasks(database, parts.storage),
         Task(PURGE_ANSWERS, purge_answers),
     ]

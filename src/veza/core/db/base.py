@@ -156,6 +156,8 @@ class Database(ABC):
     """A place to read and write."""
 
     dialect: str
+    url: str
+    """What :func:`veza.core.db.open_database` opens it by, password included."""
     shared: bool
     """Whether other processes may write to it as well; caches of rows are safe only where this is false."""
 

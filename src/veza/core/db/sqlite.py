@@ -47,6 +47,7 @@ class SqliteDatabase(Database):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
+        self.url = f"sqlite:///{path}"
         self.writer = Writer(path, self.wake_all)
         self._looking: asyncio.Task[None] | None = None
         self.reader = connect(path, readonly=True)

@@ -25,7 +25,8 @@ listeners = sa.Table(
     sa.Column("last_at", Time, nullable=False),
     sa.Column("last_ms", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("track_id", "user_id"),
-    sa.Index("ix_listeners_user_id", "user_id"),
+    # What somebody heard, the latest met first: a column that plays change would cost each of them.
+    sa.Index("ix_listeners_user_id_id", "user_id", "id"),
 )
 
 # Ten million of them are to fit: 16 bytes of id, a small number for who and what, and no other index.

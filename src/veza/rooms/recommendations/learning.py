@@ -12,13 +12,14 @@ shrinkage of Bell and Koren (2007).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from veza.rooms.recommendations.model import NEIGHBOUR, STRONGEST, Kind
 
-Numbers = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.signedinteger[Any]]
 Weights = npt.NDArray[np.float32]
 Keys = npt.NDArray[np.uint64]
 NEIGHBOURS = np.dtype([("number", "<u4"), ("strength", "<u2"), ("by_playlists", "<u2")])
