@@ -20,6 +20,7 @@ from veza.rooms.playlists.routes import ROUTES as PLAYLISTS
 from veza.rooms.plays.gathering import Gatherer
 from veza.rooms.plays.hot import HotPlays
 from veza.rooms.plays.routes import ROUTES as PLAYS
+from veza.rooms.recommendations.routes import ROUTES as RECOMMENDATIONS
 from veza.rooms.roles.routes import ROUTES as ROLES
 from veza.rooms.search.routes import ROUTES as SEARCH
 from veza.rooms.sessions.hot import HotLogin
@@ -66,6 +67,7 @@ def api(parts: Parts, means: Means) -> Router:
             *PLAYLISTS,
             *FEED,
             *SEARCH,
+            *RECOMMENDATIONS,
         ],
         dto=StrictJSON,
     )

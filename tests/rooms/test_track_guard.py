@@ -65,6 +65,7 @@ ON_TRACKS = {
     "GET /likes":                    "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
     "POST /like":                    "uooooo uooooo unnooo unnccc unnccc unnnnn",
     "DELETE /like":                  "uooooo uooooo unnooo unnooo unnooo unnnnn",
+    "GET /similar":                  "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
     "GET /comments":                 "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
     "POST /comments":                "u+++++ u+++++ unn+++ unnccc unnccc unnnnn",
     "DELETE /cover":                 "uffooo uffooo unnooo unnooo unnooo unnnnn",
