@@ -47,6 +47,7 @@ AREAS = {
     "playlists": "Tracks in an order: who works on it, follows it, or sees it by a link.",
     "feed": "What is new by whom somebody follows.",
     "search": "Everything that can be found, at once.",
+    "playlists": "Playlists of others that you may like.",
 }
 
 

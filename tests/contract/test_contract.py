@@ -15,7 +15,6 @@ from veza.core.errors import all_errors
 from veza.rooms.uploads.schemas import ChunkForm
 
 NOT_YET = {
-    "GET /api/v1/playlists/recommendations",
     "GET /api/v1/marketplace/products",
     "POST /api/v1/marketplace/products",
     "PUT /api/v1/marketplace/products/{id}",

@@ -1,11 +1,16 @@
 """Learning for a world, without a process of its own for each time."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tests.rooms.listening_house import play
 from tests.world import Person, World
+from veza.access.actor import Member
+from veza.core.ids import new_id
+from veza.rooms.playlists import filling, people_store, service
+from veza.rooms.playlists.schemas import Addition, PlaylistChanges, PlaylistDraft
 from veza.rooms.recommendations import child, jobs
 
 
@@ -37,3 +42,45 @@ async def shown(person: Person, path: str = "/tracks/recommendations", **query: 
 async def ids(person: Person, path: str = "/tracks/recommendations", **query: Any) -> list[str]:
     """The ids of what is recommended."""
     return [thing_id for thing_id, _ in await shown(person, path, **query)]
+
+
+def member(person: Person) -> Member:
+    """Somebody as the services know them."""
+    return Member(id=UUID(person.id), session_id=new_id(), username=person.username, role="user")
+
+
+async def playlist(
+    world: World, owner: Person, *track_ids: str, public: bool = True, title: str = "Mix"
+) -> str:
+    """A playlist of these tracks; its id."""
+    actor = member(owner)
+    async with world.parts.database.write() as tx:
+        made = await service.create(tx, actor, PlaylistDraft(title, is_public=public))
+        for track_id in track_ids:
+            await filling.add(tx, actor, made.id, Addition(UUID(track_id)))
+    return str(made.id)
+
+
+async def follow_playlist(world: World, person: Person, playlist_id: str) -> None:
+    """Follow it, as the room of playlists writes it down."""
+    async with world.parts.database.write() as tx:
+        await people_store.follow(tx, UUID(playlist_id), UUID(person.id))
+
+
+async def work_on(world: World, person: Person, playlist_id: str) -> None:
+    """Let somebody read it."""
+    async with world.parts.database.write() as tx:
+        await people_store.add(tx, UUID(playlist_id), UUID(person.id), "read")
+
+
+async def turn_private(world: World, owner: Person, playlist_id: str) -> None:
+    """From now on nobody else sees it."""
+    async with world.parts.database.write() as tx:
+        found = await service.get_visible(tx, member(owner), UUID(playlist_id))
+        await service.update(tx, member(owner), found, PlaylistChanges(is_public=False))
+
+
+async def drop(world: World, owner: Person, playlist_id: str) -> None:
+    """Delete it."""
+    async with world.parts.database.write() as tx:
+        await service.delete(tx, await service.get_visible(tx, member(owner), UUID(playlist_id)))

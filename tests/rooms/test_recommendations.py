@@ -9,7 +9,7 @@ from tests.rooms.taste_house import hear, ids, learned, shown
 from tests.rooms.tracks_house import code
 from tests.world import Person, World, open_world
 from veza.core.db import Database
-from veza.rooms.recommendations import service
+from veza.rooms.recommendations import reasons
 
 
 async def cast(world: World) -> list[Person]:
@@ -39,20 +39,20 @@ async def test_what_the_same_people_hear_is_recommended_and_says_why(
             await one.post(f"/tracks/{dawn}/like")
         await hear(stan, night)
         await learned(world)
-        heard = service.NEAR_HEARD.format("Night")
-        assert sorted(await shown(stan)) == sorted([(rain, heard), (dawn, heard), (noise, service.POPULAR)])
+        heard = reasons.HEARD.format("Night")
+        assert sorted(await shown(stan)) == sorted([(rain, heard), (dawn, heard), (noise, reasons.POPULAR)])
         path = "/tracks/recommendations?limit=2"
         first, again = await stan.get(path), await stan.get(path)
         assert first.content == again.content
         assert [one["id"] for one in first.json()["data"]["tracks"]] == (await ids(stan))[:2]
         assert first.json()["data"]["tracks"][0].keys() >= {"id", "title", "is_public", "duration", "reason"}
         await stan.post(f"/tracks/{rain}/like")
-        liked = service.NEAR_LIKED.format("Rain")
-        assert await shown(stan) == [(dawn, liked), (noise, service.POPULAR)]
+        liked = reasons.LIKED.format("Rain")
+        assert await shown(stan) == [(dawn, liked), (noise, reasons.POPULAR)]
         await hear(stan, dawn)
         assert await ids(stan) == [noise]
         assert await shown(world.guest, f"/tracks/{night}/similar") == [
-            (one, service.SAME_PEOPLE) for one in await ids(world.guest, f"/tracks/{night}/similar")
+            (one, reasons.SAME_PEOPLE) for one in await ids(world.guest, f"/tracks/{night}/similar")
         ]
         assert set(await ids(world.guest, f"/tracks/{night}/similar")) == {rain, dawn}
         assert len(await ids(world.guest, f"/tracks/{night}/similar", limit=1)) == 1
@@ -69,7 +69,7 @@ async def test_a_newcomer_gets_what_is_popular_and_then_what_is_new(
         for one in (bob, cleo):
             await hear(one, loved)
         for _ in range(2):
-            assert (await shown(stan))[0] == (loved, service.POPULAR)
+            assert (await shown(stan))[0] == (loved, reasons.POPULAR)
             assert set(await ids(stan)) == {quiet, loved}
             assert set(await ids(olga)) == {own}
             await learned(world)
@@ -102,7 +102,7 @@ async def test_nothing_private_deleted_or_ones_own_is_shown_whatever_was_learned
         assert (await olga.put(f"/tracks/{hidden}", json={"is_public": True})).status_code == 200
         await learned(world)
         assert (await olga.put(f"/tracks/{seed}", json={"is_public": False})).status_code == 200
-        assert await shown(stan) == [(hidden, service.NEAR)]
+        assert await shown(stan) == [(hidden, reasons.TASTE)]
         assert "Seed" not in json.dumps((await stan.get("/tracks/recommendations")).json())
 
 
@@ -115,7 +115,7 @@ async def test_what_one_person_alone_did_is_told_to_nobody(database: Database, t
         await hear(stan, one)
         await learned(world)
         assert await ids(world.guest, f"/tracks/{one}/similar") == []
-        assert await shown(stan) == [(other, service.POPULAR)]
+        assert await shown(stan) == [(other, reasons.POPULAR)]
 
 
 async def test_what_is_similar_is_filled_up_by_artist_and_genre(database: Database, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ async def test_what_is_similar_is_filled_up_by_artist_and_genre(database: Databa
         await olga.put(f"/tracks/{same}", json={"artist": "ZOE", "genre": "Ska"})
         await bob.put(f"/tracks/{alike}", json={"genre": "dub"})
         found = await shown(world.guest, f"/tracks/{here}/similar")
-        assert found == [(same, service.SAME_ARTIST), (alike, service.SAME_GENRE)]
+        assert found == [(same, reasons.SAME_ARTIST), (alike, reasons.SAME_GENRE)]
         assert other not in await ids(world.guest, f"/tracks/{here}/similar")
 
 

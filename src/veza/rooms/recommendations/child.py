@@ -35,7 +35,8 @@ async def make(order: Order) -> Outcome:
         gathered = await gather(database)
     finally:
         await database.close()
-    rows = len(gathered.heard.who) + len(gathered.liked.who)
+    all_ = (gathered.heard, gathered.liked, gathered.followed, gathered.held)
+    rows = sum(len(some.who) for some in all_)
     return _write(Path(order.path), train(gathered, from_micros(order.now)), rows)
 
 

@@ -14,7 +14,7 @@ from veza.rooms.recommendations.learning import Numbers, Weights
 RowT = TypeVar("RowT")
 
 # More rows than these are not learned from: some gigabytes of memory.
-MOST_HEARD, MOST_LIKED = 20_000_000, 10_000_000
+MOST_HEARD, MOST_OTHERS = 20_000_000, 10_000_000
 
 
 class Numbered:
@@ -50,37 +50,90 @@ class Haves:
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """All there is to learn from. ``owner`` and ``born`` (seconds since 1970) are those of the tracks."""
+class Things:
+    """What everybody sees of a kind: whose each is, and since when, in seconds since 1970."""
 
-    tracks: Numbered
+    ids: Numbered
     owner: Numbers
     born: Numbers
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All there is to learn from; only of what everybody sees.
+
+    ``followed`` are playlists that people follow, ``held`` the tracks that playlists (``who``) hold, and
+    ``friends`` the users whom others follow: who, and whom.
+    """
+
     people: Numbered
+    tracks: Things
+    playlists: Things
     heard: Haves
     liked: Haves
+    followed: Haves
+    held: Haves
+    friends: tuple[Numbers, Numbers]
 
 
 async def gather(database: Database) -> Gathered:
     """Read it all."""
-    tracks, people = Numbered(), Numbered()
+    people = Numbered()
+    tracks = await _things(source.listed_tracks(database), people)
+    playlists = await _things(source.public_playlists(database), people)
+    return Gathered(
+        people=people,
+        tracks=tracks,
+        playlists=playlists,
+        heard=await _haves(
+            source.heard(database),
+            MOST_HEARD,
+            lambda row: (people.of(row.user_id), tracks.ids.find(row.track_id), row.plays, row.last_at),
+        ),
+        liked=await _haves(
+            source.liked(database),
+            MOST_OTHERS,
+            lambda row: (people.of(row.user_id), tracks.ids.find(row.thing_id), 1, row.created_at),
+        ),
+        followed=await _haves(
+            source.playlists_followed(database),
+            MOST_OTHERS,
+            lambda row: (people.of(row.user_id), playlists.ids.find(row.thing_id), 1, row.created_at),
+        ),
+        held=await _haves(
+            source.entries(database),
+            MOST_OTHERS,
+            lambda row: (playlists.ids.find(row.playlist_id), tracks.ids.find(row.track_id), 1, row.added_at),
+        ),
+        friends=await _pairs(source.users_followed(database), people),
+    )
+
+
+async def _things(parts: AsyncIterator[Sequence[source.SeenRow]], people: Numbered) -> Things:
+    ids = Numbered()
     owner, born = [_NONE], [_NONE]
-    async for part in source.listed_tracks(database):
+    async for part in parts:
         for row in part:
-            tracks.of(row.id)
-        owner.append(_numbers([people.of(row.user_id) for row in part]))
-        born.append(_numbers([row.created_at for row in part]) // _SECOND)
-    heard = await _haves(
-        source.heard(database),
-        MOST_HEARD,
-        lambda row: (people.of(row.user_id), tracks.find(row.track_id), row.plays, row.last_at),
-    )
-    liked = await _haves(
-        source.liked(database),
-        MOST_LIKED,
-        lambda row: (people.of(row.user_id), tracks.find(row.track_id), 1, row.created_at),
-    )
-    return Gathered(tracks, np.concatenate(owner), np.concatenate(born), people, heard, liked)
+            ids.of(row.id)
+        owner.append(np.array([people.of(row.user_id) for row in part], np.int64))
+        born.append(np.array([row.created_at for row in part], np.int64) // _SECOND)
+    return Things(ids, np.concatenate(owner), np.concatenate(born))
+
+
+async def _pairs(
+    parts: AsyncIterator[Sequence[source.FollowRow]], people: Numbered
+) -> tuple[Numbers, Numbers]:
+    """Who follows whom."""
+    found = [np.zeros((0, 2), np.int64)]
+    count = 0
+    async for part in parts:
+        pairs = [(people.of(row.follower_id), people.of(row.followed_id)) for row in part]
+        found.append(np.array(pairs, np.int64))
+        count += len(part)
+        if count >= MOST_OTHERS:
+            break
+    who, whom = np.concatenate(found).T
+    return who, whom
 
 
 _SECOND = 1_000_000
@@ -96,10 +149,11 @@ async def _haves(parts: AsyncIterator[Sequence[RowT]], most: int, read: Callable
     async for part in parts:
         who, thing, much, at = zip(*map(read, part), strict=True)
         things = np.array(thing, np.int32)
-        there = things >= 0
+        persons = np.array(who, np.int32)
+        there = (things >= 0) & (persons >= 0)
         found.append(
             Haves(
-                np.array(who, np.int32)[there],
+                persons[there],
                 things[there],
                 np.array(much, np.float32)[there],
                 np.array(at, np.int64)[there] // _SECOND,
@@ -119,7 +173,3 @@ def joined(haves: Sequence[Haves]) -> Haves:
         np.concatenate([some.much for some in haves]),
         np.concatenate([some.at for some in haves]),
     )
-
-
-def _numbers(values: Sequence[int]) -> Numbers:
-    return np.array(values, np.int64)

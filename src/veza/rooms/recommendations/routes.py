@@ -7,11 +7,20 @@ from litestar.params import Parameter
 
 from veza.access.actor import Me, Viewer
 from veza.core.http import InTx, Reply, Route, reply
-from veza.rooms.recommendations import service
-from veza.rooms.recommendations.schemas import MAX_LIMIT, RecommendedTracks
+from veza.rooms.recommendations import playlist_service, service
+from veza.rooms.recommendations.schemas import MAX_LIMIT, RecommendedPlaylists, RecommendedTracks
 from veza.rooms.recommendations.shelf import TheShelf
 
 Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT)]
+
+
+@Route("/playlists/recommendations", http_method="GET")
+async def recommend_playlists(
+    tx: InTx, actor: Me, shelf: TheShelf, limit: Limit = 10
+) -> Reply[RecommendedPlaylists]:
+    """Get playlists that you may like."""
+    found = await playlist_service.recommend_playlists(tx, actor, shelf, limit)
+    return reply(RecommendedPlaylists(found))
 
 
 @Route("/tracks/recommendations", http_method="GET")
@@ -30,4 +39,4 @@ async def similar_tracks(
     return reply(RecommendedTracks(await service.similar_tracks(tx, viewer, shelf, track_id, limit)))
 
 
-ROUTES = [recommend_tracks, similar_tracks]
+ROUTES = [recommend_playlists, recommend_tracks, similar_tracks]

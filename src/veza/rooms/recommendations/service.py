@@ -1,10 +1,11 @@
-"""What is recommended to whom: what is near to what they like, of that only what they may see now.
+"""Which tracks are recommended to whom: what is near to what they like, of that only what they may see now.
 
-A model is an hour old or more. So it only proposes, by ids; whether a thing is there and seen by everybody is
-asked of its own room with each answer.
+A model is an hour old or more. So it only proposes, by ids; whether a thing is there, and seen by whoever
+asks, is asked of its own room with each answer.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,34 +16,34 @@ from veza.core.pages import Page
 from veza.core.text import fold
 from veza.rooms.recommendations import taste_store
 from veza.rooms.recommendations.model import Kind, Model
-from veza.rooms.recommendations.ranking import Ranked, rank
+from veza.rooms.recommendations.ranking import rank
+from veza.rooms.recommendations.reasons import (
+    NEW,
+    OF_FOLLOWED,
+    POPULAR,
+    SAME_ARTIST,
+    SAME_GENRE,
+    SAME_PEOPLE,
+    SAME_PLAYLISTS,
+    Proposal,
+    charts,
+    ranked_proposal,
+    sentences,
+)
 from veza.rooms.recommendations.schemas import RecommendedTrack
 from veza.rooms.recommendations.shelf import Shelf
 from veza.rooms.recommendations.taste import Taste, taste_of
 from veza.rooms.tracks import service as tracks
-from veza.rooms.tracks.schemas import SortBy, Track, TrackSummary
+from veza.rooms.tracks.schemas import Track, TrackSummary
 
-# Things looked at together; beyond these so many times what is asked for is ranked.
-_TOGETHER = 100
-_SPARE = 4
+T = TypeVar("T")
 
-NEAR_LIKED = "Because you like “{}”."
-NEAR_HEARD = "Because you listened to “{}”."
-NEAR = "Because of what you listen to."
-POPULAR = "Popular right now."
-NEW = "New here."
-SAME_PEOPLE = "Heard by the same people."
-SAME_PLAYLISTS = "Often in the same playlists."
-SAME_ARTIST = "By the same artist."
-SAME_GENRE = "In the same genre."
-
-
-class Proposal(msgspec.Struct, frozen=True):
-    """A track that may be shown, and why; perhaps because of another one, which the reason would name."""
-
-    track_id: UUID
-    reason: str
-    because: UUID | None = None
+# Things looked at together.
+TOGETHER = 100
+# Of what is ranked and of the charts so many are proposed: for each that is asked for, and beside them.
+SPARE = 4
+# A list is filled up with the first of what is popular, and of what is new.
+FILL = Page(1, TOGETHER)
 
 
 async def recommend_tracks(tx: Tx, actor: Member, shelf: Shelf, limit: int) -> list[RecommendedTrack]:
@@ -51,77 +52,53 @@ async def recommend_tracks(tx: Tx, actor: Member, shelf: Shelf, limit: int) -> l
     taste = await taste_of(tx, actor)
     chosen: dict[UUID, tuple[Proposal, TrackSummary]] = {}
     async for some in _proposals(tx, model, taste, limit):
-        wanted = [one for one in some if one.track_id not in chosen and one.track_id not in taste.tracks]
-        for proposal, track in await _unknown(tx, actor, wanted):
-            chosen[track.id] = proposal, track
+        wanted = {
+            one.thing_id: one
+            for one in some
+            if one.thing_id not in chosen and one.thing_id not in taste.tracks
+        }
+        for track in await _unknown(tx, actor, list(wanted)):
+            chosen[track.id] = wanted[track.id], track
         if len(chosen) >= limit:
             break
-    return await _explained(tx, list(chosen.values())[:limit])
+    best = list(chosen.values())[:limit]
+    reasons = await sentences(tx, actor, [proposal for proposal, _ in best])
+    return [_with_reason(track, reason) for (_, track), reason in zip(best, reasons, strict=True)]
 
 
 async def _proposals(
     tx: Tx, model: Model | None, taste: Taste, limit: int
 ) -> AsyncIterator[Sequence[Proposal]]:
-    """What fits best; then what is popular of late, then what ever was, then what is new."""
+    """What fits best; then what those have whom they follow, what is popular of late or ever, what is new."""
     if model is not None:
-        ranked = rank(model, taste.seeds(model), Kind.TRACK, limit * _SPARE + _TOGETHER)
-        for some in _parts([_near(model, taste, one) for one in ranked]):
+        ranked = rank(model, taste.seeds(model), Kind.TRACK, limit * SPARE + TOGETHER)
+        for some in parts([ranked_proposal(model, taste, one) for one in ranked]):
             yield some
-        charts = model.charts(Kind.TRACK, 10 * _TOGETHER)
-        for some in _parts([Proposal(model.id_of(number), POPULAR) for number in charts]):
+    yield [Proposal(track_id, OF_FOLLOWED) for track_id in taste.of_followed]
+    if model is not None:
+        for some in parts(charts(model, Kind.TRACK, limit * SPARE + TOGETHER)):
             yield some
-    for sort_by, reason in (("popularity", POPULAR), ("created_at", NEW)):
-        listed = await tracks.list_tracks(tx, GUEST, Page(1, _TOGETHER), sort_by=_sort(sort_by))
-        yield [Proposal(track.id, reason) for track in listed.tracks]
+    popular = await tracks.list_tracks(tx, GUEST, FILL, sort_by="popularity")
+    yield [Proposal(track.id, POPULAR) for track in popular.tracks]
+    new = await tracks.list_tracks(tx, GUEST, FILL)
+    yield [Proposal(track.id, NEW) for track in new.tracks]
 
 
-def _sort(name: str) -> SortBy:
-    return "popularity" if name == "popularity" else "created_at"
-
-
-def _near(model: Model, taste: Taste, one: Ranked) -> Proposal:
-    because = model.id_of(one.because) if one.because is not None else None
-    reason = NEAR_LIKED if because in taste.liked else NEAR_HEARD
-    return Proposal(model.id_of(one.number), reason, because)
-
-
-async def _unknown(
-    tx: Tx, actor: Member, proposals: Sequence[Proposal]
-) -> list[tuple[Proposal, TrackSummary]]:
-    """Those that everybody sees, that are not the actor's, and that they do not know yet."""
-    seen = [track for track in await _seen(tx, actor, proposals) if track.user_id != actor.id]
-    known = await taste_store.known_among(tx, actor.id, [track.id for track in seen])
-    reasons = {one.track_id: one for one in proposals}
-    return [(reasons[track.id], track) for track in seen if track.id not in known]
-
-
-async def _seen(tx: Tx, actor: Actor, proposals: Iterable[Proposal]) -> list[TrackSummary]:
-    """Those that everybody sees, in their order."""
-    del actor
-    return await tracks.list_by_ids(tx, [one.track_id for one in proposals])
-
-
-async def _explained(tx: Tx, chosen: Sequence[tuple[Proposal, TrackSummary]]) -> list[RecommendedTrack]:
-    """With their reasons; a track is named in one only while everybody sees it."""
-    named = list(dict.fromkeys(one.because for one, _ in chosen if one.because is not None))
-    titles = {track.id: track.title for track in await tracks.list_by_ids(tx, named)}
-    return [_with_reason(track, _reason(proposal, titles)) for proposal, track in chosen]
-
-
-def _reason(proposal: Proposal, titles: dict[UUID, str]) -> str:
-    if proposal.because is None:
-        return proposal.reason
-    title = titles.get(proposal.because)
-    return proposal.reason.format(title) if title is not None else NEAR
+async def _unknown(tx: Tx, actor: Member, ids: Sequence[UUID]) -> list[TrackSummary]:
+    """Those that ``actor`` sees as everybody does, that are not theirs, and that they do not know yet."""
+    seen = [track for track in await tracks.list_by_ids(tx, ids, actor) if track.user_id != actor.id]
+    known = await taste_store.known_tracks(tx, actor.id, [track.id for track in seen])
+    return [track for track in seen if track.id not in known]
 
 
 def _with_reason(track: TrackSummary, reason: str) -> RecommendedTrack:
     return RecommendedTrack(**msgspec.structs.asdict(track), reason=reason)
 
 
-def _parts(proposals: Sequence[Proposal]) -> Iterator[Sequence[Proposal]]:
-    for first in range(0, len(proposals), _TOGETHER):
-        yield proposals[first : first + _TOGETHER]
+def parts(things: Sequence[T]) -> Iterator[Sequence[T]]:
+    """So many as are looked at together, and the next."""
+    for first in range(0, len(things), TOGETHER):
+        yield things[first : first + TOGETHER]
 
 
 async def similar_tracks(
@@ -135,8 +112,8 @@ async def similar_tracks(
     track = await tracks.get_visible(tx, actor, track_id)
     chosen: dict[UUID, RecommendedTrack] = {}
     async for some in _similar(tx, model, track):
-        reasons = {one.track_id: one.reason for one in some if one.track_id != track.id}
-        for other in await _seen(tx, actor, [one for one in some if one.track_id in reasons]):
+        reasons = {one.thing_id: one.reason for one in some if one.thing_id != track.id}
+        for other in await tracks.list_by_ids(tx, list(reasons), actor):
             chosen.setdefault(other.id, _with_reason(other, reasons[other.id]))
         if len(chosen) >= limit:
             break
@@ -151,10 +128,9 @@ async def _similar(tx: Tx, model: Model | None, track: Track) -> AsyncIterator[S
             Proposal(model.id_of(other), SAME_PLAYLISTS if by_playlists else SAME_PEOPLE)
             for other, _, by_playlists in model.neighbours(number, Kind.TRACK)
         ]
-    page = Page(1, _TOGETHER)
-    theirs = await tracks.list_tracks(tx, GUEST, page, user_id=track.user_id, sort_by="popularity")
     artist = fold(track.artist)
+    theirs = await tracks.list_tracks(tx, GUEST, FILL, user_id=track.user_id, sort_by="popularity")
     yield [Proposal(other.id, SAME_ARTIST) for other in theirs.tracks if fold(other.artist) == artist]
     if track.genre and tracks.genre_key(track.genre):
-        alike = await tracks.list_tracks(tx, GUEST, page, genre=track.genre, sort_by="popularity")
+        alike = await tracks.list_tracks(tx, GUEST, FILL, genre=track.genre, sort_by="popularity")
         yield [Proposal(other.id, SAME_GENRE) for other in alike.tracks]
