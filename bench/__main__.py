@@ -13,6 +13,7 @@ from bench import (
     people,
     playlists,
     plays,
+    recommendations,
     search,
     seed,
     sound,
@@ -39,6 +40,7 @@ GROUPS = {
     "statistics": (plays.statistics, 100_000),
     "playlists": (playlists.playlists, 10_000),
     "feed": (feed.feed, 10_000),
+    "recommendations": (recommendations.recommendations, 1_000_000),
     "import": (imports.imports, 10_000),
 }
 
