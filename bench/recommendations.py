@@ -31,7 +31,12 @@ LEARNING, ANSWER = 300, 20
 _ASKED, _PEOPLE = 2_000, 40
 # What the world has beside what people hear: one in so many heard tracks is liked.
 _LIKED = 6
-_PATHS = ("/tracks/recommendations", "/tracks/recommendations?limit=100")
+_PATHS = (
+    "/playlists/recommendations",
+    "/playlists/recommendations?limit=100",
+    "/tracks/recommendations",
+    "/tracks/recommendations?limit=100",
+)
 _USERS = """
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
 INSERT INTO users (id, username, username_key, email, email_key, email_verified, password_hash, role,
@@ -42,6 +47,30 @@ SELECT unhex(:high || printf('%012x', i)), 'user' || i, 'user' || i, 'user' || i
 _HEARD = """
 INSERT INTO listeners (id, track_id, user_id, plays, last_play, last_at, last_ms)
 VALUES (?, ?, ?, ?, ?, ?, 90000)
+"""
+# Every other person has a playlist of twenty tracks that they heard, which four follow; all follow five.
+_PLAYLISTS = """
+INSERT INTO playlists (id, user_id, title, title_key, is_public, track_count, listed_count, total_ms,
+                       listed_ms, follower_count, version, created_at, updated_at)
+SELECT randomblob(16), id, 'Mix', 'mix', 1, 20, 20, 3600000, 3600000, 4, 0, rowid, rowid FROM users
+WHERE rowid % 2 = 0;
+INSERT INTO playlist_counts (scope, total) SELECT '', COUNT(*) FROM playlists;
+INSERT INTO playlist_entries (playlist_id, track_id, place, listed, track_owner, duration_ms, added_by,
+                              added_at)
+SELECT p.id, l.track_id, l.n, 1, p.user_id, 180000, p.user_id, l.last_at FROM playlists p JOIN (
+    SELECT track_id, user_id, last_at, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY id) AS n
+    FROM listeners
+) l ON l.user_id = p.user_id AND l.n <= 20;
+WITH people AS (SELECT id, ROW_NUMBER() OVER () - 1 AS n FROM users),
+     numbered AS (SELECT id, ROW_NUMBER() OVER () - 1 AS n FROM playlists),
+     k(i) AS (VALUES (1), (2), (3), (4))
+INSERT INTO playlist_follows (playlist_id, user_id, created_at)
+SELECT numbered.id, people.id, 1750000000000000 + numbered.n FROM numbered, k
+JOIN people ON people.n = (numbered.n * 31 + k.i * 977) % :people;
+WITH people AS (SELECT id, ROW_NUMBER() OVER () - 1 AS n FROM users), k(i) AS (VALUES (1), (2), (3), (4), (5))
+INSERT INTO follows (follower_id, followed_id, created_at)
+SELECT one.id, other.id, 1750000000000000 + one.n FROM people one, k
+JOIN people other ON other.n = (one.n * 17 + k.i * 1009) % :people WHERE other.n <> one.n;
 """
 _INDEXES = (
     "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'listeners' AND sql NOT NULL"
@@ -154,6 +183,7 @@ def _listen(path: Path, world: Split) -> None:
     connection.executemany(liked, ((track, user, at) for _, track, user, *_, at in _every(_heard(world))))
     for _, sql in indexes:
         connection.execute(sql)
+    connection.execute(_PLAYLISTS, {"people": PEOPLE}).fetchall()
     connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode=WAL").fetchall()
     connection.close()

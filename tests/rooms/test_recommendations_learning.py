@@ -1,5 +1,7 @@
 """What is learned from baskets, how it lies in its file, and whether it is any good."""
 
+import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +11,15 @@ import numpy as np
 import pytest
 
 from tests.tastes import Heard, hit_rate, popularity, split, tastes
-from veza.rooms.recommendations.learning import LEAST_SUPPORT, MOST_IN_BASKET, Baskets, learn
-from veza.rooms.recommendations.model import BadModel, Kind, Model
+from veza.rooms.recommendations.learning import (
+    LEAST_SUPPORT,
+    MOST_IN_BASKET,
+    MOST_NEAR,
+    SHRINKAGE,
+    Baskets,
+    learn,
+)
+from veza.rooms.recommendations.model import STRONGEST, BadModel, Kind, Model
 from veza.rooms.recommendations.ranking import Seed, rank, rank_playlists
 from veza.rooms.recommendations.writing import Learned, write
 
@@ -86,6 +95,38 @@ def test_what_very_many_have_is_thinned_out_evenly(tmp_path: Path, monkeypatch: 
     strengths = [strength for _, strength, _ in model.neighbours(0, Kind.TRACK)]
     assert sorted(near(model, 0)) == [1, 2, 3]
     assert max(strengths) - min(strengths) < max(strengths) / 5
+
+
+def test_it_is_what_counting_one_by_one_gives(tmp_path: Path) -> None:
+    """Every pair of a small world by the words of the method, in plain Python; and no pair beside."""
+    dice = np.random.default_rng(8)
+    rows = [dice.permutation(30)[: dice.integers(1, 9)].tolist() for _ in range(120)]
+    given = baskets(*rows, people=110, tracks=25, things=30)
+    sizes, pairs, lengths = [len(row) for row in rows], defaultdict[tuple[int, int], float](float), [0.0] * 30
+    support: Counter[tuple[int, int]] = Counter()
+    for basket, row in enumerate(rows):
+        weight = 0.7 / math.sqrt(math.log2(1 + sizes[basket]))
+        for one in row:
+            lengths[one] += weight**2
+            for other in row:
+                pairs[one, other] += weight**2
+                support[one, other] += 1 if basket < given.people else 2
+    wanted: dict[tuple[int, int], float] = {}
+    for (one, other), together in pairs.items():
+        if one != other and support[one, other] >= LEAST_SUPPORT:
+            cosine = together / math.sqrt(lengths[one] * lengths[other])
+            believed = cosine * support[one, other] / (support[one, other] + SHRINKAGE)
+            wanted[one, other] = believed
+    model = made(tmp_path / "m", given)
+    for one in range(30):
+        found = {
+            other: strength / STRONGEST for kind in Kind for other, strength, _ in model.neighbours(one, kind)
+        }
+        here = {other: value for (this, other), value in wanted.items() if this == one}
+        nearest = sorted(here.values(), reverse=True)
+        assert len(found) >= min(len(here), MOST_NEAR[Kind.PLAYLIST])
+        assert found == pytest.approx({other: here[other] for other in found}, abs=2e-4)
+        assert max(found.values(), default=0) == pytest.approx(max(nearest, default=0), abs=2e-4)
 
 
 def test_the_same_baskets_teach_the_same_whatever_their_order(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from veza.rooms.recommendations.orders import Order, Outcome
 from veza.rooms.recommendations.training import train
 from veza.rooms.recommendations.writing import Learned, write
 
-# Bytes of data; ten million rows about a million tracks take a fifth of it.
-MEMORY = 6 << 30
+# Bytes of data; ten million rows about a million tracks take a third of it.
+MEMORY = 4 << 30
 # It has time.
 _NICE = 10
 

@@ -38,10 +38,18 @@ _HEARD = Statement(
     sa.select(L.track_id, L.plays).where(L.user_id == _user).order_by(L.id.desc()).limit(_most), Heard
 )
 _LIKED = Statement(
-    sa.select(K.track_id).where(K.user_id == _user).order_by(K.created_at.desc()).limit(_most), UUID
+    sa.select(K.track_id)
+    .where(K.user_id == _user)
+    .order_by(K.created_at.desc(), K.track_id.desc())
+    .limit(_most),
+    UUID,
 )
 _PLAYLISTS_FOLLOWED = Statement(
-    sa.select(W.playlist_id).where(W.user_id == _user).order_by(W.created_at.desc()).limit(_most), UUID
+    sa.select(W.playlist_id)
+    .where(W.user_id == _user)
+    .order_by(W.created_at.desc(), W.playlist_id.desc())
+    .limit(_most),
+    UUID,
 )
 _OWN_PLAYLISTS = Statement(
     sa.select(P.id)
@@ -51,21 +59,32 @@ _OWN_PLAYLISTS = Statement(
     UUID,
 )
 _USERS_FOLLOWED = Statement(
-    sa.select(F.followed_id).where(F.follower_id == _user).order_by(F.created_at.desc()).limit(_most), UUID
+    sa.select(F.followed_id)
+    .where(F.follower_id == _user)
+    .order_by(F.created_at.desc(), F.followed_id.desc())
+    .limit(_most),
+    UUID,
 )
 
 
-def _most_popular_of(name: str) -> sa.Select[tuple[UUID]]:
+class Popular(msgspec.Struct, frozen=True):
+    """A track, and how often it was heard."""
+
+    id: UUID
+    play_count: int
+
+
+def _most_popular_of(name: str) -> sa.Select[tuple[UUID, int]]:
     of_one = (
-        sa.select(T.id)
+        sa.select(T.id, T.play_count)
         .where(T.listed, T.user_id == sa.bindparam(name, type_=Id))
         .order_by(T.play_count.desc(), T.id.desc())
         .limit(OF_EACH)
     )
-    return sa.select(of_one.subquery().c.id)
+    return sa.select(*of_one.subquery().c)
 
 
-_OF_USERS = Statement(sa.union_all(*(_most_popular_of(f"user{place}") for place in range(FOLLOWED))), UUID)
+_OF_USERS = Statement(sa.union_all(*(_most_popular_of(f"user{place}") for place in range(FOLLOWED))), Popular)
 _HEARD_AMONG = Statement(sa.select(L.track_id).where(any_of(L.track_id, "ids"), L.user_id == _user), UUID)
 _LIKED_AMONG = Statement(sa.select(K.track_id).where(any_of(K.track_id, "ids"), K.user_id == _user), UUID)
 _FOLLOWED_AMONG = Statement(
@@ -98,12 +117,13 @@ async def own_playlists(tx: Tx, user_id: UUID, most: int) -> list[UUID]:
 
 
 async def of_followed(tx: Tx, user_id: UUID) -> list[UUID]:
-    """The most popular tracks of each whom somebody has followed last."""
+    """The most popular tracks of each whom somebody has followed last, the most popular first."""
     users = await tx.all(_USERS_FOLLOWED, user=user_id, most=FOLLOWED)
     if not users:
         return []
     places = [*users, *[_NOBODY] * (FOLLOWED - len(users))]
-    return await tx.all(_OF_USERS, **{f"user{place}": user for place, user in enumerate(places)})
+    found = await tx.all(_OF_USERS, **{f"user{place}": user for place, user in enumerate(places)})
+    return [track.id for track in sorted(found, key=lambda track: (-track.play_count, track.id))]
 
 
 async def known_tracks(tx: Tx, user_id: UUID, track_ids: Sequence[UUID]) -> set[UUID]:
