@@ -98,10 +98,14 @@ class Model:
 
     def neighbours(self, number: int, kind: Kind) -> Iterator[tuple[int, int, int]]:
         """What is near a thing, the nearest first: number, strength, and 1 where playlists say so."""
+        return NEIGHBOUR.iter_unpack(self.packed(number, kind))
+
+    def packed(self, number: int, kind: Kind) -> bytes:
+        """The same as it lies in the file, for :data:`NEIGHBOUR` to unpack."""
         places, neighbours = self._near[kind]
         first, last = _PLACES.unpack(self._read(places + _PLACE.size * number, _PLACES.size))
         size = NEIGHBOUR.size
-        return NEIGHBOUR.iter_unpack(self._read(neighbours + size * first, size * (last - first)))
+        return self._read(neighbours + size * first, size * (last - first))
 
     def charts(self, kind: Kind, most: int) -> Sequence[int]:
         """The numbers of what is most popular at present, the best first."""

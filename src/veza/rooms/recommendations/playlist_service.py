@@ -12,9 +12,9 @@ from veza.rooms.playlists.schemas import PlaylistSummary
 from veza.rooms.recommendations import taste_store
 from veza.rooms.recommendations.model import Kind, Model
 from veza.rooms.recommendations.ranking import rank_playlists
-from veza.rooms.recommendations.reasons import NEW, Proposal, charts, ranked_proposal, sentences
+from veza.rooms.recommendations.reasons import NEW, POPULAR, Proposal, ranked_proposal, sentences
 from veza.rooms.recommendations.schemas import RecommendedPlaylist
-from veza.rooms.recommendations.service import FILL, SPARE, TOGETHER, parts
+from veza.rooms.recommendations.service import FILL, most, parts
 from veza.rooms.recommendations.shelf import Shelf
 from veza.rooms.recommendations.taste import Taste, taste_of
 
@@ -43,11 +43,10 @@ async def _proposals(
 ) -> AsyncIterator[Sequence[Proposal]]:
     """What fits best; then what is popular of late; then what is new."""
     if model is not None:
-        ranked = rank_playlists(model, taste.seeds(model), limit * SPARE + TOGETHER)
-        for some in parts([ranked_proposal(model, taste, one) for one in ranked]):
-            yield some
-        for some in parts(charts(model, Kind.PLAYLIST, limit * SPARE + TOGETHER)):
-            yield some
+        for some in parts(rank_playlists(model, taste.seeds(model), most(limit)), limit):
+            yield [ranked_proposal(model, taste, one) for one in some]
+        for hot in parts(model.charts(Kind.PLAYLIST, most(limit)), limit):
+            yield [Proposal(model.id_of(number), POPULAR) for number in hot]
     new = await playlists.list_playlists(tx, GUEST, FILL)
     yield [Proposal(playlist.id, NEW) for playlist in new.playlists]
 

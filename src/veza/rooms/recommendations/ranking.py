@@ -1,16 +1,16 @@
 """From what somebody has to what they may like next: what is near it, added up."""
 
 import heapq
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from veza.rooms.recommendations.model import STRONGEST, Kind, Model
+from veza.rooms.recommendations.model import NEIGHBOUR, STRONGEST, Kind, Model
 
 # Tracks that may lead to a playlist: those of somebody's own, and the nearest to them.
-_WAYS = 120
-_NOBODY: tuple[float, int | None] = (-1.0, None)
+_WAYS = 60
+# A seed, what each strength of it is worth, and what is near it.
+_Read = tuple[int, float, bytes]
 
 
 class Seed(msgspec.Struct, frozen=True):
@@ -39,19 +39,31 @@ def rank(
 
     Of things that fit alike the one with the lower number comes first: the same question, the same answer.
     """
-    scores: dict[int, float] = defaultdict(float)
-    loudest: dict[int, tuple[float, int | None]] = {}
-    hidden = set(known)
+    scores: dict[int, float] = {}
+    hidden, read = set(known), list[_Read]()
     for seed in seeds:
         hidden.add(seed.number)
-        for number, strength, _ in model.neighbours(seed.number, kind):
-            gain = seed.weight * strength / STRONGEST
-            scores[number] += gain
-            if seed.theirs and gain > loudest.get(number, _NOBODY)[0]:
-                loudest[number] = (gain, seed.number)
+        near = model.packed(seed.number, kind)
+        weight = seed.weight / STRONGEST
+        for number, strength, _ in NEIGHBOUR.iter_unpack(near):
+            scores[number] = scores.get(number, 0.0) + weight * strength
+        if seed.theirs:
+            read.append((seed.number, weight, near))
     found = ((-score, number) for number, score in scores.items() if number not in hidden)
-    best = heapq.nsmallest(most, found)
-    return [Ranked(number, -score, loudest.get(number, _NOBODY)[1]) for score, number in best]
+    best = {number: -score for score, number in heapq.nsmallest(most, found)}
+    because = _loudest(best, read)
+    return [Ranked(number, score, because.get(number)) for number, score in best.items()]
+
+
+def _loudest(best: Mapping[int, float], read: Iterable[_Read]) -> dict[int, int]:
+    """For each of the best the seed that gains it most; of two the first."""
+    loudest: dict[int, int] = {}
+    most: dict[int, float] = {}
+    for seed, weight, near in read:
+        for number, strength, _ in NEIGHBOUR.iter_unpack(near):
+            if number in best and weight * strength > most.get(number, 0.0):
+                loudest[number], most[number] = seed, weight * strength
+    return loudest
 
 
 def rank_playlists(model: Model, seeds: Sequence[Seed], most: int) -> list[Ranked]:

@@ -8,7 +8,7 @@ import msgspec
 from veza.access.actor import Actor
 from veza.core.db import Tx
 from veza.rooms.playlists import service as playlists
-from veza.rooms.recommendations.model import Kind, Model
+from veza.rooms.recommendations.model import Model
 from veza.rooms.recommendations.ranking import Ranked
 from veza.rooms.recommendations.taste import Taste
 from veza.rooms.tracks import service as tracks
@@ -43,11 +43,6 @@ def ranked_proposal(model: Model, taste: Taste, one: Ranked) -> Proposal:
     if because in taste.tracks:
         return Proposal(thing_id, LIKED if because in taste.liked else HEARD, because)
     return Proposal(thing_id, TASTE)
-
-
-def charts(model: Model, kind: Kind, most: int) -> list[Proposal]:
-    """What is popular at present."""
-    return [Proposal(model.id_of(number), POPULAR) for number in model.charts(kind, most)]
 
 
 async def sentences(tx: Tx, actor: Actor, proposals: Sequence[Proposal]) -> list[str]:

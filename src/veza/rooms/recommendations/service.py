@@ -26,7 +26,6 @@ from veza.rooms.recommendations.reasons import (
     SAME_PEOPLE,
     SAME_PLAYLISTS,
     Proposal,
-    charts,
     ranked_proposal,
     sentences,
 )
@@ -38,12 +37,8 @@ from veza.rooms.tracks.schemas import Track, TrackSummary
 
 T = TypeVar("T")
 
-# Things looked at together.
-TOGETHER = 100
-# Of what is ranked and of the charts so many are proposed: for each that is asked for, and beside them.
-SPARE = 4
 # A list is filled up with the first of what is popular, and of what is new.
-FILL = Page(1, TOGETHER)
+FILL = Page(1, 100)
 
 
 async def recommend_tracks(tx: Tx, actor: Member, shelf: Shelf, limit: int) -> list[RecommendedTrack]:
@@ -71,13 +66,12 @@ async def _proposals(
 ) -> AsyncIterator[Sequence[Proposal]]:
     """What fits best; then what those have whom they follow, what is popular of late or ever, what is new."""
     if model is not None:
-        ranked = rank(model, taste.seeds(model), Kind.TRACK, limit * SPARE + TOGETHER)
-        for some in parts([ranked_proposal(model, taste, one) for one in ranked]):
-            yield some
+        for some in parts(rank(model, taste.seeds(model), Kind.TRACK, most(limit)), limit):
+            yield [ranked_proposal(model, taste, one) for one in some]
     yield [Proposal(track_id, OF_FOLLOWED) for track_id in taste.of_followed]
     if model is not None:
-        for some in parts(charts(model, Kind.TRACK, limit * SPARE + TOGETHER)):
-            yield some
+        for hot in parts(model.charts(Kind.TRACK, most(limit)), limit):
+            yield [Proposal(model.id_of(number), POPULAR) for number in hot]
     popular = await tracks.list_tracks(tx, GUEST, FILL, sort_by="popularity")
     yield [Proposal(track.id, POPULAR) for track in popular.tracks]
     new = await tracks.list_tracks(tx, GUEST, FILL)
@@ -95,10 +89,16 @@ def _with_reason(track: TrackSummary, reason: str) -> RecommendedTrack:
     return RecommendedTrack(**msgspec.structs.asdict(track), reason=reason)
 
 
-def parts(things: Sequence[T]) -> Iterator[Sequence[T]]:
-    """So many as are looked at together, and the next."""
-    for first in range(0, len(things), TOGETHER):
-        yield things[first : first + TOGETHER]
+def most(limit: int) -> int:
+    """How many are proposed of what fits, and of the charts: some are known already, or gone."""
+    return 4 * limit + 60
+
+
+def parts(things: Sequence[T], limit: int) -> Iterator[Sequence[T]]:
+    """So many as are looked at together, then the next: mostly the first are enough, and each costs."""
+    size = min(2 * limit + 10, 100)
+    for first in range(0, len(things), size):
+        yield things[first : first + size]
 
 
 async def similar_tracks(

@@ -14,9 +14,9 @@ from veza.rooms.recommendations.model import Kind, Model
 from veza.rooms.recommendations.ranking import Seed
 
 # So many of what somebody likes, heard and follows, the latest, are looked at.
-MOST, MOST_PLAYLISTS = 100, 30
+MOST, MOST_PLAYLISTS = 60, 20
 # After so many later ones a thing says half as much.
-_HALF = 50
+_HALF = 40
 _HEARD, _HEARD_TWICE, _HEARD_MOST = 0.4, 0.15, 0.85
 _OWN, _OF_FOLLOWED = 0.7, 0.2
 
