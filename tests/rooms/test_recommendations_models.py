@@ -108,6 +108,7 @@ async def test_a_new_one_takes_the_place_of_the_old(database: Database, tmp_path
         assert files(world, "recommendations/") == sorted(made.key for made in kept)
 
 
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_a_file_that_no_row_names_goes_after_a_day(database: Database, tmp_path: Path) -> None:
     async with open_world(database, tmp_path) as world:
         await listened(world)
@@ -120,6 +121,7 @@ async def test_a_file_that_no_row_names_goes_after_a_day(database: Database, tmp
         assert orphan not in files(world, "recommendations/")
 
 
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_a_damaged_one_is_not_used(database: Database, tmp_path: Path) -> None:
     """X3: the one before serves on, and a whole one is taken up again."""
     async with open_world(database, tmp_path) as world:
@@ -150,6 +152,7 @@ class Elsewhere(LocalStorage):
         return Path(shutil.copy(await super().fetch_to(key, path), path))
 
 
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_on_another_machine_it_is_fetched_once_and_leaves_no_copy(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
