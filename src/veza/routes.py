@@ -47,7 +47,6 @@ AREAS = {
     "playlists": "Tracks in an order: who works on it, follows it, or sees it by a link.",
     "feed": "What is new by whom somebody follows.",
     "search": "Everything that can be found, at once.",
-    "playlists": "Playlists of others that you may like.",
 }
 
 

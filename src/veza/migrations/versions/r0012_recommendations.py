@@ -6,7 +6,7 @@ from alembic import op
 from veza.core.db import Id, Time
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0011"
 
 
 def upgrade() -> None:
