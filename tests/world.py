@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
+from tests.quick import CheapHasher
 from veza.app import make_app, working
 from veza.core.db import Database
 from veza.core.edge import Edge
@@ -104,7 +106,7 @@ async def open_world(
 ) -> AsyncIterator[World]:
     """A world on an empty database; ``choices`` are settings. With ``work`` its jobs are run."""
     settings = Settings(**{"data_dir": folder / "data", "rate_limit_enabled": False, **choices})
-    parts = make_parts(settings, database=database)
+    parts = msgspec.structs.replace(make_parts(settings, database=database), hasher=CheapHasher())
     world = World(parts, make_app(parts, work=False))
     await database.start()
     if not work:

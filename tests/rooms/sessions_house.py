@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-import argon2
 import httpx
 import msgspec
 import pyotp
@@ -16,8 +15,8 @@ import sqlalchemy as sa
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
 
+from tests.quick import CheapHasher
 from veza.access.actor import Member
-from veza.access.passwords import PasswordHasher, Verdict
 from veza.access.secrets import Keyring, new_secret
 from veza.access.tokens import Tokens
 from veza.core import clock
@@ -77,24 +76,6 @@ _SET_ROLE: Statement[None] = Statement(
 )
 _CODES = Statement(sa.select(recovery_codes.c.digest), bytes)
 _DUMP = Statement(sa.select(refresh_tokens.c.digest, refresh_tokens.c.nonce), Dumped)
-
-
-class CheapHasher(PasswordHasher):
-    """Argon2id with the least parameters there are; counts what it is asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._argon2 = argon2.PasswordHasher(1, 8, 1)
-        self._dummy = self._argon2.hash(new_secret())
-        self.verified = self.hashed = 0
-
-    async def hash(self, password: str) -> str:
-        self.hashed += 1
-        return await super().hash(password)
-
-    async def verify(self, stored: str | None, password: str) -> Verdict:
-        self.verified += 1
-        return await super().verify(stored, password)
 
 
 class Postbox:
