@@ -12,10 +12,12 @@ from veza.parts import Parts
 from veza.rooms.accounts import events as account_events
 from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.comments import jobs as comment_jobs
+from veza.rooms.following import events as following_events
 from veza.rooms.following import jobs as following_jobs
 from veza.rooms.likes import jobs as like_jobs
 from veza.rooms.playlists import events as playlist_events
 from veza.rooms.playlists import jobs as playlist_jobs
+from veza.rooms.playlists import parting
 from veza.rooms.plays import jobs as play_jobs
 from veza.rooms.recommendations import jobs as recommendation_jobs
 from veza.rooms.search import jobs as search_jobs
@@ -51,6 +53,7 @@ AT_ONCE: AtOnce = {
     account_events.UserRegistered: [follow_user],
     account_events.UsernameChanged: [follow_user],
     account_events.UserDeleted: [follow_user],
+    following_events.UserBlocked: [parting.part],
     playlist_events.PlaylistCreated: [follow_playlist],
     playlist_events.PlaylistUpdated: [follow_playlist],
     playlist_events.PlaylistDeleted: [follow_playlist],

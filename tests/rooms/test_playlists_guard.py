@@ -22,8 +22,8 @@ from veza.rooms.playlists import filling, people_store, service, sharing
 from veza.rooms.playlists.schemas import Addition, PlaylistDraft
 
 # A guest, somebody who has nothing to do with the playlist, three collaborators by what they may, its owner,
-# and those whom the platform lets do more.
-PEOPLE = ("guest", "stan", "rita", "wil", "abe", "olga", "mona", "adam")
+# and those whom the platform lets do more; and, without a letter below, somebody whom the owner has blocked.
+PEOPLE = ("guest", "stan", "rita", "wil", "abe", "olga", "mona", "adam", "bea")
 ROLES = {"mona": "moderator", "adam": "admin"}
 # Tom is who may be promoted and removed.
 PERMISSIONS = {"rita": "read", "wil": "write", "abe": "admin", "tom": "read"}
@@ -140,6 +140,7 @@ async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
         cast = {name: await world.person(name, ROLES.get(name, "user")) for name in names}
         scene = Scene(world, cast | {"guest": world.guest})
         scene.places |= {name: await song(world, cast["olga"]) for name in ("track_id", "other", "new")}
+        assert (await cast["olga"].post(f"/users/{cast['bea'].id}/block")).status_code == 200
         base = "/playlists/{playlist_id}"
         with_rows = {anonymous(endpoint.replace(" ", f" {base}", 1)) for endpoint in TABLE}
         with_rows |= {*map(anonymous, BESIDE)}
@@ -148,8 +149,8 @@ async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
         for column, state in enumerate(STATES):
             await scene.set(state)
             cells = [
-                (endpoint, place, name, words.split()[column][turn])
-                for table, place in ((TABLE, base), (BESIDE, ""))
+                (endpoint, place, name, (words.split()[column] + unseen_as)[turn])
+                for table, place, unseen_as in ((TABLE, base, "n"), (BESIDE, "", "l"))
                 for endpoint, words in table.items()
                 for turn, name in enumerate(PEOPLE)
             ]

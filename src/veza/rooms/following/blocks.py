@@ -4,7 +4,7 @@ A block ends the follows between two users, and from then on neither is there fo
 owner asks ``Actor.hidden``. Only whoever made it can take it back, and whoever is blocked is not told.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from litestar.params import Dependency
 from veza.access.actor import Actor, Member
 from veza.access.policy import Action, may
 from veza.core.db import Tx
-from veza.core.errors import Forbidden
+from veza.core.errors import Forbidden, InvalidToken
 from veza.core.pages import Page
 from veza.rooms.accounts import counts, profiles
 from veza.rooms.accounts.errors import UserNotFound
@@ -78,6 +78,22 @@ async def refuse_blocked(tx: Tx, actor: Member, user_id: UUID) -> None:
     """
     if await store.between(tx, actor.id, user_id):
         raise Forbidden if may(actor, Action.SEE_HIDDEN) else UserNotFound
+
+
+async def keep_as_they_are(tx: Tx, actor: Member, user_ids: Iterable[UUID]) -> set[UUID]:
+    """``actor`` and those of these users whom there is: none leaves, and no block comes between two of them.
+
+    Until ``tx`` is over. Raises :class:`veza.core.errors.InvalidToken` where the actor's account is gone.
+    """
+    found = await counts.hold(tx, {actor.id, *user_ids})
+    if actor.id not in found:
+        raise InvalidToken
+    return set(found)
+
+
+async def stands_between(tx: Tx, one: UUID, other: UUID) -> bool:
+    """Whether one of these two has blocked the other."""
+    return bool(await store.between(tx, one, other))
 
 
 async def list_blocks(tx: Tx, actor: Actor, user_id: UUID, page: Page) -> Blocks:

@@ -12,7 +12,8 @@ from veza.core.db import Tx
 from veza.core.errors import Forbidden
 from veza.rooms.accounts import service as accounts
 from veza.rooms.accounts.errors import UserNotFound
-from veza.rooms.playlists import people_store, service, store
+from veza.rooms.following import blocks
+from veza.rooms.playlists import parting, people_store, service, store
 from veza.rooms.playlists.errors import (
     AlreadyCollaborator,
     CollaboratorNotFound,
@@ -31,23 +32,28 @@ MAX_COLLABORATORS = 100
 
 
 async def list_collaborators(tx: Tx, actor: Actor, playlist_id: UUID) -> list[Collaborator]:
-    """Who works on a playlist that ``actor`` sees. Raises :class:`PlaylistNotFound`."""
+    """Who works on a playlist that ``actor`` sees, but for the hidden. Raises :class:`PlaylistNotFound`."""
     await service.get_visible(tx, actor, playlist_id)
-    return await people_store.list_collaborators(tx, playlist_id)
+    found = await people_store.list_collaborators(tx, playlist_id)
+    return [one for one in found if one.id not in actor.hidden]
 
 
 async def add(tx: Tx, actor: Member, playlist_id: UUID, draft: CollaboratorDraft) -> None:
     """Let somebody work on a playlist.
 
-    Raises PlaylistNotFound, Forbidden, :class:`veza.rooms.accounts.errors.UserNotFound`, OwnPlaylist for its
-    owner, AlreadyCollaborator, TooManyCollaborators.
+    Raises PlaylistNotFound, Forbidden, also where a block stands between them and its owner,
+    :class:`veza.rooms.accounts.errors.UserNotFound`, OwnPlaylist for its owner, AlreadyCollaborator,
+    TooManyCollaborators, PlaylistChanged.
     """
-    there = await _stay(tx, actor, draft.user_id)
-    playlist = await service.hold(tx, actor, playlist_id, Action.MANAGE_COLLABORATORS)
-    if draft.user_id not in there:
+    user_id = draft.user_id
+    playlist, there = await parting.hold(tx, actor, playlist_id, Action.MANAGE_COLLABORATORS, [user_id])
+    if user_id not in there:
         raise UserNotFound
-    if draft.user_id == playlist.user_id:
+    if user_id == playlist.user_id:
         raise OwnPlaylist
+    await blocks.refuse_blocked(tx, actor, user_id)
+    if await blocks.stands_between(tx, playlist.user_id, user_id):
+        raise Forbidden("This user cannot work on this playlist.")
     if await people_store.find_permission(tx, playlist_id, draft.user_id) is not None:
         raise AlreadyCollaborator
     if await people_store.count(tx, playlist_id) >= MAX_COLLABORATORS:
@@ -64,7 +70,7 @@ async def change(tx: Tx, actor: Member, playlist_id: UUID, user_id: UUID, permis
     await accounts.stay_signed_in(tx, actor)
     playlist = await service.hold(tx, actor, playlist_id, Action.MANAGE_COLLABORATORS)
     _leave_owner(playlist, user_id)
-    if not await people_store.set_permission(tx, playlist_id, user_id, permission):
+    if user_id in actor.hidden or not await people_store.set_permission(tx, playlist_id, user_id, permission):
         raise CollaboratorNotFound
     tx.emit(PlaylistCollaboratorChanged(playlist_id, playlist.user_id, user_id, permission))
 
@@ -80,7 +86,7 @@ async def remove(tx: Tx, actor: Member, playlist_id: UUID, user_id: UUID) -> Non
     if not leaving:
         require(actor, Action.MANAGE_COLLABORATORS, playlist)
     _leave_owner(playlist, user_id)
-    if not await people_store.remove(tx, playlist_id, user_id):
+    if user_id in actor.hidden or not await people_store.remove(tx, playlist_id, user_id):
         raise CollaboratorNotFound
     tx.emit(PlaylistCollaboratorRemoved(playlist_id, playlist.user_id, user_id))
 
@@ -88,10 +94,9 @@ async def remove(tx: Tx, actor: Member, playlist_id: UUID, user_id: UUID) -> Non
 async def transfer(tx: Tx, actor: Member, playlist_id: UUID, user_id: UUID) -> Playlist:
     """The owner gives a playlist to one of its collaborators, and becomes one who may admin it.
 
-    Raises PlaylistNotFound, Forbidden, CollaboratorNotFound, OwnPlaylist.
+    Raises PlaylistNotFound, Forbidden, CollaboratorNotFound, OwnPlaylist, PlaylistChanged.
     """
-    there = await _stay(tx, actor, user_id)
-    playlist = await service.hold(tx, actor, playlist_id, Action.TRANSFER_PLAYLIST)
+    playlist, there = await parting.hold(tx, actor, playlist_id, Action.TRANSFER_PLAYLIST, [user_id])
     if user_id == playlist.user_id:
         raise OwnPlaylist
     if user_id not in there or not await people_store.remove(tx, playlist_id, user_id):
@@ -100,16 +105,9 @@ async def transfer(tx: Tx, actor: Member, playlist_id: UUID, user_id: UUID) -> P
         await store.add_followers(tx, playlist_id, -1)
     await store.change(tx, playlist, {"user_id": user_id})
     await people_store.add(tx, playlist_id, actor.id, "admin")
+    await parting.part_from(tx, playlist_id, user_id)
     tx.emit(PlaylistUpdated(playlist_id, user_id, ("user_id",)))
     return await service.get_visible(tx, actor, playlist_id)
-
-
-async def _stay(tx: Tx, actor: Member, user_id: UUID) -> set[UUID]:
-    """Those of the two who have an account, which neither loses meanwhile; held together, in one order."""
-    there = await accounts.stay(tx, {actor.id, user_id})
-    if actor.id not in there:
-        await accounts.stay_signed_in(tx, actor)
-    return there
 
 
 def _leave_owner(playlist: Playlist, user_id: UUID) -> None:

@@ -6,13 +6,15 @@ they are 1…n without gaps, whatever was done. All that changes entries holds t
 """
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
 
 from veza.core import clock
-from veza.core.db import Id, Statement, Tx
+from veza.core.db import Id, Statement, Tx, any_of
 from veza.core.pages import Page
 from veza.rooms.accounts.tables import users
 from veza.rooms.playlists.schemas import PlaylistTrack
@@ -43,6 +45,8 @@ class Entry(msgspec.Struct, frozen=True):
 
     def seen_by(self, sight: Sight) -> bool:
         """Whether somebody sees its track."""
+        if self.track_owner in sight.hidden:
+            return False
         return sight.all or self.listed or self.track_owner == sight.viewer
 
 
@@ -57,7 +61,6 @@ _names = Entry.__struct_fields__
 _in_one = E.playlist_id == sa.bindparam("playlist", type_=Id)
 _this = sa.and_(_in_one, E.track_id == sa.bindparam("track", type_=Id))
 _others = sa.and_(_in_one, E.track_id != sa.bindparam("besides", type_=Id))
-_seen = sa.or_(sees_all, E.listed, E.track_owner == viewer)
 _in_order = (E.place, E.track_id)
 _limit = sa.bindparam("limit", type_=sa.BigInteger)
 _offset = sa.bindparam("offset", type_=sa.BigInteger)
@@ -80,12 +83,6 @@ _ADD: Statement[None] = Statement(
 )
 _FIND = Statement(sa.select(*(E[name] for name in _names)).where(_this), Entry)
 _REMOVE: Statement[None] = Statement(sa.delete(playlist_entries).where(_this))
-_SLOTS = Statement(
-    sa.select(E.track_id, sa.type_coerce(_seen, sa.Boolean).label("seen"))
-    .where(_in_one)
-    .order_by(*_in_order),
-    Slot,
-)
 _MOVE: Statement[None] = Statement(
     sa.update(playlist_entries).where(_this).values(place=sa.bindparam("new_place", type_=sa.BigInteger))
 )
@@ -109,33 +106,62 @@ _BEFORE = Statement(
     .limit(1),
     int,
 )
-_AT = Statement(sa.select(E.place).where(_others, _seen).order_by(*_in_order).limit(1).offset(_offset), int)
 
-_window = (
-    sa.select(E.track_id, E.place).where(_in_one, _seen).order_by(*_in_order).limit(_limit).offset(_offset)
-).subquery("these")
-_found = sa.select(
-    _window.c.track_id,
-    sa.func.row_number().over(order_by=(_window.c.place, _window.c.track_id)).label("number"),
-).subquery("found")
-_SHOWN = {
-    "position": sa.cast(_found.c.number + _offset, sa.BigInteger).label("position"),
-    "added_by": users.c.id.label("added_by"),
-    "added_by_username": users.c.username.label("added_by_username"),
-    "added_at": E.added_at,
-}
-# Asked again of the tracks themselves: their copies may be a moment behind.
-_PAGE = Statement(
-    sa.select(*(_SHOWN[n] if n in _SHOWN else T[n] for n in PlaylistTrack.__struct_fields__))
-    .select_from(
-        _found.join(playlist_entries, sa.and_(_in_one, E.track_id == _found.c.track_id))
-        .join(tracks, T.id == _found.c.track_id)
-        .outerjoin(users, users.c.id == E.added_by)
+
+def _seen(*, hiding: bool) -> sa.ColumnElement[bool]:
+    """What somebody sees; with ``hiding`` somebody from whom users are hidden."""
+    seen = sa.or_(sees_all, E.listed, E.track_owner == viewer)
+    return sa.and_(seen, sa.not_(any_of(E.track_owner, "hidden"))) if hiding else seen
+
+
+@cache
+def _slots_statement(*, hiding: bool) -> Statement[Slot]:
+    seen = sa.type_coerce(_seen(hiding=hiding), sa.Boolean).label("seen")
+    return Statement(sa.select(E.track_id, seen).where(_in_one).order_by(*_in_order), Slot)
+
+
+@cache
+def _at_statement(*, hiding: bool) -> Statement[int]:
+    seen = sa.select(E.place).where(_others, _seen(hiding=hiding))
+    return Statement(seen.order_by(*_in_order).limit(1).offset(_offset), int)
+
+
+@cache
+def _page_statement(*, hiding: bool) -> Statement[PlaylistTrack]:
+    window = (
+        sa.select(E.track_id, E.place)
+        .where(_in_one, _seen(hiding=hiding))
+        .order_by(*_in_order)
+        .limit(_limit)
+        .offset(_offset)
+        .subquery("these")
     )
-    .where(sa.or_(sees_all, T.listed, T.user_id == viewer))
-    .order_by(_found.c.number),
-    PlaylistTrack,
-)
+    number = sa.func.row_number().over(order_by=(window.c.place, window.c.track_id)).label("number")
+    found = sa.select(window.c.track_id, number).subquery("found")
+    shown = {
+        "position": sa.cast(found.c.number + _offset, sa.BigInteger).label("position"),
+        "added_by": users.c.id.label("added_by"),
+        "added_by_username": users.c.username.label("added_by_username"),
+        "added_at": E.added_at,
+    }
+    adder = users.c.id == E.added_by
+    if hiding:
+        adder = sa.and_(adder, sa.not_(any_of(users.c.id, "hidden")))
+    return Statement(
+        sa.select(*(shown[n] if n in shown else T[n] for n in PlaylistTrack.__struct_fields__))
+        .select_from(
+            found.join(playlist_entries, sa.and_(_in_one, E.track_id == found.c.track_id))
+            .join(tracks, T.id == found.c.track_id)
+            .outerjoin(users, adder)
+        )
+        # Asked again of the tracks themselves: their copies may be a moment behind.
+        .where(sa.or_(sees_all, T.listed, T.user_id == viewer))
+        .order_by(found.c.number),
+        PlaylistTrack,
+        heavy=hiding,  # of the hidden there may be very many to pass over
+    )
+
+
 # Only the first ones are looked at, for it might be that none has a cover.
 _LOOKED_AT = 100
 _first = (
@@ -202,7 +228,8 @@ async def remove(tx: Tx, playlist_id: UUID, track_id: UUID) -> None:
 
 async def list_slots(tx: Tx, playlist_id: UUID, sight: Sight) -> list[Slot]:
     """All of a playlist, in order, and what of it somebody sees."""
-    return await tx.all(_SLOTS, playlist=playlist_id, viewer=sight.viewer, all=sight.all)
+    statement = _slots_statement(hiding=bool(sight.hidden))
+    return await tx.all(statement, playlist=playlist_id, **_given(sight))
 
 
 async def move(tx: Tx, playlist_id: UUID, track_id: UUID, place: int) -> None:
@@ -234,17 +261,22 @@ async def place_before(tx: Tx, playlist_id: UUID, besides: UUID, place: int) -> 
 
 async def place_at(tx: Tx, playlist_id: UUID, sight: Sight, besides: UUID, position: int) -> int | None:
     """The place of what somebody sees at this position, if anything is there."""
+    statement = _at_statement(hiding=bool(sight.hidden))
     return await tx.first(
-        _AT, playlist=playlist_id, viewer=sight.viewer, all=sight.all, besides=besides, offset=position - 1
+        statement, playlist=playlist_id, besides=besides, offset=position - 1, **_given(sight)
     )
 
 
 async def page(tx: Tx, playlist_id: UUID, sight: Sight, page: Page) -> list[PlaylistTrack]:
     """One page of the tracks that somebody sees."""
+    statement = _page_statement(hiding=bool(sight.hidden))
     return await tx.all(
-        _PAGE, playlist=playlist_id, viewer=sight.viewer, all=sight.all,
-        limit=page.limit, offset=page.offset,
-    )  # fmt: skip
+        statement, playlist=playlist_id, limit=page.limit, offset=page.offset, **_given(sight)
+    )
+
+
+def _given(sight: Sight) -> dict[str, Any]:
+    return {"viewer": sight.viewer, "all": sight.all, "hidden": sight.hidden}
 
 
 async def list_covered(tx: Tx, playlist_id: UUID, most: int) -> list[TrackSummary]:

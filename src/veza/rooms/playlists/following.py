@@ -3,20 +3,27 @@
 from uuid import UUID
 
 from veza.access.actor import Member
-from veza.access.policy import Action
+from veza.access.policy import Action, may
 from veza.core.db import Tx
+from veza.core.errors import Forbidden
 from veza.rooms.accounts import service as accounts
-from veza.rooms.playlists import people_store, service, store
+from veza.rooms.following import blocks
+from veza.rooms.playlists import parting, people_store, service, store
 from veza.rooms.playlists.errors import OwnPlaylist, PlaylistNotFound
 from veza.rooms.playlists.events import PlaylistFollowed, PlaylistUnfollowed
 
 
 async def follow(tx: Tx, actor: Member, playlist_id: UUID) -> None:
-    """From now on ``actor`` follows the playlist. Raises PlaylistNotFound, OwnPlaylist."""
-    await accounts.stay_signed_in(tx, actor)
-    playlist = await service.hold(tx, actor, playlist_id, Action.SEE_PLAYLIST)
+    """From now on ``actor`` follows the playlist.
+
+    Raises PlaylistNotFound, OwnPlaylist, PlaylistChanged; :class:`Forbidden` for who moderates, sees it, and
+    was blocked by its owner, or has blocked them.
+    """
+    playlist, _ = await parting.hold(tx, actor, playlist_id, Action.SEE_PLAYLIST)
     if playlist.user_id == actor.id:
         raise OwnPlaylist
+    if await blocks.stands_between(tx, actor.id, playlist.user_id):
+        raise Forbidden if may(actor, Action.SEE_HIDDEN) else PlaylistNotFound
     if await people_store.follow(tx, playlist_id, actor.id):
         await store.add_followers(tx, playlist_id, 1)
         tx.emit(PlaylistFollowed(playlist_id, playlist.user_id, actor.id))

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from veza.core import clock
 from veza.core.db import Id, Statement, Tx
 from veza.rooms.accounts.tables import users
+from veza.rooms.following.tables import blocks
 from veza.rooms.playlists.schemas import Collaborator
-from veza.rooms.playlists.tables import playlist_collaborators, playlist_follows
+from veza.rooms.playlists.tables import playlist_collaborators, playlist_follows, playlists
 
 C = playlist_collaborators.c
 F = playlist_follows.c
@@ -87,6 +88,47 @@ _followers = F.playlist_id == sa.bindparam("playlist", type_=Id)
 _some = sa.select(F.user_id).where(_followers).limit(sa.bindparam("limit", type_=sa.BigInteger))
 _FORGET: Statement[None] = Statement(sa.delete(playlist_follows).where(_followers, F.user_id.in_(_some)))
 
+_owner = sa.bindparam("owner", type_=Id)
+
+
+def _of(owner: str) -> "sa.Select[UUID]":
+    return sa.select(playlists.c.id).where(playlists.c.user_id == sa.bindparam(owner, type_=Id))
+
+
+_BINDING = Statement(
+    sa.union(
+        *(
+            sa.select(row.playlist_id).where(
+                row.user_id == sa.bindparam(user, type_=Id), row.playlist_id.in_(_of(owner))
+            )
+            for row in (C, F)
+            for user, owner in (("one", "other"), ("other", "one"))
+        )
+    ),
+    UUID,
+)
+_PART_WORK: Statement[None] = Statement(
+    sa.delete(playlist_collaborators).where(C.user_id == _user, C.playlist_id.in_(_of("owner")))
+)
+_PART_FOLLOWS = Statement(
+    sa.delete(playlist_follows)
+    .where(F.user_id == _user, F.playlist_id.in_(_of("owner")))
+    .returning(F.playlist_id),
+    UUID,
+)
+_parted = sa.union_all(
+    sa.select(blocks.c.blocked_id).where(blocks.c.blocker_id == _owner),
+    sa.select(blocks.c.blocker_id).where(blocks.c.blocked_id == _owner),
+)
+_REMOVE_BLOCKED: Statement[None] = Statement(
+    sa.delete(playlist_collaborators).where(
+        C.playlist_id == sa.bindparam("playlist", type_=Id), C.user_id.in_(_parted)
+    )
+)
+_UNFOLLOW_BLOCKED: Statement[None] = Statement(
+    sa.delete(playlist_follows).where(_followers, F.user_id.in_(_parted))
+)
+
 
 async def add(tx: Tx, playlist_id: UUID, user_id: UUID, permission: str) -> bool:
     """Let somebody work on a playlist; whether they did not before."""
@@ -152,3 +194,24 @@ async def unfollow_all(tx: Tx, user_id: UUID) -> None:
 async def forget_followers(tx: Tx, playlist_id: UUID, most: int) -> int:
     """Remove so many followers of a playlist that is gone; how many there were."""
     return await tx.run(_FORGET, playlist=playlist_id, limit=most)
+
+
+async def list_binding(tx: Tx, one: UUID, other: UUID) -> list[UUID]:
+    """The playlists of either of these two that the other works on or follows."""
+    return await tx.all(_BINDING, one=one, other=other)
+
+
+async def part(tx: Tx, user_id: UUID, owner_id: UUID) -> list[UUID]:
+    """Let somebody work on and follow no playlist of this owner any longer; those that they followed."""
+    await tx.run(_PART_WORK, user=user_id, owner=owner_id)
+    return await tx.all(_PART_FOLLOWS, user=user_id, owner=owner_id)
+
+
+async def remove_blocked_work(tx: Tx, playlist_id: UUID, owner_id: UUID) -> None:
+    """Let nobody work on a playlist who has blocked this user, or whom they have blocked."""
+    await tx.run(_REMOVE_BLOCKED, playlist=playlist_id, owner=owner_id)
+
+
+async def unfollow_blocked(tx: Tx, playlist_id: UUID, owner_id: UUID) -> int:
+    """Let nobody follow it who has blocked this user, or whom they have blocked; how many did."""
+    return await tx.run(_UNFOLLOW_BLOCKED, playlist=playlist_id, owner=owner_id)

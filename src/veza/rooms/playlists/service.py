@@ -36,8 +36,8 @@ FIRST = Page(limit=100)
 
 
 def sight_of(actor: Actor) -> Sight:
-    """Which tracks ``actor`` sees."""
-    return Sight(actor.id, tracks.sees_all(actor))
+    """Which tracks ``actor`` sees, and whose none."""
+    return Sight(actor.id, tracks.sees_all(actor), actor.hidden)
 
 
 async def create(tx: Tx, actor: Member, draft: PlaylistDraft) -> Playlist:
@@ -68,10 +68,12 @@ async def create(tx: Tx, actor: Member, draft: PlaylistDraft) -> Playlist:
 async def get_visible(tx: Tx, actor: Actor, playlist_id: UUID) -> Playlist:
     """The playlist, if ``actor`` may see it: public, theirs, or shared with them to work on.
 
-    Raises :class:`PlaylistNotFound`.
+    And if no block stands between them and its owner. Raises :class:`PlaylistNotFound`.
     """
     playlist = await store.find(tx, playlist_id, sight_of(actor))
-    if playlist is None or not may(actor, Action.SEE_PLAYLIST, playlist):
+    if playlist is None or playlist.user_id in actor.hidden:
+        raise PlaylistNotFound
+    if not may(actor, Action.SEE_PLAYLIST, playlist):
         raise PlaylistNotFound
     return playlist
 
@@ -104,8 +106,10 @@ async def list_playlists(
 ) -> PlaylistList:
     """A page of the playlists that are public, or that ``actor`` owns or works on; of one user, if named.
 
-    ``is_public`` leaves out the others.
+    ``is_public`` leaves out the others; those of users hidden from ``actor`` are left out.
     """
+    if user_id in actor.hidden:
+        return PlaylistList([], page.of(0))
     sight, wanted = sight_of(actor), Wanted(user_id, is_public)
     total = await store.total(tx, sight, wanted)
     found = await store.page(tx, sight, wanted, page) if page.offset < total else []
@@ -113,7 +117,10 @@ async def list_playlists(
 
 
 async def list_by_ids(tx: Tx, actor: Actor, ids: Sequence[UUID]) -> list[PlaylistSummary]:
-    """Of these playlists the public ones, as ``actor`` sees them, in the order of ``ids``."""
+    """Of these playlists the public ones, as ``actor`` sees them, in the order of ``ids``.
+
+    Those of users hidden from them are left out.
+    """
     found = {one.id: one for one in await store.list_public(tx, ids, sight_of(actor))}
     return [found[playlist_id] for playlist_id in ids if playlist_id in found]
 

@@ -1,7 +1,8 @@
 """Links that show a playlist to whoever has them, without a login, until they expire or are revoked.
 
 The token of a link is shown once; kept is its digest. It opens a playlist and none of its tracks: of these
-everybody sees what they would see elsewhere. A playlist that turns private takes its links back.
+everybody sees what they would see elsewhere. Whoever is signed in and has blocked its owner, or was blocked
+by them, is shown nothing. A playlist that turns private takes its links back.
 """
 
 from datetime import timedelta
@@ -69,6 +70,6 @@ async def _find(tx: Tx, viewer: Actor, token: str) -> Playlist:
     found = None
     if playlist_id is not None:
         found = await store.find(tx, playlist_id, service.sight_of(viewer))
-    if found is None:
+    if found is None or found.user_id in viewer.hidden:
         raise ShareLinkNotFound
     return found

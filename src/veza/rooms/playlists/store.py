@@ -13,6 +13,7 @@ from veza.core.db import Id, Statement, Tx, any_of
 from veza.core.pages import Page
 from veza.core.text import fold
 from veza.rooms.accounts.tables import users
+from veza.rooms.playlists.hidden_store import take_away
 from veza.rooms.playlists.schemas import Playlist, PlaylistSummary
 from veza.rooms.playlists.tables import (
     playlist_collaborators,
@@ -31,10 +32,11 @@ DEEP = 5_000
 
 
 class Sight(msgspec.Struct, frozen=True):
-    """Whose eyes see a playlist: what is theirs, and with ``all`` every track."""
+    """Whose eyes see a playlist: what is theirs, and with ``all`` every track, but nothing of the hidden."""
 
     viewer: UUID | None
     all: bool = False
+    hidden: frozenset[UUID] = frozenset()
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -48,6 +50,10 @@ class Wanted(msgspec.Struct, frozen=True):
         own = ("own",) if self.user_id in {None, sight.viewer} else ()
         public = () if self.is_public is False else ("public",)
         return public if self.is_public else (*public, *own, "shared")
+
+    def whose(self, sight: Sight) -> str:
+        """Of which users: one, any, or any but the hidden."""
+        return "one" if self.user_id else "not hidden" if sight.hidden else "any"
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -134,6 +140,12 @@ _DELETE: Statement[None] = Statement(sa.delete(playlists).where(_one))
 _COUNT = Statement(
     sa.select(playlist_counts.c.total).where(playlist_counts.c.scope == sa.bindparam("scope")), int
 )
+_SUM = Statement(
+    sa.select(sa.cast(sa.func.sum(playlist_counts.c.total), sa.BigInteger)).where(
+        any_of(playlist_counts.c.scope, "scopes")
+    ),
+    int,
+)
 _ADD_COUNT: Statement[None] = Statement(
     sa.text(
         "INSERT INTO playlist_counts (scope, total) VALUES (:scope, :change) "
@@ -169,12 +181,14 @@ _shared_with = playlist_collaborators.join(playlists, P.id == C.playlist_id)
 
 async def find(tx: Tx, playlist_id: UUID, sight: Sight) -> Playlist | None:
     """The playlist as somebody sees it, whether they may or not."""
-    return await tx.first(_FIND, id=playlist_id, viewer=sight.viewer, all=sight.all)
+    found = await tx.first(_FIND, id=playlist_id, viewer=sight.viewer, all=sight.all)
+    return (await take_away(tx, [found], sight.hidden))[0] if found else None
 
 
 async def list_public(tx: Tx, ids: Sequence[UUID], sight: Sight) -> list[PlaylistSummary]:
-    """Of these playlists the public ones, in any order."""
-    return await tx.all(_SOME, ids=ids, viewer=sight.viewer, all=sight.all) if ids else []
+    """Of these playlists the public ones that are not of the hidden, in any order."""
+    found = await tx.all(_SOME, ids=ids, viewer=sight.viewer, all=sight.all) if ids else []
+    return await take_away(tx, [one for one in found if one.user_id not in sight.hidden], sight.hidden)
 
 
 async def lock(tx: Tx, playlist_id: UUID) -> bool:
@@ -281,16 +295,26 @@ async def add_followers(tx: Tx, playlist_id: UUID, change: int) -> None:
 
 
 async def page(tx: Tx, sight: Sight, wanted: Wanted, page: Page) -> list[PlaylistSummary]:
-    """A page of the playlists that are public or on which the viewer works."""
-    statement = _page_statement(wanted.branches(sight), wanted.user_id is not None, page.offset >= DEEP)
-    return await tx.all(
-        statement, viewer=sight.viewer, all=sight.all, user=wanted.user_id,
+    """A page of the playlists that are public or on which the viewer works, but for those of the hidden."""
+    whose = wanted.whose(sight)
+    statement = _page_statement(wanted.branches(sight), whose, page.offset >= DEEP)
+    found = await tx.all(
+        statement, viewer=sight.viewer, all=sight.all, user=wanted.user_id, hidden=sight.hidden,
         most=page.offset + page.limit, limit=page.limit, offset=page.offset,
     )  # fmt: skip
+    return await take_away(tx, found, sight.hidden)
 
 
-def _branch(name: str, columns: Sequence[Any], *, by_user: bool) -> sa.Select[Any]:
-    here = [P.user_id == sa.bindparam("user", type_=Id)] if by_user else []
+# Whose playlists: a named user's, everybody's, or everybody's but those of the hidden.
+_WHOSE: Mapping[str, Sequence[sa.ColumnElement[bool]]] = {
+    "one": [P.user_id == sa.bindparam("user", type_=Id)],
+    "any": [],
+    "not hidden": [sa.not_(any_of(P.user_id, "hidden"))],
+}
+
+
+def _branch(name: str, columns: Sequence[Any], whose: str) -> sa.Select[Any]:
+    here = _WHOSE[whose]
     chosen = sa.select(*columns)
     if name == "public":
         return chosen.select_from(playlists).where(P.is_public, *here)
@@ -300,12 +324,12 @@ def _branch(name: str, columns: Sequence[Any], *, by_user: bool) -> sa.Select[An
 
 
 @cache
-def _page_statement(branches: tuple[str, ...], by_user: bool, deep: bool) -> Statement[PlaylistSummary]:  # noqa: FBT001 - part of a key
+def _page_statement(branches: tuple[str, ...], whose: str, deep: bool) -> Statement[PlaylistSummary]:  # noqa: FBT001 - part of a key
     newest = (P.created_at.desc(), P.id.desc())
     # Of each the newest, from its index; together they hold the page.
     most = sa.bindparam("most", type_=sa.BigInteger)
     parts = [
-        _branch(name, (P.id, P.created_at), by_user=by_user).order_by(*newest).limit(most).subquery()
+        _branch(name, (P.id, P.created_at), whose).order_by(*newest).limit(most).subquery()
         for name in branches
     ]
     every = sa.union_all(*(sa.select(part.c.id, part.c.created_at) for part in parts)).subquery("every_one")
@@ -318,21 +342,26 @@ def _page_statement(branches: tuple[str, ...], by_user: bool, deep: bool) -> Sta
     )
     joined = found.join(playlists, P.id == found.c.id).join(users, users.c.id == P.user_id)
     shown = sa.select(*_columns(PlaylistSummary)).select_from(joined).order_by(*newest)
-    return Statement(shown, PlaylistSummary, heavy=deep)
+    # Of the hidden there may be very many to pass over.
+    return Statement(shown, PlaylistSummary, heavy=deep or whose == "not hidden")
 
 
 async def total(tx: Tx, sight: Sight, wanted: Wanted) -> int:
     """How many playlists :func:`page` goes through: the public ones are kept, not counted."""
     branches, found = wanted.branches(sight), 0
+    whose = wanted.whose(sight)
     if "public" in branches:
         found = await tx.first(_COUNT, scope=str(wanted.user_id or "")) or 0
+        if whose == "not hidden":
+            found -= await tx.first(_SUM, scopes=[str(one) for one in sight.hidden]) or 0
     for name in branches:
         if name != "public":
-            statement = _count_statement(name, wanted.user_id is not None)
-            found += await tx.first(statement, viewer=sight.viewer, user=wanted.user_id) or 0
+            statement = _count_statement(name, whose)
+            here = {"viewer": sight.viewer, "user": wanted.user_id, "hidden": sight.hidden}
+            found += await tx.first(statement, **here) or 0
     return found
 
 
 @cache
-def _count_statement(branch: str, by_user: bool) -> Statement[int]:  # noqa: FBT001 - part of a key
-    return Statement(_branch(branch, (sa.func.count(P.id),), by_user=by_user), int)
+def _count_statement(branch: str, whose: str) -> Statement[int]:
+    return Statement(_branch(branch, (sa.func.count(P.id),), whose), int)

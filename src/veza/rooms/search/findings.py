@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
-from veza.access.actor import GUEST, SYSTEM
+from veza.access.actor import GUEST, SYSTEM, Actor
 from veza.core.db import Tx
 from veza.core.text import fold
 from veza.rooms.accounts import profiles
@@ -41,8 +41,8 @@ class Finding(ABC):
         """What search may know of a thing; None where strangers do not see it."""
 
     @abstractmethod
-    async def show(self, tx: Tx, ids: Sequence[UUID], base_url: str) -> Sequence[Any]:
-        """The things with these ids, as everybody sees them, in the order of the ids."""
+    async def show(self, tx: Tx, actor: Actor, ids: Sequence[UUID], base_url: str) -> Sequence[Any]:
+        """The things with these ids that ``actor`` sees, in the order of the ids."""
 
     @abstractmethod
     async def read(self, tx: Tx, cursor: Cursor | None) -> tuple[Sequence[Document], Cursor | None]:
@@ -71,10 +71,10 @@ class Tracks(Finding):
             return None
         return _track(track) if track.listed else None
 
-    async def show(self, tx: Tx, ids: Sequence[UUID], base_url: str) -> Sequence[TrackSummary]:
+    async def show(self, tx: Tx, actor: Actor, ids: Sequence[UUID], base_url: str) -> Sequence[TrackSummary]:
         """Summaries of tracks."""
         del base_url
-        return await tracks.list_by_ids(tx, ids)
+        return await tracks.list_by_ids(tx, ids, actor)
 
     async def read(self, tx: Tx, cursor: Cursor | None) -> tuple[Sequence[Document], Cursor | None]:
         """The next of all tracks that are ready and public."""
@@ -99,8 +99,9 @@ class Users(Finding):
             return None
         return _user(UserText(user.id, user.username, user.created_at))
 
-    async def show(self, tx: Tx, ids: Sequence[UUID], base_url: str) -> Sequence[Profile]:
+    async def show(self, tx: Tx, actor: Actor, ids: Sequence[UUID], base_url: str) -> Sequence[Profile]:
         """Profiles as guests see them."""
+        del actor
         return [Profile.of(user, GUEST, base_url) for user in await profiles.list_by_ids(tx, ids)]
 
     async def read(self, tx: Tx, cursor: Cursor | None) -> tuple[Sequence[Document], Cursor | None]:
@@ -125,10 +126,12 @@ class Playlists(Finding):
         except PlaylistNotFound:
             return None
 
-    async def show(self, tx: Tx, ids: Sequence[UUID], base_url: str) -> Sequence[PlaylistSummary]:
-        """Playlists as guests see them."""
+    async def show(
+        self, tx: Tx, actor: Actor, ids: Sequence[UUID], base_url: str
+    ) -> Sequence[PlaylistSummary]:
+        """Playlists with the numbers of what ``actor`` sees."""
         del base_url
-        return await playlists.list_by_ids(tx, GUEST, ids)
+        return await playlists.list_by_ids(tx, actor, ids)
 
     async def read(self, tx: Tx, cursor: Cursor | None) -> tuple[Sequence[Document], Cursor | None]:
         """The next of all playlists that are public."""

@@ -57,7 +57,7 @@ async def search_tracks(tx: Tx, actor: Actor, asked: Asked, page: Page) -> Found
     else:
         return await _list(tx, actor, asked, page)
     place = page.of(answer.total)
-    shown = await TRACKS.show(tx, answer.ids, "")
+    shown = await TRACKS.show(tx, actor, answer.ids, "")
     return FoundTracks(shown, _stands(place, exact=answer.exact))
 
 
@@ -84,7 +84,7 @@ async def search(tx: Tx, actor: Actor, question: str, kind: str | None, page: Pa
         name = finding.kind.name
         if kind in {None, name}:
             answers[name] = await find(tx, finding, question, page, filters=Filters(hidden=actor.hidden))
-            shown[name] = await finding.show(tx, answers[name].ids, base_url)
+            shown[name] = await finding.show(tx, actor, answers[name].ids, base_url)
     totals = dict.fromkeys(("tracks", "users", "playlists"), 0)
     totals |= {name: answer.total for name, answer in answers.items()}
     return Found(
