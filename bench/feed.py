@@ -1,4 +1,4 @@
-"""The feed of somebody who follows very many, among very many tracks."""
+"""The feed of somebody who follows very many, among very many tracks and playlists."""
 
 import random
 import shutil
@@ -13,7 +13,7 @@ from bench.servers import Server, Veza, hello
 from bench.table import Figure
 
 FEED = "/api/v1/feed"
-_TRACKS, _USERS, _FOLLOWED = 1_000_000, 20_000, 2_000
+_TRACKS, _PLAYLISTS, _USERS, _FOLLOWED = 1_000_000, 200_000, 20_000, 2_000
 # Milliseconds that the p95 may take.
 TARGET = 20
 
@@ -36,6 +36,15 @@ INSERT INTO tracks
 SELECT CAST(printf('%016d', i) AS BLOB), (SELECT p.id FROM people p WHERE p.n = n.who), {others}
 FROM (SELECT i, 1 + CAST(:users * pow(abs(random() % 1000000) / 1e6, 3) AS INTEGER) AS who FROM n) n
 CROSS JOIN one
+"""
+# One for every five tracks, in the same order of time.
+_LISTS = """
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :playlists)
+INSERT INTO playlists (id, user_id, title, title_key, is_public, track_count, listed_count, total_ms,
+                       listed_ms, follower_count, version, created_at, updated_at)
+SELECT CAST(printf('%016d', i) AS BLOB), (SELECT p.id FROM people p WHERE p.n = n.who), 'L', 'l', i % 10 > 0,
+       20, 20, 4000000, 4000000, 0, 0, 1577836800500000 + i * 5000000, 1
+FROM (SELECT i, 1 + CAST(:users * pow(abs(random() % 1000000) / 1e6, 3) AS INTEGER) AS who FROM n) n
 """
 _FOLLOWS = """
 INSERT INTO follows SELECT :viewer, id, 1 FROM people WHERE n % :step = 1 LIMIT :followed
@@ -76,6 +85,7 @@ def _crowd(path: Path) -> None:
     connection.execute(_NUMBERED).fetchall()
     connection.execute(_BY_NUMBER).fetchall()
     connection.execute(_ROWS.format(others=others), {"tracks": _TRACKS, "users": _USERS}).fetchall()
+    connection.execute(_LISTS, {"playlists": _PLAYLISTS, "users": _USERS}).fetchall()
     for _, sql in indexes:
         connection.execute(sql)
     viewer = {"viewer": user_id(0).bytes, "step": _USERS // _FOLLOWED, "followed": _FOLLOWED}
@@ -103,7 +113,8 @@ async def feed() -> list[Figure]:
             one, four = [await _ask(veza, requests, count) for count in (1, 4)]
             figures.append(
                 Figure(
-                    f"GET /feed at {_TRACKS:,} tracks, {_FOLLOWED:,} followed: {kind}",
+                    f"GET /feed at {_TRACKS:,} tracks and {_PLAYLISTS:,} playlists, {_FOLLOWED:,} followed:"
+                    f" {kind}",
                     f"p50 {one.p50:.1f} p95 {one.p95:.1f} ms; by four {four.p50:.1f}, {four.p95:.1f},"
                     f" {four.rate:,.0f}/s",
                     f"p95 {ceiling[0].p95:.1f}, {ceiling[1].p95:.1f} ms",

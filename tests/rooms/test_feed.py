@@ -1,7 +1,7 @@
 """The feed: all that is new by whom somebody follows, and nothing else, whatever else comes meanwhile."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,8 @@ from veza.rooms.accounts import store as accounts
 from veza.rooms.feed import store
 from veza.rooms.feed.cursor import NEWEST, Cursor
 from veza.rooms.following import store as following
+from veza.rooms.playlists import store as playlists
+from veza.rooms.playlists.schemas import Playlist
 from veza.rooms.tracks import store as tracks
 
 
@@ -32,7 +34,7 @@ async def titles(person: Person, limit: int = 20) -> list[str]:
     found, query = [], f"?limit={limit}"
     while True:
         part = await feed(person, query)
-        found += [item["track"]["title"] for item in part["items"]]
+        found += [item[item["type"]]["title"] for item in part["items"]]
         if part["next"] is None:
             return found
         query = f"?limit={limit}&before={part['next']}"
@@ -56,7 +58,7 @@ async def test_what_is_new_by_whom_one_follows(database: Database, tmp_path: Pat
         answer = await eve.get("/feed")
         assert answer.headers["cache-control"] == "no-store"
         item = answer.json()["data"]["items"][0]
-        assert item.keys() == {"type", "id", "user_id", "created_at", "track"}
+        assert item.keys() == {"type", "id", "user_id", "created_at", "track", "playlist"}
         assert (item["type"], item["user_id"], item["track"]["id"]) == ("track", ann.id, item["id"])
         for limit in (1, 2, 3, 20):
             assert await titles(eve, limit) == ["Third", "Second", "First"]
@@ -92,6 +94,44 @@ async def test_a_place_in_the_feed_stays_while_others_come(database: Database, t
         assert code(await world.guest.get("/feed")) == (401, "UNAUTHENTICATED")
 
 
+async def test_new_playlists_stand_among_new_tracks(database: Database, tmp_path: Path) -> None:
+    """P1, G12: the public ones, with the numbers of what is seen, for as long as they are public."""
+    async with open_world(database, tmp_path) as world:
+        ann, bob, eve = [await world.person(name) for name in ("ann", "bob", "eve")]
+        lists: dict[str, str] = {}
+        for turn, (person, title, public) in enumerate([
+            (ann, "List 1", True), (ann, "Private", False), (bob, "Not followed", True),
+            (ann, "List 2", True), (eve, "Own", True), (ann, "List 3", True),
+        ]):  # fmt: skip
+            with clock.shifted(timedelta(seconds=2 * turn)):
+                draft = {"title": title, "is_public": public}
+                answer = await person.post("/playlists", json=draft)
+                lists[title] = answer.json()["data"]["playlist"]["id"]
+            with clock.shifted(timedelta(seconds=2 * turn + 1)):
+                song = await plant(world, person, title=f"Song {turn}")
+        await ann.post(f"/playlists/{lists['List 3']}/tracks", json={"track_id": song})
+        hidden = await plant(world, ann, public=False)
+        await ann.post(f"/playlists/{lists['List 3']}/tracks", json={"track_id": hidden})
+        await eve.post(f"/users/{ann.id}/follow")
+        await ann.post(f"/playlists/{lists['Private']}/collaborators", json=_reader(eve))
+        item = (await feed(eve))["items"][1]
+        assert (item["type"], item["id"], item["user_id"]) == ("playlist", lists["List 3"], ann.id)
+        assert (item["track"], item["playlist"]["track_count"]) == (None, 1)
+        told = ["Song 5", "List 3", "Song 3", "List 2", "Song 1", "Song 0", "List 1"]
+        for limit in (1, 2, 3, 20):
+            assert await titles(eve, limit) == told
+        await ann.put(f"/playlists/{lists['List 2']}", json={"is_public": False})
+        await ann.put(f"/playlists/{lists['Private']}", json={"is_public": True})
+        await ann.delete(f"/playlists/{lists['List 3']}")
+        assert await titles(eve) == ["Song 5", "Song 3", "Song 1", "Private", "Song 0", "List 1"]
+        await ann.post(f"/users/{eve.id}/block")
+        assert await titles(eve) == []
+
+
+def _reader(person: Person) -> dict[str, str]:
+    return {"user_id": person.id, "permission": "read"}
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_the_newest_of_many_are_those_of_a_model(database: Database, tmp_path: Path, seed: int) -> None:
     """G12: with many of the same moment, some prolific and many silent: exactly what sorting all gives."""
@@ -120,12 +160,22 @@ async def test_the_newest_of_many_are_those_of_a_model(database: Database, tmp_p
                 )
                 new.append(tracks.NewTrack(one, "", "a.mp3"))
             await tracks.add_many(tx, new)
+            lists = [
+                _playlist(
+                    dice.choice(people).id, public=dice.random() < 0.8,
+                    at=clock.now().replace(microsecond=0) - timedelta(seconds=dice.randrange(9)),
+                )
+                for _ in range(80)
+            ]  # fmt: skip
+            for one in lists:
+                await playlists.add(tx, one)
             followed = {owner.id for owner in people[::2]}
             for owner_id in followed:
                 await following.add(tx, eve, owner_id)
         seen = [one.track for one in new if one.track.user_id in followed and one.track.is_public]
         seen.sort(key=lambda one: (one.created_at, one.id), reverse=True)
         assert len(seen) > 50
+        made_at = {one.id: one.created_at for one in lists if one.is_public and one.user_id in followed}
         async with database.read() as view:
             for limit in (1, 2, 5, 21, 101):
                 found, place = [], NEWEST
@@ -133,3 +183,16 @@ async def test_the_newest_of_many_are_those_of_a_model(database: Database, tmp_p
                     found += [one.id for one in part]
                     place = Cursor(part[-1].created_at, part[-1].id)
                 assert found == [one.id for one in seen], limit
+                found, place = [], NEWEST
+                while ids := await store.newest_playlists(view, eve, place, limit):
+                    found += ids
+                    place = Cursor(made_at[ids[-1]], ids[-1])
+                assert found == sorted(made_at, key=lambda one: (made_at[one], one), reverse=True), limit
+
+
+def _playlist(user_id: UUID, *, public: bool, at: datetime) -> Playlist:
+    return Playlist(
+        id=new_id(), user_id=user_id, username="", title="List", description=None, is_public=public,
+        track_count=0, total_duration=0.0, follower_count=0, created_at=at, updated_at=at, version=0,
+        permission=None, is_following=False,
+    )  # fmt: skip

@@ -7,17 +7,19 @@ from uuid import UUID
 
 import msgspec
 
+from veza.rooms.playlists.schemas import PlaylistSummary
 from veza.rooms.tracks.schemas import TrackSummary
 
 
 class FeedItem(msgspec.Struct, frozen=True):
     """Something new: what it is, whose, since when, and the thing itself under the name of its ``type``."""
 
-    type: Literal["track"]
+    type: Literal["track", "playlist"]
     id: UUID
     user_id: UUID
     created_at: datetime
     track: TrackSummary | None = None
+    playlist: PlaylistSummary | None = None
 
 
 class Feed(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from veza.core.db import Tx
 from veza.rooms.feed import store
 from veza.rooms.feed.cursor import Cursor
 from veza.rooms.feed.schemas import FeedItem
+from veza.rooms.playlists import service as playlists
 
 
 class Source(ABC):
@@ -30,4 +31,14 @@ class Tracks(Source):
         return [FeedItem("track", one.id, one.user_id, one.created_at, track=one) for one in found]
 
 
-SOURCES: Sequence[Source] = (Tracks(),)
+class Playlists(Source):
+    """Playlists that are public."""
+
+    async def newest(self, tx: Tx, actor: Member, before: Cursor, limit: int) -> Sequence[FeedItem]:
+        """So many playlists, with the numbers of what ``actor`` sees."""
+        ids = await store.newest_playlists(tx, actor.id, before, limit)
+        found = await playlists.list_by_ids(tx, actor, ids)
+        return [FeedItem("playlist", one.id, one.user_id, one.created_at, playlist=one) for one in found]
+
+
+SOURCES: Sequence[Source] = (Tracks(), Playlists())
