@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -34,6 +35,7 @@ async def test_a_world_is_made_and_made_only_once(database: Database, tmp_path: 
                 "/auth/login", json={"email": login.email, "password": login.password}
             )
             assert answer.status_code == 200
+        assert await _feed(world, demo.logins[-1].email, answer) == {song.title for song in songs}
         before = await _life(world)
         assert await make_world(world.parts, songs=songs, tell=made.append) == demo
         assert len(made) == len(songs)
@@ -59,6 +61,16 @@ async def test_a_world_is_made_and_made_only_once(database: Database, tmp_path: 
         told = [(track["title"], track["artist"], track["genre"]) for track in found["tracks"]]
         assert told == sorted((song.title, ARTISTS[song.artist], song.genre) for song in songs)
         assert all(20 <= track["duration"] <= 60 for track in found["tracks"])
+
+
+async def _feed(world: World, email: str, login: httpx.Response) -> set[str]:
+    """What is new to the listener, whom the crowd and who follows every artist; read signed in."""
+    assert email.startswith(LISTENER)
+    signed_in = world.client({"Authorization": f"Bearer {login.json()['data']['token']['access_token']}"})
+    profile = (await signed_in.get(f"/users/by-username/{LISTENER}")).json()["data"]["profile"]
+    assert (profile["follower_count"], profile["following_count"]) == (len(CROWD) // 2, len(ARTISTS))
+    items = (await signed_in.get("/feed?limit=100")).json()["data"]["items"]
+    return {item["track"]["title"] for item in items if item["type"] == "track"}
 
 
 async def _life(world: World) -> dict[str, JSON]:

@@ -20,6 +20,7 @@ from veza.core import clock
 from veza.core.ids import new_id
 from veza.core.pages import MAX_LIMIT, Page
 from veza.demo.files import write_song
+from veza.demo.follows import add_follows
 from veza.demo.life import SPAN, fame_of, live
 from veza.demo.mixes import add_mixes
 from veza.demo.songs import ARTISTS, SONGS, Song
@@ -83,6 +84,7 @@ async def make_world(
         with clock.shifted(timedelta(days=number + 1) - _BEGAN):
             await _add_songs(parts, people[name], own, tell)
     members = {name: _member(user) for name, user in people.items()}
+    await add_follows(parts.database, members)
     tracks: dict[str, TrackSummary] = {}
     for name in ARTISTS:
         tracks |= await _tracks(parts, people[name])
