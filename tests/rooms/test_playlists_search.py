@@ -64,6 +64,12 @@ async def test_playlists_are_found_by_their_titles(database: Database, tmp_path:
         assert (await olga.put(f"/playlists/{evening}", json={"title": "Morning"})).status_code == 200
         assert set(await titles(wil, q="evening", is_public="true")) == {"Evening walk", "Evenings of mine"}
         await check_index(world)
+        assert (await stan.post(f"/users/{olga.id}/block")).status_code == 200
+        assert await titles(stan, q="evening") == ["Evenings of mine"], "nothing of whom they have blocked"
+        everything = (await stan.get("/search", params={"q": "evening"})).json()["data"]
+        assert (len(everything["playlists"]), everything["total"]) == (1, 1)
+        assert (await stan.delete(f"/users/{olga.id}/block")).status_code == 200
+        assert len(await titles(stan, q="evening")) == 2
         assert (await olga.delete(f"/users/{olga.id}", json={"password": PASSWORD})).status_code == 200
         assert await titles(stan, q="evening") == ["Evenings of mine"]
         await check_index(world)

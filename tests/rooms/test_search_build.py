@@ -2,17 +2,14 @@
 
 import random
 import string
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.rooms.search_house import add, check_index, found, titles
 from tests.world import open_world
-from veza.core import clock
 from veza.core.db import Database
-from veza.rooms.search import alone, beside, build, entries_store, service, source_store, sqlite_store, store
+from veza.rooms.search import alone, answers, beside, build, entries_store, source_store, store
 from veza.rooms.search.findings import TRACKS, index_of
 from veza.rooms.search.following import follow
 from veza.rooms.search.jobs import place_anew
@@ -139,7 +136,7 @@ async def test_more_than_can_be_paged_is_said(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G9, G12: the law of pages holds for what can be paged, and the answer says that it is not all."""
-    monkeypatch.setattr(service, "MOST", 20)
+    monkeypatch.setattr(answers, "MOST", 20)
     monkeypatch.setattr(store, "WINDOW", 4)
     async with open_world(database, tmp_path) as world:
         olga = await world.person("olga")
@@ -157,37 +154,6 @@ async def test_more_than_can_be_paged_is_said(
         assert (beyond["tracks"], beyond["pagination"]["total"]) == ([], 20)
         listed = await found(world, "", min_duration=1, limit=100)
         assert (len(listed["tracks"]), listed["pagination"]["total_is_exact"]) == (20, False)
-
-
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_of_too_many_the_first_are_looked_at_and_that_is_said(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """T17, Q4: ranges and orders take bounded time; few days are looked at whole, and all is in order."""
-    async with open_world(database, tmp_path) as world:
-        olga = await world.person("olga")
-        for n in range(12):
-            long, moment = {"duration": 500.0} if n % 4 == 0 else {}, clock.now() - timedelta(days=n)
-            await add(world, olga, f"Sun {n:02}", play_count=100 - n * 8, created_at=moment, **long)
-        asked: list[dict[str, Any]] = [
-            {"sort_by": by, "sort_order": order, "limit": limit, "page": page}
-            for by in ("title", "created_at", "popularity")
-            for order in ("asc", "desc")
-            for limit, page in ((2, 1), (3, 2), (12, 1))
-        ]
-        wanted = [await titles(world, "sun", **more) for more in asked]
-        monkeypatch.setattr(sqlite_store, "MOST_LOOKED", 6)
-        for few in (0, 3, 100):
-            monkeypatch.setattr(sqlite_store, "FEW_THINGS", few)
-            assert [await titles(world, "sun", **more) for more in asked] == wanted
-        monkeypatch.setattr(sqlite_store, "FEW_THINGS", 3)
-        answer = await found(world, "sun", min_duration=400)
-        assert [track["title"] for track in answer["tracks"]] == ["Sun 00", "Sun 04"]
-        assert (answer["pagination"]["total"], answer["pagination"]["total_is_exact"]) == (2, False)
-        early = (clock.now() - timedelta(days=9.5)).isoformat().replace("+00:00", "Z")
-        answer = await found(world, "sun", end_date=early)
-        assert [track["title"] for track in answer["tracks"]] == ["Sun 10", "Sun 11"]
-        assert (answer["pagination"]["total"], answer["pagination"]["total_is_exact"]) == (2, True)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

@@ -40,14 +40,11 @@ class Kind(msgspec.Struct, frozen=True):
     """A kind of thing to find; ``owner`` is the table and column that say whose each is.
 
     ``popularity`` is the table and column that say how popular each is.
-
-    ``listed`` are columns of that table by which all that is found stands in an index, by what they sort by.
     """
 
     name: str
     owner: tuple[str, str]
     popularity: tuple[str, str] | None = None
-    listed: tuple[tuple[str, str], ...] = ()
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -75,6 +72,13 @@ class Word(msgspec.Struct, frozen=True):
     """A word, and in how many entries it is."""
 
     word: str
+    entries: int
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """How many words begin alike, and in how many entries the commonest of them is."""
+
+    words: int
     entries: int
 
 
@@ -134,6 +138,15 @@ class Entries(ABC):
             .limit(sa.bindparam("most", type_=sa.BigInteger)),
             str,
         )
+        commonest = (
+            sa.select(vocabulary.c.entries)
+            .where(vocabulary.c.word >= sa.bindparam("first"), vocabulary.c.word < sa.bindparam("end"))
+            .order_by(vocabulary.c.word)
+            .limit(sa.bindparam("most", type_=sa.BigInteger))
+            .subquery()
+        )
+        most = sa.func.coalesce(sa.func.max(commonest.c.entries), 0).label("entries")
+        self._commonest = Statement(sa.select(sa.func.count().label("words"), most), Beginning)
         self._after = Statement(
             sa.select(vocabulary.c.word)
             .where(vocabulary.c.word > sa.bindparam("last"))

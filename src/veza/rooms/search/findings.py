@@ -56,12 +56,7 @@ class Finding(ABC):
 class Tracks(Finding):
     """Tracks that are ready and public: by title, artist, album, genre and tags."""
 
-    kind = Kind(
-        "tracks",
-        owner=("tracks", "user_id"),
-        popularity=("tracks", "play_count"),
-        listed=(("created_at", "created_at"), ("title", "title_key"), ("popularity", "play_count")),
-    )
+    kind = Kind("tracks", owner=("tracks", "user_id"), popularity=("tracks", "play_count"))
 
     async def find(self, tx: Tx, thing_id: UUID) -> Document | None:
         """What search may know of a track."""

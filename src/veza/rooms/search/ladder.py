@@ -27,8 +27,6 @@ class Filters(msgspec.Struct, frozen=True):
     """What else must hold: marks that the entry has; its duration in seconds and its day, from and to.
 
     And whose it is not: one of the ``hidden`` users'.
-
-    And how to look: ``narrow`` where few things are of these days, and else not beyond the place ``border``.
     """
 
     marks: tuple[str, ...] = ()
@@ -36,14 +34,7 @@ class Filters(msgspec.Struct, frozen=True):
     longest: float | None = None
     since: datetime | None = None
     until: datetime | None = None
-    narrow: bool = False
-    border: int | None = None
     hidden: frozenset[UUID] = frozenset()
-
-    @property
-    def hiding(self) -> bool:
-        """Whether anybody is hidden."""
-        return bool(self.hidden)
 
     @property
     def dated(self) -> bool:
@@ -51,13 +42,21 @@ class Filters(msgspec.Struct, frozen=True):
         return self.since is not None or self.until is not None
 
     @property
+    def timed(self) -> bool:
+        """Whether durations are asked for."""
+        return self.shortest is not None or self.longest is not None
+
+    @property
     def ranged(self) -> bool:
         """Whether anything but words and marks is asked for."""
-        return any(end is not None for end in (self.shortest, self.longest, self.since, self.until))
+        return self.dated or self.timed
 
 
 class Match(msgspec.Struct, frozen=True):
-    """What matches a rung, but none of the rungs in ``less``, and passes the filters."""
+    """What matches a rung, but none of the rungs in ``less``, and passes the filters.
+
+    A rung without terms is matched by everything.
+    """
 
     rung: Rung
     filters: Filters

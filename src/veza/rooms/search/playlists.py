@@ -48,7 +48,7 @@ async def search_playlists(tx: Tx, actor: Member, asked: Asked, page: Page) -> F
     if asked.is_public is not False:
         marks = () if asked.user_id is None else (owner_mark(asked.user_id),)
         rest = _From(1, page.limit - len(shown), max(page.offset - total, 0))
-        answer = await find(tx, PLAYLISTS, asked.q, rest, filters=Filters(marks, hidden=actor.hidden))
+        answer = await find(tx, PLAYLISTS, asked.q, rest, Filters(marks, hidden=actor.hidden))
         shown += await playlists.list_by_ids(tx, actor, answer.ids)
         total += answer.total
     return FoundPlaylists(shown, total, page.number, page.limit)

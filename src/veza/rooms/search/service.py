@@ -10,26 +10,17 @@ from veza.access.actor import Actor
 from veza.core.db import Tx
 from veza.core.errors import Detail, InvalidRequest
 from veza.core.pages import Page, Pagination
-from veza.rooms.search import source_store
+from veza.rooms.search import answers
+from veza.rooms.search.answers import Answer, Order
 from veza.rooms.search.filters import Asked, read_filters
 from veza.rooms.search.findings import FINDINGS, TRACKS, Finding, format_mark, genre_mark, index_of
 from veza.rooms.search.ladder import Filters, Match, Rung, beginning, exactly
 from veza.rooms.search.nearby import ladders
+from veza.rooms.search.ranges import find as in_ranges
 from veza.rooms.search.schemas import Found, FoundPagination, FoundTracks
 from veza.rooms.search.store import Index
 from veza.rooms.search.words import words_asked
 from veza.rooms.tracks import service as tracks
-
-# Of one question so many things are counted, and can be paged through.
-MOST = 10_000
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What was found: the things of one page, and how many there are, if that is ``exact``."""
-
-    ids: Sequence[UUID] = ()
-    total: int = 0
-    exact: bool = True
 
 
 async def search_tracks(tx: Tx, actor: Actor, asked: Asked, page: Page) -> FoundTracks:
@@ -40,20 +31,15 @@ async def search_tracks(tx: Tx, actor: Actor, asked: Asked, page: Page) -> Found
     """
     genre = tracks.genre_key(asked.genre) if asked.genre else None
     form = tracks.format_name(asked.format) if asked.format else None
-    ranges = msgspec.structs.replace(read_filters(asked), hidden=actor.hidden)
+    ranges = read_filters(asked)
+    order = Order(asked.sort_by, asked.sort_order == "desc")
+    marks = (*([genre_mark(genre)] if genre else ()), *([format_mark(form)] if form else ()))
+    filters = msgspec.structs.replace(ranges, marks=marks, hidden=actor.hidden)
     if asked.q and asked.q.strip():
-        marks = (*([genre_mark(genre)] if genre else ()), *([format_mark(form)] if form else ()))
-        filters = msgspec.structs.replace(ranges, marks=marks)
-        descending = asked.sort_order == "desc"
-        answer = await find(
-            tx, TRACKS, asked.q, page, filters=filters, by=asked.sort_by, descending=descending
-        )
+        answer = await find(tx, TRACKS, asked.q, page, filters, order)
     elif ranges.ranged:
-        wanted = source_store.Wanted(
-            genre, form, ranges, asked.sort_by or "created_at", descending=asked.sort_order == "desc"
-        )
-        ids, total = await source_store.list_tracks(tx, wanted, page, MOST)
-        answer = Answer(ids, min(total, MOST), total <= MOST)
+        order = msgspec.structs.replace(order, by=order.by or "created_at")
+        answer = await in_ranges(tx, index_of(TRACKS, tx), (), filters, page, order)
     else:
         return await _list(tx, actor, asked, page)
     place = page.of(answer.total)
@@ -83,7 +69,7 @@ async def search(tx: Tx, actor: Actor, question: str, kind: str | None, page: Pa
     for finding in FINDINGS:
         name = finding.kind.name
         if kind in {None, name}:
-            answers[name] = await find(tx, finding, question, page, filters=Filters(hidden=actor.hidden))
+            answers[name] = await find(tx, finding, question, page, Filters(hidden=actor.hidden))
             shown[name] = await finding.show(tx, actor, answers[name].ids, base_url)
     totals = dict.fromkeys(("tracks", "users", "playlists"), 0)
     totals |= {name: answer.total for name, answer in answers.items()}
@@ -104,68 +90,71 @@ async def find(
     finding: Finding,
     question: str,
     page: Page,
-    *,
     filters: Filters = Filters(),  # noqa: B008 - frozen
-    by: str | None = None,
-    descending: bool = True,
+    order: Order = Order(),  # noqa: B008 - frozen
 ) -> Answer:
-    """The things that match: in the order of relevance, or ``by`` something else."""
+    """The things that match, in this order."""
     words = words_asked(question)
     if not words:
         return Answer()
     index = index_of(finding, tx)
-    rungs, total, filters = await _climb(tx, index, words, filters)
-    exact, total = total <= MOST and filters.border is None, min(total, MOST)
-    offset, limit = page.offset, min(page.limit, total - page.offset)
+    if filters.ranged:
+        return await in_ranges(tx, index, words, filters, page, order)
+    rungs, total = await _climb(tx, index, words, filters)
+    exact, shown = total <= answers.MOST, min(total, answers.MOST)
+    offset, limit = page.offset, min(page.limit, shown - page.offset)
     if limit <= 0:
-        return Answer((), total, exact)
-    if by is None:
-        return Answer(await _relevant(tx, index, rungs, filters, offset, limit), total, exact)
+        return Answer((), shown, exact)
+    if order.by is None:
+        return Answer(await _relevant(tx, index, rungs, filters, total, offset, limit), shown, exact)
+    how: dict[str, Any] = {
+        "total": total, "descending": order.descending, "offset": offset, "limit": limit,
+    }  # fmt: skip
     text = await index.expression(tx, Match(rungs[-1], filters))
-    if by == "popularity" and descending:
-        return Answer(await index.best(tx, text, filters, offset, limit), total, exact)
-    whole = msgspec.structs.replace(filters, border=None)
-    ids = await index.sorted(tx, text, whole, by=by, descending=descending, offset=offset, limit=limit)
-    return Answer(ids, total, exact)
+    if order.by == "popularity":
+        return Answer(await index.best(tx, text, filters, **how), shown, exact)
+    return Answer(await index.sorted(tx, text, filters, by=order.by, **how), shown, exact)
 
 
-async def _climb(
-    tx: Tx, index: Index, words: Sequence[str], filters: Filters
-) -> tuple[Sequence[Rung], int, Filters]:
-    """The rungs on which something stands, each with all that those before it hold; and how much that is.
-
-    And the filters with how far to look, up to where nothing more is known to be.
-    """
+async def _climb(tx: Tx, index: Index, words: Sequence[str], filters: Filters) -> tuple[Sequence[Rung], int]:
+    """The rungs on which something stands, each with all that those before it hold; and how much that is."""
     rungs: Sequence[Rung] = (exactly(words), beginning(words))
-    total, bounded = await _count(tx, index, rungs[-1], filters)
-    if total or bounded.border is not None:
-        return rungs, total, bounded
+    total = await _count(tx, index, rungs[-1], filters)
+    if total:
+        return rungs, total
     # Only where nothing is as it was typed.
     for rungs in await ladders(tx, index, words):
-        total, bounded = await _count(tx, index, rungs[-1], filters)
-        if total or bounded.border is not None:
-            return rungs, total, bounded
-    return (), 0, filters
+        total = await _count(tx, index, rungs[-1], filters)
+        if total:
+            return rungs, total
+    return (), 0
 
 
-async def _count(tx: Tx, index: Index, rung: Rung, filters: Filters) -> tuple[int, Filters]:
-    expression = await index.expression(tx, Match(rung, filters))
-    bounded = await index.bounded(tx, expression, filters)
-    return await index.count(tx, expression, bounded, MOST + 1), bounded
+async def _count(tx: Tx, index: Index, rung: Rung, filters: Filters) -> int:
+    if len(rung) == 1 and rung[0].strict and not filters.marks and not filters.hidden:
+        # A word that nothing else begins like is counted already; and one that is in more than are counted
+        # is enough.
+        (term,) = rung
+        known = await index.beginning(tx, term.word)
+        if term.prefix and not term.near and (known.words == 1 or known.entries > answers.MOST):
+            return min(known.entries, answers.MOST + 1)
+    return await index.count(tx, await index.expression(tx, Match(rung, filters)), filters, answers.MOST + 1)
 
 
 async def _relevant(
-    tx: Tx, index: Index, rungs: Sequence[Rung], filters: Filters, offset: int, limit: int
+    tx: Tx, index: Index, rungs: Sequence[Rung], filters: Filters, total: int, offset: int, limit: int
 ) -> list[UUID]:
     found: list[UUID] = []
     for n, rung in enumerate(rungs):
         text = await index.expression(tx, Match(rung, filters, less=rungs[:n]))
-        part = await index.best(tx, text, filters, offset, limit)
+        part = await index.best(tx, text, filters, total=total, offset=offset, limit=limit)
         found += part
         limit -= len(part)
         if not limit:
             break
-        size = offset + len(part) if part or not offset else await index.count(tx, text, filters, MOST)
+        size = (
+            offset + len(part) if part or not offset else await index.count(tx, text, filters, answers.MOST)
+        )
         offset = max(offset - size, 0)
     return found
 

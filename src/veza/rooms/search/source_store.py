@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
-from typing import Any
 from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
 
-from veza.core.db import Statement, Time, Tx, any_of
-from veza.core.pages import Page
+from veza.core.db import Statement, Tx
 from veza.rooms.accounts.tables import users as users_table
 from veza.rooms.playlists.tables import playlists as playlists_table
-from veza.rooms.search.ladder import Filters
 from veza.rooms.tracks.tables import tracks as tracks_table
 
 # Things read at a time when an index is built.
@@ -136,56 +132,3 @@ async def count_tracks(tx: Tx) -> int:
 async def count_users(tx: Tx) -> int:
     """How many users there are."""
     return await tx.first(_COUNT_USERS) or 0
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """Tracks that are asked for without a word: which, and in which order."""
-
-    genre_key: str | None
-    format: str | None
-    filters: Filters
-    by: str = "created_at"
-    descending: bool = True
-
-
-_SORTS = {"created_at": T.created_at, "title": T.title_key, "popularity": T.play_count}
-
-
-async def list_tracks(view: Tx, wanted: Wanted, page: Page, most: int) -> tuple[list[UUID], int]:
-    """A page of the tracks that everybody sees and that are wanted, up to ``most`` of them.
-
-    And how many those are: one more than ``most`` for any more.
-    """
-    given = {
-        "genre_key": wanted.genre_key, "format": wanted.format, "shortest": wanted.filters.shortest,
-        "longest": wanted.filters.longest, "since": wanted.filters.since, "until": wanted.filters.until,
-        "hidden": wanted.filters.hidden or None,
-    }  # fmt: skip
-    given = {name: value for name, value in given.items() if value is not None}
-    listing, counting = _statements(tuple(given), wanted.by, wanted.descending)
-    total = await view.first(counting, **given, most=most + 1) or 0
-    limit = min(page.limit, min(total, most) - page.offset)
-    if limit <= 0:
-        return [], total
-    return await view.all(listing, **given, limit=limit, offset=page.offset), total
-
-
-@cache
-def _statements(given: tuple[str, ...], by: str, descending: bool) -> tuple[Statement[UUID], Statement[int]]:  # noqa: FBT001 - part of a key
-    rules: dict[str, Any] = {
-        "genre_key": T.genre_key == sa.bindparam("genre_key"),
-        "format": T.format == sa.bindparam("format"),
-        "shortest": T.duration >= sa.bindparam("shortest", type_=sa.Double),
-        "longest": T.duration <= sa.bindparam("longest", type_=sa.Double),
-        "since": T.created_at >= sa.bindparam("since", type_=Time),
-        "until": T.created_at <= sa.bindparam("until", type_=Time),
-        "hidden": sa.not_(any_of(T.user_id, "hidden")),
-    }
-    found = sa.select(T.id).where(T.listed, *(rules[name] for name in given))
-    order = [column.desc() if descending else column.asc() for column in (_SORTS[by], T.id)]
-    limit, offset = (sa.bindparam(name, type_=sa.BigInteger) for name in ("limit", "offset"))
-    counted = found.limit(sa.bindparam("most", type_=sa.BigInteger)).subquery()
-    return (
-        Statement(found.order_by(*order).limit(limit).offset(offset), UUID, heavy=True),
-        Statement(sa.select(sa.func.count()).select_from(counted), int, heavy=True),
-    )
