@@ -100,22 +100,25 @@ def bare(application: str, *arguments: str) -> Server:
 class Veza(Server):
     """The whole program on a copy of a seeded database, or on the database itself if it is not written to.
 
+    A text is the address of a database that is not a file.
+
     Limits count, as for everybody, but are too high to be met; the access log is written, to /dev/null.
     """
 
-    def __init__(self, database: Path, *, copy: bool = True, **settings: str) -> None:
+    def __init__(self, database: Path | str, *, copy: bool = True, **settings: str) -> None:
         CACHE.mkdir(parents=True, exist_ok=True)
         self.token = ""
         self.folder = Path(tempfile.mkdtemp(prefix="data-", dir=CACHE))
         if copy:
             database = Path(shutil.copy(database, self.folder / "veza.db"))
+        address = database if isinstance(database, str) else f"sqlite:///{database}"
         limits = {
             f"VEZA_RATE_LIMIT_{name}": "100000000/min"
             for name in ("GLOBAL", "LOGIN", "UPLOAD", "CHUNK", "VERIFICATION")
         }
         self.environment = environment = limits | {
             "VEZA_SECRET_KEY": secrets.token_hex(32),
-            "VEZA_DATA_DIR": str(self.folder), "VEZA_DATABASE_URL": f"sqlite:///{database}", "VEZA_PORT": "0",
+            "VEZA_DATA_DIR": str(self.folder), "VEZA_DATABASE_URL": address, "VEZA_PORT": "0",
             "VEZA_QUOTA": str(1 << 40), **{f"VEZA_{name.upper()}": value for name, value in settings.items()},
         }  # fmt: skip
         try:

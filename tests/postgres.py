@@ -34,13 +34,21 @@ SETTINGS = {
 }
 
 
-def start_postgres() -> tuple[str, Callable[[], None]]:
+def start_postgres(**settings: str) -> tuple[str, Callable[[], None]]:
     """Start a server; return the address of its database `postgres`, for asyncpg, and what stops it.
+
+    `settings` are added to SETTINGS, or instead of them.
 
     Raises RuntimeError when it does not start; the reason is on standard error.
     """
     guard = subprocess.Popen(
-        [sys.executable, "-I", __file__, str(_wheel())],
+        [
+            sys.executable,
+            "-I",
+            __file__,
+            str(_wheel()),
+            *(f"{name}={value}" for name, value in settings.items()),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -68,7 +76,7 @@ def _wheel() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _guard(wheel: Path) -> None:
+def _guard(wheel: Path, settings: dict[str, str]) -> None:
     """Run a server until standard input ends, then leave nothing of it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = Path(tempfile.mkdtemp(prefix="veza-postgres-"))
@@ -80,7 +88,7 @@ def _guard(wheel: Path) -> None:
             account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             wheel = _copy(wheel, folder / "wheel")
-        server = _serve(wheel / "pginstall18" / "bin", folder, account)
+        server = _serve(wheel / "pginstall18" / "bin", folder, account, settings)
         sys.stdout.write(f"{folder}\n")
         sys.stdout.flush()
         sys.stdin.read()
@@ -99,7 +107,9 @@ def _copy(wheel: Path, target: Path) -> Path:
     return target / wheel.name
 
 
-def _serve(programs: Path, folder: Path, account: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _serve(
+    programs: Path, folder: Path, account: dict[str, Any], settings: dict[str, str]
+) -> subprocess.Popen[bytes]:
     """Make a database cluster in `folder` and start its server; return when it takes connections."""
     data = folder / "data"
     log = folder / "log"
@@ -117,7 +127,7 @@ def _serve(programs: Path, folder: Path, account: dict[str, Any]) -> subprocess.
         "--no-sync",
     ]
     subprocess.run(make, check=True, stdout=subprocess.DEVNULL, timeout=START_LIMIT, **common)
-    options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with log.open("wb") as out:
         server = subprocess.Popen(
             [programs / "postgres", "-D", data, "-k", folder, *options], stdout=out, stderr=out, **common
@@ -150,4 +160,4 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    _guard(Path(sys.argv[1]))
+    _guard(Path(sys.argv[1]), SETTINGS | dict(given.split("=", 1) for given in sys.argv[2:]))
