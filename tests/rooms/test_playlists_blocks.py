@@ -1,6 +1,7 @@
 """Blocks and playlists: nothing of somebody hidden is shown, counted or kept between two, at once."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Awaitable
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.rooms.listening_house import song
 from tests.rooms.playlists_house import check_sums, look, make, member, put, tracks_of
 from tests.rooms.test_blocks import block, names
 from tests.rooms.tracks_house import code, plant
-from tests.world import Person, World, open_world
+from tests.world import PASSWORD, Person, World, open_world
 from veza.core.db import Database
 from veza.core.ids import new_id
 from veza.core.pages import Page
@@ -248,3 +249,24 @@ async def test_what_each_sees_is_that_of_a_model(database: Database, tmp_path: P
                 (named,) = await service.list_by_ids(view, viewer, [playlist_id])
             for shown in (one, listed, named):
                 assert (shown.track_count, shown.total_duration) == told
+
+
+async def test_blocks_wait_for_nobody_who_waits_for_them(database: Database, tmp_path: Path) -> None:
+    """T23, U8: several at once, among people bound to each other's playlists, while one of them leaves."""
+    async with open_world(database, tmp_path) as world:
+        people = [await world.person(f"user{n}") for n in range(4)]
+        lists = [(owner, await make(world, owner)) for _ in range(4) for owner in people]
+        for owner, one in lists:
+            for person in {*people} - {owner}:
+                assert (await work(owner, one, person)).status_code == 200
+                assert (await person.post(f"/playlists/{one}/follow")).status_code == 200
+        track = await song(world, people[0])
+        answers = await asyncio.gather(
+            *(who.post(f"/users/{whom.id}/block") for who, whom in itertools.combinations(people, 2)),
+            *(people[1].post(f"/playlists/{one}/tracks", json={"track_id": track}) for _, one in lists),
+            *(people[2].delete(f"/playlists/{one}/follow") for _, one in lists),
+            people[3].delete(f"/users/{people[3].id}", json={"password": PASSWORD}),
+        )
+        assert {answer.status_code for answer in answers} <= {200, 401, 403, 404}, answers
+        assert answers[-1].status_code == 200
+        await check_parted(world)
