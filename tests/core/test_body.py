@@ -1,6 +1,7 @@
 import json
 import time
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -227,3 +228,31 @@ async def test_a_text_is_refused_or_kept(world, text):
         assert again.status_code == 200
         assert (await ada.get(f"/users/{ada.id}")).json()["data"]["profile"]["bio"] == kept
         assert json.loads(json.dumps(kept)) == kept
+
+
+class Priced(msgspec.Struct, frozen=True):
+    """An amount that is read exactly, and another number beside it."""
+
+    price: Annotated[Decimal | int, checked(lambda amount: amount * 100)]
+    weight: float = 0.0
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("9.99", Decimal("999.00")),
+        ("5", 500),
+        ("9.989999999999999999999", Decimal("998.9999999999999999999")),
+    ],
+)
+def test_a_number_that_is_meant_exactly_is_read_so(written: str, read: Any) -> None:
+    """K8: no binary fraction stands between what is written and what is kept."""
+    found = read_body(f'{{"price": {written}, "weight": 0.1}}'.encode(), Priced)
+    assert (found.price, found.weight) == (read, 0.1)
+
+
+@pytest.mark.parametrize("written", ['"9.99"', "true", "null", "1e99999999999999999999"])
+def test_what_is_no_exact_number_is_refused(written: str) -> None:
+    """K8, G7: a text is none, whatever stands in it."""
+    with pytest.raises(ValidationFailed):
+        read_body(f'{{"price": {written}}}'.encode(), Priced)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -18,11 +19,11 @@ _INFINITE = (float("inf"), float("-inf"))
 # A body of a megabyte may hold 60,000 unknown names: an answer about each would be five times its size.
 _MOST_DETAILS = 100
 
-Check = Callable[[str], str]
+Check = Callable[[Any], Any]
 
 
 def checked(check: Check, **limits: Any) -> msgspec.Meta:
-    """Metadata for a text field that ``check`` cleans, or refuses with a :class:`BadValue`.
+    """Metadata for a text or exact number that ``check`` cleans, or refuses with a :class:`BadValue`.
 
     ``Annotated[str, checked(normalise_username, min_length=3)]``; the limits go into the API document. In a
     list of such texts each is checked.
@@ -46,16 +47,26 @@ def _integer(text: str) -> int:
     return int(text) if len(text) <= _DIGITS else _MOST
 
 
+def _exactly(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return Decimal("Infinity")
+
+
 _decoder = json.JSONDecoder(object_pairs_hook=_no_twins, parse_constant=_no_constant, parse_int=_integer)
+_exact_decoder = json.JSONDecoder(
+    object_pairs_hook=_no_twins, parse_constant=_no_constant, parse_int=_integer, parse_float=_exactly
+)
 
 
-def parse_json(raw: bytes) -> Any:
+def parse_json(raw: bytes, *, exact: bool = False) -> Any:
     """The value of a JSON text (RFC 8259, and I-JSON's rule that names be unique, RFC 7493).
 
-    Raises :class:`InvalidJSON`.
+    With ``exact``, fractions are decimals, just as they are written. Raises :class:`InvalidJSON`.
     """
     try:
-        return _decoder.decode(raw.decode("utf-8"))
+        return (_exact_decoder if exact else _decoder).decode(raw.decode("utf-8"))
     except RecursionError:
         raise InvalidJSON("The body is nested too deeply.") from None
     except ValueError as error:
@@ -71,7 +82,7 @@ def read_body(raw: bytes, kind: type[T]) -> T:
     Raises :class:`InvalidJSON` for what is not JSON and :class:`ValidationFailed` with a detail for each
     field that is missing, unknown, of the wrong type or refused by its check.
     """
-    return validate(parse_json(raw), kind)
+    return validate(parse_json(raw, exact=_holds_decimals(kind)), kind)
 
 
 def validate(given: Any, kind: type[T], *, strict: bool = True) -> T:
@@ -110,10 +121,21 @@ def _fields_of(kind: type[msgspec.Struct]) -> Mapping[str, tuple[msgspec.structs
     return {field.encode_name: (field, _check_of(field.type)) for field in msgspec.structs.fields(kind)}
 
 
+@cache
+def _holds_decimals(kind: Any) -> bool:
+    """Whether numbers of this type are to be read exactly."""
+    if kind is Decimal:
+        return True
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return any(_holds_decimals(field.type) for field in msgspec.structs.fields(kind))
+    return any(_holds_decimals(part) for part in get_args(kind) if isinstance(part, type) or get_args(part))
+
+
 def _field(value: Any, kind: Any, check: Check | None, *, strict: bool) -> Any:
     _check_storable(value)
-    converted = msgspec.convert(value, kind, strict=strict)
-    if check and isinstance(converted, str):
+    # A text is no number, although msgspec would read decimals from it.
+    converted = msgspec.convert(value, kind, strict=strict, builtin_types=(Decimal,))
+    if check and isinstance(converted, str | Decimal | int):
         return check(converted)
     if check and isinstance(converted, list):
         return [check(text) for text in converted]
