@@ -41,6 +41,9 @@ from veza.rooms.comments.holding import HOLDING as COMMENTS
 from veza.rooms.comments.service import CommentLimit
 from veza.rooms.following.holding import HOLDING as FOLLOWING
 from veza.rooms.likes.holding import HOLDING as LIKES
+from veza.rooms.marketplace.downloads import Downloads
+from veza.rooms.marketplace.holding import HOLDING as MARKETPLACE
+from veza.rooms.marketplace.orders import Shop
 from veza.rooms.playlists.covers import Covers as PlaylistCovers
 from veza.rooms.playlists.holding import HOLDING as PLAYLISTS
 from veza.rooms.plays.holding import HOLDING as PLAYS
@@ -194,7 +197,18 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "avatars": Avatars(parts.database, parts.storage, pictures),
         "comment_limit": CommentLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
         # Likes before tracks: what is liked is counted down while it is there. Playlists are held after them.
-        "holdings": (ACCOUNT, FOLLOWING, SESSIONS, LIKES, PLAYS, COMMENTS, TRACKS, PLAYLISTS, UPLOADS),
+        "holdings": (
+            ACCOUNT,
+            FOLLOWING,
+            SESSIONS,
+            LIKES,
+            PLAYS,
+            COMMENTS,
+            TRACKS,
+            PLAYLISTS,
+            UPLOADS,
+            MARKETPLACE,
+        ),
         "prove_password": prove_password,
         "forget_member": parts.authenticator.forget_user,
         "uploads": uploads,
@@ -205,6 +219,13 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "covers": covers,
         "playlist_covers": PlaylistCovers(parts.database, parts.storage, pictures, covers),
         "pieces": Pieces(parts.database, parts.storage),
+        "shop": Shop(
+            parts.database,
+            parts.payments,
+            fee=settings.platform_fee,
+            verified_only=settings.require_verified_email,
+        ),
+        "downloads": Downloads(parts.storage, Signer(parts.keyring), settings.base_url),
         "hearing": Hearing(Signer(parts.keyring), parts.authenticator),
         "shelf": parts.shelf,
     }

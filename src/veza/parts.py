@@ -16,6 +16,7 @@ from veza.core.mail import Mailer, mailer_from
 from veza.core.malware import Scanner, open_scanner
 from veza.core.probes import Readiness
 from veza.core.storage import ChunkStore, Storage, open_chunks, open_storage
+from veza.rooms.marketplace.payments import PaymentProvider, open_provider
 from veza.rooms.recommendations.shelf import Shelf
 from veza.rooms.sessions.authenticator import Authenticator
 from veza.settings import BadSetting, Settings
@@ -38,6 +39,7 @@ class Parts(msgspec.Struct, frozen=True):
     hasher: PasswordHasher
     authenticator: Authenticator
     shelf: Shelf
+    payments: PaymentProvider
     readiness: Readiness
 
     def limit(self, name: str, text: str) -> Limit | None:
@@ -76,6 +78,7 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
         hasher=PasswordHasher(),
         authenticator=Authenticator(database, tokens),
         shelf=Shelf(database, storage),
+        payments=_made("PAYMENT_PROVIDER", lambda: open_provider(settings.payment_provider)),
         readiness=Readiness({"database": database.check, "storage": storage.check}),
     )
 

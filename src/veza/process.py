@@ -54,7 +54,7 @@ async def _serve(settings: Settings) -> int:
             return await serve_async(
                 make_app(parts, work=settings.serve_jobs),
                 listeners=listeners,
-                ready=lambda host, port: _welcome(settings, host, port),
+                ready=lambda host, port: _welcome(settings, parts, host, port),
                 on_drain=parts.readiness.drain,
             )
 
@@ -253,13 +253,19 @@ def _listening(settings: Settings) -> Iterator[list[socket.socket]]:
             listener.close()
 
 
-def _welcome(settings: Settings, host: str, port: int) -> None:
+def _welcome(settings: Settings, parts: Parts, host: str, port: int) -> None:
     here = settings.public_url.rstrip("/") or address_of(host, port)
     lines = (
         f"Veza is ready at {here}",
         f"  try the API      {here}/swagger/index.html",
         f"  read the API     {here}/redoc",
         f"  your data        {settings.data_dir.absolute()}",
+        f"  payments         {parts.payments.name}: {_money(parts)}",
         "  first steps      README.md, “A first session”",
     )
     print("\n".join(lines), flush=True)  # noqa: T201 - for the person who started it
+
+
+def _money(parts: Parts) -> str:
+    moves = parts.payments.moves_money
+    return "orders are paid for" if moves else "every order completes at once, and no money is taken"

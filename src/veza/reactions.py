@@ -15,6 +15,11 @@ from veza.rooms.comments import jobs as comment_jobs
 from veza.rooms.following import events as following_events
 from veza.rooms.following import jobs as following_jobs
 from veza.rooms.likes import jobs as like_jobs
+from veza.rooms.marketplace import events as market_events
+from veza.rooms.marketplace import kinds as market_kinds
+from veza.rooms.marketplace.following import follow_file as withdraw_file
+from veza.rooms.marketplace.following import follow_track as withdraw_track
+from veza.rooms.marketplace.jobs import MarketJobs
 from veza.rooms.playlists import events as playlist_events
 from veza.rooms.playlists import jobs as playlist_jobs
 from veza.rooms.playlists import parting
@@ -27,6 +32,7 @@ from veza.rooms.sessions import jobs as session_jobs
 from veza.rooms.tracks import counts as track_counts
 from veza.rooms.tracks import events as track_events
 from veza.rooms.tracks.jobs import TrackJobs
+from veza.rooms.uploads import events as upload_events
 from veza.rooms.uploads.jobs import UploadJobs
 
 PURGE_ANSWERS = JobKind("core.purge_answers", NoPayload, every=timedelta(hours=1))
@@ -46,6 +52,8 @@ REACTIONS: Reactions = {
         playlist_jobs.FORGET_TRACK,
     ],
     playlist_events.PlaylistDeleted: [playlist_jobs.FORGET_PLAYLIST],
+    market_events.OrderCompleted: [market_kinds.SEND_RECEIPT],
+    market_events.OrderRefunded: [market_kinds.SEND_REFUND],
 }
 
 # What is done in the transaction itself, for it must be true with the commit.
@@ -60,7 +68,8 @@ AT_ONCE: AtOnce = {
     track_events.TrackProcessed: [playlist_jobs.follow_track, follow_track],
     track_events.TrackUpdated: [playlist_jobs.follow_track, follow_track],
     track_events.TrackFailed: [playlist_jobs.follow_track, follow_track],
-    track_events.TrackDeleted: [follow_track],
+    track_events.TrackDeleted: [withdraw_track, follow_track],
+    upload_events.FileDeleted: [withdraw_file],
 }
 
 
@@ -87,6 +96,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *play_jobs.tasks(database),
         *comment_jobs.tasks(database),
         *playlist_jobs.tasks(database, parts.storage),
+        *MarketJobs(database, parts.mailer, base_url, parts.payments).tasks(),
         *search_jobs.tasks(database),
         *recommendation_jobs.tasks(database, parts.storage),
         Task(PURGE_ANSWERS, purge_answers),

@@ -15,6 +15,7 @@ from veza.rooms.comments.routes import ROUTES as COMMENTS
 from veza.rooms.feed.routes import ROUTES as FEED
 from veza.rooms.following.routes import ROUTES as FOLLOWING
 from veza.rooms.likes.routes import ROUTES as LIKES
+from veza.rooms.marketplace.routes import ROUTES as MARKETPLACE
 from veza.rooms.playlists import pages as playlist_pages
 from veza.rooms.playlists.routes import ROUTES as PLAYLISTS
 from veza.rooms.plays.gathering import Gatherer
@@ -32,7 +33,7 @@ from veza.rooms.uploads.routes import ROUTES as UPLOADS
 
 BASE = "/api/v1"
 # Bytes of sound and pictures do not count to the limit of requests; chunks have a limit of their own.
-_BYTES = ("/stream", "/download", "/avatar", "/cover", "/init.mp4", ".m4s", "/tracks/chunk")
+_BYTES = ("/stream", "/download", "/file", "/avatar", "/cover", "/init.mp4", ".m4s", "/tracks/chunk")
 
 # What stands under each first word of an address.
 AREAS = {
@@ -46,6 +47,7 @@ AREAS = {
     "comments": "Changing and deleting what was said about a track.",
     "playlists": "Tracks in an order: who works on it, follows it, or sees it by a link.",
     "feed": "What is new by whom somebody follows.",
+    "marketplace": "Products, orders, downloads of what was bought, and what a seller sold.",
     "search": "Everything that can be found, at once.",
 }
 
@@ -68,6 +70,7 @@ def api(parts: Parts, means: Means) -> Router:
             *FEED,
             *SEARCH,
             *RECOMMENDATIONS,
+            *MARKETPLACE,
         ],
         dto=StrictJSON,
     )

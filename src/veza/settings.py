@@ -11,6 +11,7 @@ import msgspec
 
 from veza.core.exchange import parse_networks
 from veza.core.limits import parse_limit
+from veza.rooms.marketplace.money import BASIS_POINTS
 
 
 class BadSetting(Exception):
@@ -61,6 +62,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     require_verified_email: Annotated[
         bool, doc("Whether uploading and selling need a verified e-mail address.")
     ] = False
+    payment_provider: Annotated[
+        str, doc("Who sees to payments: `instant` completes every order at once and takes no money.")
+    ] = "instant"
+    platform_fee: Annotated[
+        int, doc("The platform's share of each sale, in hundredths of a percent: 1000 is a tenth.")
+    ] = 0
     max_file_size: Annotated[int, doc("Largest audio file, in bytes.")] = 500 * 1024**2
     quota: Annotated[int, doc("Bytes a user may store.")] = 1024**3
     clamd_url: Annotated[
@@ -200,6 +207,8 @@ def _check(settings: Settings) -> None:
     for name in _POSITIVE:
         if getattr(settings, name) < 1:
             raise BadSetting(f"VEZA_{name.upper()} must be 1 or more.")
+    if not 0 <= settings.platform_fee <= BASIS_POINTS:
+        raise BadSetting(f"VEZA_PLATFORM_FEE must be between 0 and {BASIS_POINTS}.")
     try:
         parse_networks(settings.trusted_proxies)
     except ValueError as error:

@@ -57,6 +57,10 @@ class Action(Enum):
     MANAGE_COLLABORATORS = auto()
     TRANSFER_PLAYLIST = auto()
     DELETE_PLAYLIST = auto()
+    SELL = auto()
+    EDIT_PRODUCT = auto()
+    REFUND = auto()
+    SEE_ORDER = auto()
     EDIT_PROFILE = auto()
     SEE_COMPLETION = auto()
     SEE_QUOTA = auto()
@@ -115,6 +119,10 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.MANAGE_COLLABORATORS: (owner, collaborator("admin")),
     Action.TRANSFER_PLAYLIST: (owner,),
     Action.DELETE_PLAYLIST: (owner, holder(Permission.MODERATE_PLAYLISTS)),
+    Action.SELL: (holder(Permission.SELL),),
+    Action.EDIT_PRODUCT: (owner,),
+    Action.REFUND: (owner, holder(Permission.MANAGE_SALES)),
+    Action.SEE_ORDER: (owner, holder(Permission.MANAGE_SALES)),
     Action.EDIT_PROFILE: (owner, holder(Permission.MANAGE_USERS)),
     Action.SEE_COMPLETION: (owner, holder(Permission.MANAGE_USERS)),
     Action.SEE_QUOTA: (owner, holder(Permission.MANAGE_USERS)),

@@ -9,6 +9,7 @@ class Permission(StrEnum):
 
     UPLOAD_TRACKS = "tracks.upload"
     SELL = "products.sell"
+    MANAGE_SALES = "sales.manage"
     MODERATE_TRACKS = "tracks.moderate"
     MODERATE_COMMENTS = "comments.moderate"
     MODERATE_PLAYLISTS = "playlists.moderate"

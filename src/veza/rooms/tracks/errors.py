@@ -21,6 +21,12 @@ class DownloadNotAllowed(Forbidden):
     code = "DOWNLOAD_NOT_ALLOWED"
 
 
+class PurchaseRequired(DownloadNotAllowed):
+    """This track is for sale: whoever buys it may download it."""
+
+    code = "PURCHASE_REQUIRED"
+
+
 class EmailNotVerified(Forbidden):
     """Verify your e-mail address first."""
 

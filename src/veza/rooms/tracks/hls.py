@@ -7,7 +7,7 @@ import msgspec
 from veza.access.actor import Actor
 from veza.core.db import Tx
 from veza.media import FRAGMENT_SECONDS, Variant, master_playlist, media_playlist, peak_and_average
-from veza.rooms.tracks import files_store, service
+from veza.rooms.tracks import files_store, sales, service
 from veza.rooms.tracks.errors import RenditionNotFound, TrackNotReady
 from veza.rooms.tracks.schemas import Early, EarlyRendition, Track
 
@@ -35,7 +35,7 @@ async def master(tx: Tx, actor: Actor, track_id: UUID, query: str, *, lossless: 
     track, early = await _look(tx, actor, track_id)
     if early is not None:
         return master_playlist(_planned(early), query)
-    wanted = lossless and service.may_download(actor, track)
+    wanted = lossless and await service.may_download(tx, actor, track)
     variants = [
         Variant(found.name, found.codec, *peak_and_average(found.layout))
         for found in await files_store.list_cut(tx, track_id)
@@ -82,19 +82,20 @@ async def find_piece(tx: Tx, actor: Actor, track_id: UUID, name: str, number: in
     place = found.layout.find(number)
     if place is None:
         raise RenditionNotFound("There is no such part of this rendition.")
-    return Piece(found.key, *place, f"{tag}-{place[1]}", public=track.listed)
+    return Piece(found.key, *place, f"{tag}-{place[1]}", public=track.listed and not track.for_sale)
 
 
 async def _find(tx: Tx, actor: Actor, track_id: UUID, name: str) -> tuple[Track, Early | None]:
     track, early = await _look(tx, actor, track_id)
     if name == LOSSLESS:
-        service.require_download(actor, track)
+        await service.require_download(tx, actor, track)
     return track, early
 
 
 async def _look(tx: Tx, actor: Actor, track_id: UUID) -> tuple[Track, Early | None]:
     """The track, and while it is processed what can be heard of it."""
     track = await service.get_visible(tx, actor, track_id)
+    sales.require_hearing(actor, track)
     if track.status != "processing":
         return track, None
     early = await files_store.find_early(tx, track_id)

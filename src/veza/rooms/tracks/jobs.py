@@ -22,7 +22,7 @@ from veza.core.worker import Task
 from veza.media import COVER_SIZES, MediaLimits, Processed, process
 from veza.rooms.accounts import quota
 from veza.rooms.accounts.errors import UserNotFound
-from veza.rooms.tracks import files_store, store
+from veza.rooms.tracks import files_store, sales_store, store
 from veza.rooms.tracks.early import Publisher
 from veza.rooms.tracks.events import TrackFailed, TrackProcessed, TrackUpdated
 from veza.rooms.tracks.schemas import MAX_GENRE, MAX_NAME, Audio, Track
@@ -126,7 +126,7 @@ class TrackJobs:
         track = await self._find(what.track_id)
         if track is None:
             # Deleted meanwhile; an attempt that died may have left files after the others were removed.
-            await self._storage.delete_prefix(folder_of(what.track_id))
+            await self._remove_all(what.track_id)
         if track is None or not what.awaits(track):
             return
         workdir = self._storage.scratch / f"process-{new_id().hex}"
@@ -137,7 +137,7 @@ class TrackJobs:
             if isinstance(error, LeaseLost) or await self._find(what.track_id) is not None:
                 raise
             # Deleted meanwhile, perhaps its original, too: whatever went wrong is of that.
-            await self._storage.delete_prefix(folder_of(what.track_id))
+            await self._remove_all(what.track_id)
             log.info("track.gone", track_id=str(what.track_id))
         finally:
             shutil.rmtree(workdir, ignore_errors=True)
@@ -211,7 +211,16 @@ class TrackJobs:
         del job
         track = await self._find(what.track_id)
         if track is None or track.status == "failed":
-            await self._storage.delete_prefix(folder_of(what.track_id))
+            await self._remove_all(what.track_id)
+
+    async def _remove_all(self, track_id: UUID) -> None:
+        """Remove every file of a track, but for an original that was sold."""
+        original = original_key(track_id)
+        async with self._database.read() as view:
+            kept = {original} if await sales_store.is_kept(view, original) else set[str]()
+        keys = [entry.key async for entry in self._storage.list(folder_of(track_id))]
+        if gone := [key for key in keys if key not in kept]:
+            await self._storage.delete_many(gone)
 
     async def remove_early(self, job: Job, what: RemoveFiles) -> None:
         """Remove what was there to be heard before the track was ready."""
@@ -256,8 +265,9 @@ async def _named(database: Database, folder: str) -> set[str]:
         return set()
     async with database.read() as view:
         track = await store.find(view, track_id)
+        sold = {original_key(track_id)} if await sales_store.is_kept(view, original_key(track_id)) else set()
         if track is None or track.status == "failed":
-            return set()
+            return sold
         fixed = {original_key(track_id), peaks_key(track_id), *(cover_key(track_id, n) for n in COVER_SIZES)}
         cover = await files_store.cover_folder(view, track_id)
         fixed |= {f"{cover}/{size}.jpg" for size in COVER_SIZES if cover}

@@ -135,7 +135,8 @@ async def download(tx: InTx, viewer: Viewer, storage: TheStorage, track_id: UUID
     track, key, filename = await service.find_download(tx, viewer, track_id)
     return FileAnswer(
         storage, key, size=track.file_size, mime=FORMATS[track.format].mime, etag=f"{track.id.hex}-original",
-        public=track.listed, headers={"content-disposition": disposition("attachment", filename)},
+        public=track.listed and not track.for_sale,
+        headers={"content-disposition": disposition("attachment", filename)},
     )  # fmt: skip
 
 
@@ -146,7 +147,8 @@ async def stream(
     """Stream a track."""
     track, found = await service.find_stream(tx, listener.actor, track_id, quality)
     return FileAnswer(
-        storage, found.key, size=found.size, mime=found.mime, public=track.listed,
+        storage, found.key, size=found.size, mime=found.mime,
+        public=track.listed and not track.for_sale,
         etag=f"{track.id.hex}-{found.name}-{found.size}", headers={"content-disposition": "inline"},
     )  # fmt: skip
 

@@ -120,6 +120,7 @@ class Track(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     tags: Sequence[str] = ()
+    for_sale: bool = False
 
     @property
     def listed(self) -> bool:

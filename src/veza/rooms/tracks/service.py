@@ -19,8 +19,14 @@ from veza.core.text import clean_text as check_text
 from veza.media import FORMATS, Sniffed, clean_text
 from veza.rooms.accounts import quota
 from veza.rooms.accounts.errors import UserNotFound
-from veza.rooms.tracks import files_store, store
-from veza.rooms.tracks.errors import DownloadNotAllowed, RenditionNotFound, TrackNotFound, TrackNotReady
+from veza.rooms.tracks import files_store, sales, store
+from veza.rooms.tracks.errors import (
+    DownloadNotAllowed,
+    PurchaseRequired,
+    RenditionNotFound,
+    TrackNotFound,
+    TrackNotReady,
+)
 from veza.rooms.tracks.events import TrackDeleted, TrackUpdated, TrackUploaded
 from veza.rooms.tracks.jobs import PROCESS, REMOVE_FILES, ProcessTrack, RemoveFiles, original_key
 from veza.rooms.tracks.schemas import (
@@ -259,15 +265,20 @@ async def delete_track(tx: Tx, track: Track) -> None:
     tx.emit(TrackDeleted(track.id, track.user_id))
 
 
-def may_download(actor: Actor, track: Track) -> bool:
-    """Whether ``actor``, who sees the track, may have it as it was uploaded or without loss."""
-    return track.downloadable or may(actor, Action.EDIT_TRACK, track)
+async def may_download(tx: Tx, actor: Actor, track: Track) -> bool:
+    """Whether ``actor``, who sees the track, may have it as it was uploaded or without loss.
+
+    What is for sale is its owner's and its buyers' alone.
+    """
+    if not track.for_sale and (track.downloadable or may(actor, Action.EDIT_TRACK, track)):
+        return True
+    return actor.is_system or actor.id == track.user_id or await sales.is_buyer(tx, actor, track)
 
 
-def require_download(actor: Actor, track: Track) -> None:
-    """Raise :class:`DownloadNotAllowed` unless ``actor`` may."""
-    if not may_download(actor, track):
-        raise DownloadNotAllowed
+async def require_download(tx: Tx, actor: Actor, track: Track) -> None:
+    """Raise :class:`PurchaseRequired` or :class:`DownloadNotAllowed` unless ``actor`` may."""
+    if not await may_download(tx, actor, track):
+        raise PurchaseRequired if track.for_sale else DownloadNotAllowed
 
 
 async def delete_tracks(begin: Begin, actor: Actor, track_ids: Sequence[UUID]) -> BatchResult:
@@ -291,7 +302,7 @@ async def delete_tracks(begin: Begin, actor: Actor, track_ids: Sequence[UUID]) -
 async def find_download(tx: Tx, actor: Actor, track_id: UUID) -> tuple[Track, str, str]:
     """A track whose original ``actor`` may have, the key of its bytes, and the name to save it under."""
     track = await get_visible(tx, actor, track_id)
-    require_download(actor, track)
+    await require_download(tx, actor, track)
     if track.status == "failed":
         raise TrackNotReady("The file of this track could not be used and was not kept.")
     return track, original_key(track.id), f"{track.artist} - {track.title}.{track.format}"
@@ -300,26 +311,28 @@ async def find_download(tx: Tx, actor: Actor, track_id: UUID) -> tuple[Track, st
 async def find_stream(tx: Tx, actor: Actor, track_id: UUID, quality: str) -> tuple[Track, RenditionFile]:
     """A track that ``actor`` may hear, and the rendition of this quality; while there is none, the original.
 
-    Without loss it is heard by whoever may download it. Raises TrackNotFound, DownloadNotAllowed,
-    TrackNotReady, RenditionNotFound.
+    Without loss it is heard by whoever may download it; what is for sale only by whoever has signed in.
+    Raises TrackNotFound, DownloadNotAllowed, TrackNotReady, RenditionNotFound, Unauthenticated.
     """
     if quality == "original":
         track, key, _ = await find_download(tx, actor, track_id)
         return track, RenditionFile(quality, key, FORMATS[track.format].mime, track.file_size)
     track = await get_visible(tx, actor, track_id)
+    sales.require_hearing(actor, track)
     if quality == "lossless":
-        require_download(actor, track)
+        await require_download(tx, actor, track)
     if track.status != "ready":
         raise TrackNotReady
     found = await store.rendition(tx, track_id, QUALITIES[quality])
     if found is None and await store.rendition_keys(tx, track_id):
         raise RenditionNotFound
-    return track, found or _playable_original(actor, track)
+    return track, found or await _playable_original(tx, actor, track)
 
 
-def _playable_original(actor: Actor, track: Track) -> RenditionFile:
+async def _playable_original(tx: Tx, actor: Actor, track: Track) -> RenditionFile:
     """The bytes of a track that was imported and waits for its renditions, where players can play them."""
-    if track.format not in PLAYED or track.audio.codec == "alac" or not may_download(actor, track):
+    playable = track.format in PLAYED and track.audio.codec != "alac"
+    if not playable or not await may_download(tx, actor, track):
         raise TrackNotReady(headers={"Retry-After": "60"})
     return RenditionFile("original", original_key(track.id), FORMATS[track.format].mime, track.file_size)
 

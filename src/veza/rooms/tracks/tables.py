@@ -46,6 +46,8 @@ tracks = sa.Table(
     sa.Column("comment_count", sa.BigInteger, nullable=False),
     # Ready and public: what strangers see. Kept as a column so that an index can begin with it.
     sa.Column("listed", sa.Boolean, nullable=False),
+    # Whether a product has it: it is then downloaded by its buyers alone.
+    sa.Column("for_sale", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("updated_at", Time, nullable=False),
     # A list is one of these, read from either end: by any filters together (or none), sorted by one of three
@@ -129,6 +131,21 @@ covers = sa.Table(
     sa.Column("track_id", Id, sa.ForeignKey("tracks.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("folder", sa.Text, nullable=False),
 )
+
+# Who has bought a track, and by which product. No foreign key to tracks: who buys holds products, and
+# whoever changes these holds tracks first.
+track_buyers = sa.Table(
+    "track_buyers",
+    metadata,
+    sa.Column("user_id", Id, nullable=False),
+    sa.Column("track_id", Id, nullable=False),
+    sa.Column("product_id", Id, nullable=False),
+    sa.PrimaryKeyConstraint("user_id", "track_id", "product_id"),
+    sqlite_with_rowid=False,
+)
+
+# Files that were sold: they stay in the storage, whatever becomes of the row that named them.
+kept_files = sa.Table("kept_files", metadata, sa.Column("key", sa.Text, primary_key=True))
 
 # Files of folders that were imported, so that they are known again without being read; see library.py.
 imported_files = sa.Table(

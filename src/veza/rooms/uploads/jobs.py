@@ -18,6 +18,7 @@ from veza.core.worker import Task
 from veza.media import make_images
 from veza.rooms.accounts import quota
 from veza.rooms.accounts.errors import UserNotFound
+from veza.rooms.tracks import sales
 from veza.rooms.uploads import store, transfers, uploads_store
 from veza.rooms.uploads.archives import check_archive
 from veza.rooms.uploads.events import FileAccepted, FileRefused
@@ -104,7 +105,8 @@ class UploadJobs:
         del job
         async with self._database.read() as view:
             upload = await uploads_store.find(view, what.upload_id)
-        if upload is None or upload.status == "failed":
+            kept = await sales.is_kept(view, original_key(what.upload_id))
+        if not kept and (upload is None or upload.status == "failed"):
             await self._storage.delete_prefix(folder_of(what.upload_id))
 
     async def sweep(self, job: Job, what: NoPayload) -> None:
@@ -172,6 +174,8 @@ async def _is_named(database: Database, key: str) -> bool:
         return False
     async with database.read() as view:
         upload = await uploads_store.find(view, upload_id)
+        if await sales.is_kept(view, key):
+            return True
     return upload is not None and upload.status != "failed" and key == original_key(upload_id)
 
 

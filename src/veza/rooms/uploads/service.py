@@ -51,6 +51,11 @@ def _own(actor: Actor, upload: Upload | None) -> Upload:
     return upload
 
 
+async def exists(tx: Tx, upload_id: UUID) -> bool:
+    """Whether there is such an upload, whoever's it is."""
+    return await store.find(tx, upload_id) is not None
+
+
 async def get_status(tx: Tx, actor: Member, upload_id: UUID) -> FileStatus:
     """How far an upload is. Raises :class:`UploadNotFound`."""
     upload = await get_own(tx, actor, upload_id)

@@ -1,0 +1,75 @@
+"""What can go wrong in the marketplace."""
+
+from veza.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
+
+
+class ProductNotFound(NotFound):
+    """There is no such product, or you may not see it."""
+
+    code = "PRODUCT_NOT_FOUND"
+
+
+class ProductNotAvailable(Conflict):
+    """This product is not on sale."""
+
+    code = "PRODUCT_NOT_AVAILABLE"
+
+
+class IllegalStatus(Conflict):
+    """A product goes from draft to active, and from there to archived and back; one that is sold stays so."""
+
+    code = "ILLEGAL_STATUS"
+
+
+class AlreadyForSale(Conflict):
+    """This track is on sale already; an exclusive licence excludes every other, and of each kind is one."""
+
+    code = "TRACK_ALREADY_FOR_SALE"
+
+
+class OwnProduct(ValidationFailed):
+    """This product is your own."""
+
+    code = "OWN_PRODUCT"
+
+
+class MixedCurrencies(ValidationFailed):
+    """An order is in one currency."""
+
+    code = "MIXED_CURRENCIES"
+
+
+class AlreadyOwned(Conflict):
+    """You own this already."""
+
+    code = "ALREADY_OWNED"
+
+
+class PriceChanged(Conflict):
+    """The price has changed."""
+
+    code = "PRICE_CHANGED"
+
+
+class OrderNotFound(NotFound):
+    """There is no such order, or you may not see it."""
+
+    code = "ORDER_NOT_FOUND"
+
+
+class NothingToRefund(Conflict):
+    """Nothing of this order can be given back: it was not paid for, or has been refunded."""
+
+    code = "NOTHING_TO_REFUND"
+
+
+class NotBought(Forbidden):
+    """You have not bought this, or it was refunded."""
+
+    code = "NOT_PURCHASED"
+
+
+class NothingToDownload(Conflict):
+    """This product has no files: its seller delivers it."""
+
+    code = "NOTHING_TO_DOWNLOAD"

@@ -1,0 +1,44 @@
+"""What happens in the marketplace; ``user_id`` is whom it concerns first."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+from uuid import UUID
+
+from veza.core.events import Event
+
+
+class ProductCreated(Event, frozen=True):
+    """A seller (``user_id``) made a product; it may be a draft."""
+
+    kind: ClassVar[str] = "product.created"
+    product_id: UUID
+    user_id: UUID
+
+
+class ProductUpdated(Event, frozen=True):
+    """A seller (``user_id``) changed a product, or took it off sale."""
+
+    kind: ClassVar[str] = "product.updated"
+    product_id: UUID
+    user_id: UUID
+
+
+class OrderCompleted(Event, frozen=True):
+    """A buyer (``user_id``) owns what they ordered from these sellers."""
+
+    kind: ClassVar[str] = "order.completed"
+    order_id: UUID
+    user_id: UUID
+    seller_ids: Sequence[UUID]
+
+
+class OrderRefunded(Event, frozen=True):
+    """So much of an order, in minor units, was given back to its buyer (``user_id``), licences with it."""
+
+    kind: ClassVar[str] = "order.refunded"
+    order_id: UUID
+    user_id: UUID
+    seller_ids: Sequence[UUID]
+    product_ids: Sequence[UUID]
+    amount: int
+    currency: str

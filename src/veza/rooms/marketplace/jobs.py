@@ -1,0 +1,115 @@
+"""What is done for the marketplace when nobody waits for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from veza.core.db import Database
+from veza.core.events import EventJob
+from veza.core.jobs import Job, NoPayload
+from veza.core.mail import Mailer, MailRefused, render
+from veza.core.worker import Task
+from veza.rooms.marketplace import orders_store, products, products_store
+from veza.rooms.marketplace.kinds import (
+    MARK_TRACKS,
+    PAY_BACK,
+    RELEASE_FILES,
+    SEND_RECEIPT,
+    SEND_REFUND,
+    MarkTracks,
+    PayBack,
+)
+from veza.rooms.marketplace.money import written
+from veza.rooms.marketplace.payments import PaymentProvider
+from veza.rooms.tracks import sales
+
+log = structlog.get_logger()
+
+_PIECE = 200
+
+
+class _Told(msgspec.Struct, frozen=True):
+    order_id: UUID
+    user_id: UUID
+    product_ids: Sequence[UUID] = ()
+    amount: int = 0
+
+
+class MarketJobs:
+    """The jobs of this room, with what they work on."""
+
+    def __init__(self, database: Database, mailer: Mailer, base_url: str, provider: PaymentProvider) -> None:
+        self._database = database
+        self._mailer = mailer
+        self._base_url = base_url
+        self._providers: Mapping[str, PaymentProvider] = {provider.name: provider}
+
+    def tasks(self) -> Sequence[Task]:
+        """What the worker is to know."""
+        return [
+            Task(PAY_BACK, self.pay_back),
+            Task(SEND_RECEIPT, self.send_receipt),
+            Task(SEND_REFUND, self.send_refund),
+            Task(MARK_TRACKS, self.mark_tracks),
+            Task(RELEASE_FILES, self.release_files),
+        ]
+
+    async def pay_back(self, job: Job, what: PayBack) -> None:
+        """Have the provider of a payment give some of it back; one that is not set up now is asked later."""
+        del job
+        provider = self._providers[what.provider]
+        await provider.refund(what.reference, what.amount, what.currency, what.key)
+
+    async def send_receipt(self, job: Job, told: EventJob) -> None:
+        """Tell a buyer what they bought, and where they get it."""
+        await self._send(job, "receipt", msgspec.convert(told.data, _Told))
+
+    async def send_refund(self, job: Job, told: EventJob) -> None:
+        """Tell a buyer what was given back."""
+        await self._send(job, "refund", msgspec.convert(told.data, _Told))
+
+    async def _send(self, job: Job, template: str, told: _Told) -> None:
+        async with self._database.read() as view:
+            order = await orders_store.find(view, told.order_id)
+            items = await orders_store.items_of(view, [told.order_id])
+            buyer = await orders_store.find_addressee(view, told.user_id)
+        if order is None or buyer is None:
+            return
+        shown = [item for item in items if not told.product_ids or item.product_id in told.product_ids]
+        about: dict[str, Any] = {
+            "username": buyer.username,
+            "order_id": str(order.id),
+            "when": order.completed_at or order.created_at,
+            "lines": [(item.title, written(item.price, order.currency)) for item in shown],
+            "total": written(told.amount or order.total, order.currency),
+        }
+        mail = render(template, to=buyer.email, public_url=self._base_url, **about)
+        try:
+            await self._mailer.send(mail, key=job.id)
+        except MailRefused as refusal:
+            log.info("mail.refused", user_id=str(told.user_id), reason=str(refusal))
+
+    async def mark_tracks(self, job: Job, what: MarkTracks) -> None:
+        """Say anew of these tracks whether they are for sale."""
+        del job
+        async with self._database.write() as tx:
+            await products.mark(tx, await sales.hold(tx, what.track_ids))
+
+    async def release_files(self, job: Job, what: NoPayload) -> None:
+        """Let go of sold files that nobody has a licence for; a sweep then removes those of no row."""
+        del job, what
+        after = ""
+        while True:
+            async with self._database.read() as view:
+                keys = await sales.list_kept(view, after, _PIECE)
+            if not keys:
+                return
+            after = keys[-1]
+            for key in keys:
+                async with self._database.write() as tx:
+                    await products_store.hold_with_key(tx, key)
+                    if not await orders_store.is_needed(tx, key):
+                        await sales.release(tx, [key])

@@ -1,0 +1,33 @@
+"""The kinds of jobs of this room."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from veza.core.events import EventJob
+from veza.core.jobs import JobKind, NoPayload
+
+
+class PayBack(msgspec.Struct, frozen=True):
+    """So much, in minor units, of a payment is to be given back; the same ``key`` is one refund."""
+
+    provider: str
+    reference: str
+    amount: int
+    currency: str
+    key: str
+
+
+class MarkTracks(msgspec.Struct, frozen=True):
+    """Tracks of which it is to be said anew whether they are for sale."""
+
+    track_ids: list[UUID]
+
+
+# Providers and mail servers may be away for hours: fifty attempts, at most ten minutes apart, last for eight.
+PAY_BACK = JobKind("marketplace.pay_back", PayBack, attempts=50)
+SEND_RECEIPT = JobKind("marketplace.send_receipt", EventJob, attempts=50)
+SEND_REFUND = JobKind("marketplace.send_refund", EventJob, attempts=50)
+MARK_TRACKS = JobKind("marketplace.mark_tracks", MarkTracks)
+RELEASE_FILES = JobKind("marketplace.release_files", NoPayload, every=timedelta(hours=24))

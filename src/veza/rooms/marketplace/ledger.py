@@ -1,0 +1,80 @@
+"""The ledger: every amount twice, so that it always sums to zero.
+
+Of each line that is paid for, what the buyer paid stands against what the seller and the platform have of
+it. A refund is the same with the signs turned. Rows are written in the transaction of what they tell of.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from veza.core import clock
+from veza.core.db import Tx
+from veza.core.ids import new_id
+from veza.rooms.marketplace import ledger_store as store
+from veza.rooms.marketplace.ledger_store import Entry
+from veza.rooms.marketplace.orders_store import Item
+
+PAYMENTS, SELLER, FEES = "payments", "seller", "fees"
+SALE, REFUND = "sale", "refund"
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What is wrong with the ledger; nothing, unless somebody has changed rows behind our back."""
+
+    unbalanced: Sequence[UUID]
+    not_as_ordered: Sequence[UUID]
+    without_licence: Sequence[UUID]
+
+    @property
+    def holds(self) -> bool:
+        """Whether all is right."""
+        return not (self.unbalanced or self.not_as_ordered or self.without_licence)
+
+
+def entries(items: Iterable[Item], currency: str, kind: str, at: datetime) -> list[Entry]:
+    """What the ledger says of these lines, sold or refunded; it sums to zero. Amounts are in minor units."""
+    sign = 1 if kind == SALE else -1
+    made = []
+    for item in items:
+        amounts = (
+            (PAYMENTS, None, -item.price),
+            (SELLER, item.seller_id, item.price - item.fee),
+            (FEES, None, item.fee),
+        )
+        made += [
+            Entry(new_id(), item.order_id, item.position, kind, account, owner, sign * amount, currency, at)
+            for account, owner, amount in amounts
+            if amount
+        ]
+    return made
+
+
+async def write(tx: Tx, items: Iterable[Item], currency: str, kind: str) -> None:
+    """Write down that these lines were sold or refunded."""
+    await store.add(tx, entries(items, currency, kind, clock.now()))
+
+
+async def balance(tx: Tx, seller_id: UUID) -> dict[str, int]:
+    """By currency what a seller has earned, in minor units."""
+    return {row.currency: row.amount for row in await store.balances(tx, seller_id)}
+
+
+async def prove(tx: Tx) -> Proof:
+    """Look at the whole ledger: each order sums to zero, as it was ordered, and its licences are there."""
+    return Proof(
+        unbalanced=await store.unbalanced(tx),
+        not_as_ordered=await store.not_as_ordered(tx),
+        without_licence=await store.without_licence(tx),
+    )
+
+
+def sums(rows: Iterable[Entry]) -> Counter[str]:
+    """What entries add up to, by currency."""
+    found: Counter[str] = Counter()
+    for row in rows:
+        found[row.currency] += row.amount
+    return found

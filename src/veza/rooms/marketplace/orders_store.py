@@ -1,0 +1,189 @@
+"""All SQL about orders and their lines."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from veza.core import clock
+from veza.core.db import Statement, Tx, any_of
+from veza.core.pages import Page
+from veza.rooms.accounts.tables import users
+from veza.rooms.marketplace.tables import licences, order_items, orders, product_files
+
+ORDER = orders.c
+LINE = order_items.c
+# Beyond this offset a page takes milliseconds to walk to.
+DEEP = 1_000
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What somebody ordered; its ``total`` in minor units."""
+
+    id: UUID
+    buyer_id: UUID
+    currency: str
+    total: int
+    status: str
+    provider: str
+    payment_ref: str
+    payment_url: str | None
+    created_at: datetime
+    completed_at: datetime | None
+
+    @property
+    def user_id(self) -> UUID:
+        """Whose it is, for the policy."""
+        return self.buyer_id
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One line of an order, as it was when it was made; ``price``, and ``fee`` of it, in minor units."""
+
+    order_id: UUID
+    position: int
+    product_id: UUID
+    seller_id: UUID
+    title: str
+    product_type: str
+    license_type: str
+    price: int
+    fee: int
+    sold_at: datetime | None
+    refunded_at: datetime | None
+
+    @property
+    def user_id(self) -> UUID:
+        """Who sold it, for the policy."""
+        return self.seller_id
+
+    @property
+    def refundable(self) -> bool:
+        """Whether it is paid for and was not given back."""
+        return self.sold_at is not None and self.refunded_at is None
+
+
+class Addressee(msgspec.Struct, frozen=True):
+    """Where somebody is written to."""
+
+    username: str
+    email: str
+
+
+_ALL = sa.select(*(orders.c[name] for name in Order.__struct_fields__))
+_ITEMS = sa.select(*(order_items.c[name] for name in Item.__struct_fields__))
+_one = ORDER.id == sa.bindparam("id")
+_mine = ORDER.buyer_id == sa.bindparam("buyer")
+_FIND = Statement(_ALL.where(_one), Order)
+_LOCK = Statement(_ALL.where(_one).with_for_update(), Order)
+_LOCK_PENDING = Statement(
+    _ALL.where(_mine, ORDER.status == "pending").order_by(ORDER.id).with_for_update(), Order
+)
+_INSERT: Statement[None] = Statement(sa.insert(orders))
+_ADD_ITEM: Statement[None] = Statement(sa.insert(order_items))
+_ITEMS_OF = Statement(_ITEMS.where(any_of(LINE.order_id, "ids")).order_by(LINE.order_id, LINE.position), Item)
+_SET: Statement[None] = Statement(
+    sa.update(orders)
+    .where(_one)
+    .values(status=sa.bindparam("new_status"), completed_at=sa.bindparam("new_completed_at"))
+)
+_SELL: Statement[None] = Statement(
+    sa.update(order_items).where(LINE.order_id == sa.bindparam("id")).values(sold_at=sa.bindparam("at"))
+)
+_REFUND: Statement[None] = Statement(
+    sa.update(order_items)
+    .where(LINE.order_id == sa.bindparam("id"), LINE.position == sa.bindparam("line"))
+    .values(refunded_at=sa.bindparam("at"))
+)
+_paging = {
+    "limit": sa.bindparam("limit", type_=sa.BigInteger),
+    "offset": sa.bindparam("offset", type_=sa.BigInteger),
+}
+_latest = _ALL.where(_mine).order_by(ORDER.created_at.desc(), ORDER.id.desc())
+_paged = _latest.limit(_paging["limit"]).offset(_paging["offset"])
+_PAGE, _DEEP_PAGE = Statement(_paged, Order), Statement(_paged, Order, heavy=True)
+_COUNT = Statement(sa.select(sa.func.count()).select_from(orders).where(_mine), int)
+_OF_BUYER = Statement(_ALL.where(_mine).order_by(ORDER.created_at, ORDER.id), Order)
+_ADDRESSEE = Statement(
+    sa.select(users.c.username, users.c.email).where(users.c.id == sa.bindparam("user")), Addressee
+)
+# Files that were sold and that no licence is of any more.
+_needed = sa.exists(
+    sa.select(1)
+    .select_from(product_files.join(licences, licences.c.product_id == product_files.c.product_id))
+    .where(product_files.c.key == sa.bindparam("key"))
+)
+_IS_NEEDED = Statement(sa.select(sa.literal(1)).where(_needed), int)
+
+
+async def find(tx: Tx, order_id: UUID) -> Order | None:
+    """The order, whoever asks."""
+    return await tx.first(_FIND, id=order_id)
+
+
+async def lock(tx: Tx, order_id: UUID) -> Order | None:
+    """The same; nobody else changes it until ``tx`` is over."""
+    return await tx.first(_LOCK, id=order_id)
+
+
+async def lock_pending(tx: Tx, buyer_id: UUID) -> list[Order]:
+    """Those orders of somebody's that are not paid for yet."""
+    return await tx.all(_LOCK_PENDING, buyer=buyer_id)
+
+
+async def add(tx: Tx, order: Order, items: Sequence[Item]) -> None:
+    """Write a new order with its lines."""
+    await tx.run(_INSERT, **msgspec.structs.asdict(order))
+    await tx.run_many(_ADD_ITEM, [msgspec.structs.asdict(item) for item in items])
+
+
+async def items_of(tx: Tx, order_ids: Iterable[UUID]) -> list[Item]:
+    """The lines of these orders."""
+    return await tx.all(_ITEMS_OF, ids=list(order_ids))
+
+
+async def set_status(tx: Tx, order: Order, status: str) -> Order:
+    """Give an order that is locked another status; what it is afterwards."""
+    done = clock.now() if status == "completed" else order.completed_at
+    after = msgspec.structs.replace(order, status=status, completed_at=done)
+    await tx.run(_SET, id=order.id, new_status=status, new_completed_at=done)
+    return after
+
+
+async def sell(tx: Tx, order_id: UUID) -> None:
+    """Every line of an order is paid for."""
+    await tx.run(_SELL, id=order_id, at=clock.now())
+
+
+async def refund(tx: Tx, items: Sequence[Item]) -> None:
+    """These lines are given back."""
+    now = clock.now()
+    await tx.run_many(_REFUND, [{"id": item.order_id, "line": item.position, "at": now} for item in items])
+
+
+async def page(tx: Tx, buyer_id: UUID, page: Page) -> list[Order]:
+    """One page of what somebody ordered, the latest first."""
+    statement = _PAGE if page.offset < DEEP else _DEEP_PAGE
+    return await tx.all(statement, buyer=buyer_id, limit=page.limit, offset=page.offset)
+
+
+async def count(tx: Tx, buyer_id: UUID) -> int:
+    """How many orders somebody has made."""
+    return await tx.first(_COUNT, buyer=buyer_id) or 0
+
+
+async def list_of(tx: Tx, buyer_id: UUID) -> list[Order]:
+    """Everything that somebody ordered."""
+    return await tx.all(_OF_BUYER, buyer=buyer_id)
+
+
+async def find_addressee(tx: Tx, user_id: UUID) -> Addressee | None:
+    """Where somebody is written to; None once the account is gone."""
+    return await tx.first(_ADDRESSEE, user=user_id)
+
+
+async def is_needed(tx: Tx, key: str) -> bool:
+    """Whether somebody has a licence for what has this file in it."""
+    return await tx.first(_IS_NEEDED, key=key) is not None

@@ -1,0 +1,145 @@
+"""What is for sale, who ordered and owns what of it, and the ledger."""
+
+from itertools import combinations
+
+import sqlalchemy as sa
+
+from veza.core.db import Id, Time, metadata
+
+# Prices and amounts are whole minor units. Who sold something and who bought it is named without a foreign
+# key where that must outlast their accounts.
+products = sa.Table(
+    "products",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    # None once the account is gone.
+    sa.Column("seller_id", Id, sa.ForeignKey("users.id", ondelete="SET NULL")),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("price", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("product_type", sa.Text, nullable=False),
+    sa.Column("license_type", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    # Of a product that is one track.
+    sa.Column("track_id", Id),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("updated_at", Time, nullable=False),
+    # A list is one of these, read from either end.
+    *(
+        sa.Index(
+            "_".join(("ix_products_active", *by, sort)),
+            *(*by, sort, "id"),
+            sqlite_where=sa.text("status = 'active'"),
+            postgresql_where=sa.text("status = 'active'"),
+        )
+        for count in range(3)
+        for by in combinations(("seller_id", "product_type"), count)
+        for sort in ("created_at", "price")
+    ),
+    # What sellers see of their own.
+    sa.Index("ix_products_seller_id_created_at", "seller_id", "created_at", "id"),
+    sa.Index("ix_products_seller_id_status_created_at", "seller_id", "status", "created_at", "id"),
+)
+
+# The files that a product is of, from the day it was made: what is bought is what was offered.
+product_files = sa.Table(
+    "product_files",
+    metadata,
+    sa.Column("product_id", Id, sa.ForeignKey("products.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    # One of the two; either may be gone by now.
+    sa.Column("track_id", Id),
+    sa.Column("upload_id", Id),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("mime", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("product_id", "position"),
+    sa.Index("ix_product_files_track_id", "track_id"),
+    sa.Index("ix_product_files_upload_id", "upload_id"),
+    sa.Index("ix_product_files_key", "key"),
+)
+
+# The words of titles, by which active products are found.
+product_words = sa.Table(
+    "product_words",
+    metadata,
+    sa.Column("word", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column("product_id", Id, sa.ForeignKey("products.id", ondelete="CASCADE"), nullable=False),
+    sa.PrimaryKeyConstraint("word", "product_id"),
+    sa.Index("ix_product_words_product_id", "product_id"),
+    sqlite_with_rowid=False,
+)
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("buyer_id", Id, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    # Who is to see to the payment, what they call it, and where the buyer pays.
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("payment_ref", sa.Text, nullable=False),
+    sa.Column("payment_url", sa.Text),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("completed_at", Time),
+    sa.Index("ix_orders_buyer_id_created_at", "buyer_id", "created_at", "id"),
+    sa.Index("ix_orders_provider_payment_ref", "provider", "payment_ref"),
+)
+
+order_items = sa.Table(
+    "order_items",
+    metadata,
+    sa.Column("order_id", Id, sa.ForeignKey("orders.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("product_id", Id, nullable=False),
+    sa.Column("seller_id", Id, nullable=False),
+    # As they were at that moment.
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("product_type", sa.Text, nullable=False),
+    sa.Column("license_type", sa.Text, nullable=False),
+    sa.Column("price", sa.BigInteger, nullable=False),
+    # What of the price is the platform's.
+    sa.Column("fee", sa.BigInteger, nullable=False),
+    # None until it is paid for.
+    sa.Column("sold_at", Time),
+    sa.Column("refunded_at", Time),
+    sa.PrimaryKeyConstraint("order_id", "position"),
+    sa.Index("ix_order_items_seller_id_sold_at", "seller_id", "sold_at", "order_id"),
+    sa.Index("ix_order_items_product_id", "product_id"),
+)
+
+# What somebody has bought and not given back.
+licences = sa.Table(
+    "licences",
+    metadata,
+    sa.Column("buyer_id", Id, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("product_id", Id, sa.ForeignKey("products.id"), nullable=False),
+    sa.Column("order_id", Id, nullable=False),
+    sa.Column("license_type", sa.Text, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.PrimaryKeyConstraint("buyer_id", "product_id"),
+    sa.Index("ix_licences_product_id", "product_id"),
+    sa.Index("ix_licences_order_id", "order_id"),
+)
+
+# Every amount twice: what one account gains another gives. Rows are added, and never changed.
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("order_id", Id, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    # `payments`, `fees`, or `seller`, whose id `owner_id` then is.
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("owner_id", Id),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.UniqueConstraint("order_id", "position", "kind", "account"),
+    sa.Index("ix_ledger_owner_id_created_at", "owner_id", "created_at", "id"),
+)

@@ -1,0 +1,86 @@
+"""SQL about which tracks are for sale, who has bought them, and which originals are kept for that."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from veza.core.db import Id, Statement, Tx, any_of
+from veza.rooms.tracks.tables import kept_files, track_buyers, tracks
+
+B = track_buyers.c
+K = kept_files.c
+
+_MARK: Statement[None] = Statement(
+    sa.update(tracks)
+    .where(tracks.c.id == sa.bindparam("track_id"), tracks.c.for_sale != sa.bindparam("new_for_sale"))
+    .values(for_sale=sa.bindparam("new_for_sale"))
+)
+_ADD_BUYER: Statement[None] = Statement(
+    sa.text(
+        "INSERT INTO track_buyers (user_id, track_id, product_id) VALUES (:user, :track, :product) "
+        "ON CONFLICT (user_id, track_id, product_id) DO NOTHING"
+    ).bindparams(
+        sa.bindparam("user", type_=Id), sa.bindparam("track", type_=Id), sa.bindparam("product", type_=Id)
+    )
+)
+_user = B.user_id == sa.bindparam("user")
+_DROP_BUYER: Statement[None] = Statement(
+    sa.delete(track_buyers).where(_user, B.product_id == sa.bindparam("product"))
+)
+_DROP_ALL: Statement[None] = Statement(sa.delete(track_buyers).where(_user))
+_IS_BUYER = Statement(sa.select(B.user_id).where(_user, B.track_id == sa.bindparam("track")).limit(1), UUID)
+_KEEP: Statement[None] = Statement(
+    sa.text("INSERT INTO kept_files (key) VALUES (:key) ON CONFLICT (key) DO NOTHING").bindparams(
+        sa.bindparam("key", type_=sa.Text)
+    )
+)
+_RELEASE: Statement[None] = Statement(sa.delete(kept_files).where(any_of(K.key, "keys")))
+_LIST_KEPT = Statement(
+    sa.select(K.key).where(K.key > sa.bindparam("after")).order_by(K.key).limit(sa.bindparam("count")), str
+)
+_IS_KEPT = Statement(sa.select(K.key).where(K.key == sa.bindparam("key")), str)
+
+
+async def mark(tx: Tx, track_id: UUID, *, for_sale: bool) -> None:
+    """Say whether a track that is locked is for sale."""
+    await tx.run(_MARK, track_id=track_id, new_for_sale=for_sale)
+
+
+async def add_buyer(tx: Tx, user_id: UUID, product_id: UUID, track_ids: Sequence[UUID]) -> None:
+    """Write down who bought these tracks by what."""
+    rows = [{"user": user_id, "track": track_id, "product": product_id} for track_id in track_ids]
+    await tx.run_many(_ADD_BUYER, rows)
+
+
+async def drop_buyer(tx: Tx, user_id: UUID, product_id: UUID | None) -> None:
+    """Forget what somebody bought by a product, or by any."""
+    if product_id is None:
+        await tx.run(_DROP_ALL, user=user_id)
+    else:
+        await tx.run(_DROP_BUYER, user=user_id, product=product_id)
+
+
+async def is_buyer(tx: Tx, track_id: UUID, user_id: UUID) -> bool:
+    """Whether somebody has bought a track."""
+    return await tx.first(_IS_BUYER, track=track_id, user=user_id) is not None
+
+
+async def keep(tx: Tx, keys: Sequence[str]) -> None:
+    """Have these files stay; who keeps the same waits in one order."""
+    await tx.run_each(_KEEP, [{"key": key} for key in keys])
+
+
+async def release(tx: Tx, keys: Sequence[str]) -> None:
+    """Let these files go."""
+    await tx.run(_RELEASE, keys=keys)
+
+
+async def list_kept(tx: Tx, after: str, most: int) -> list[str]:
+    """The next files that are to stay."""
+    return await tx.all(_LIST_KEPT, after=after, count=most)
+
+
+async def is_kept(tx: Tx, key: str) -> bool:
+    """Whether a file is to stay."""
+    return await tx.first(_IS_KEPT, key=key) is not None
