@@ -14,6 +14,7 @@ import httpx
 from litestar.routes import HTTPRoute
 
 from tests.core.test_guards import contents
+from tests.rooms.market_house import bought, offer_track
 from tests.rooms.tracks_house import check_counts, plant
 from tests.world import Person, World, open_world
 from veza.core import clock
@@ -27,53 +28,54 @@ from veza.rooms.tracks import counts
 # who moderate; and, without a letter below, somebody whom the owner has blocked.
 PEOPLE = ("guest", "stan", "cleo", "olga", "mona", "adam", "bea")
 ROLES = {"mona": "moderator", "adam": "admin"}
-# "kept back": everybody hears it, and nobody downloads it.
-STATES = ("public", "kept back", "private", "processing", "failed", "deleted")
+# "kept back": everybody hears it, and nobody downloads it. "sold": on sale, and bought by Cleo.
+STATES = ("public", "kept back", "private", "processing", "failed", "deleted", "sold")
 # What a letter stands for.
 OUTCOMES = {
     "o": (200, ""), "+": (201, ""), "u": (401, "UNAUTHENTICATED"), "f": (403, "FORBIDDEN"),
-    "d": (403, "DOWNLOAD_NOT_ALLOWED"), "n": (404, "TRACK_NOT_FOUND"), "m": (404, "COMMENT_NOT_FOUND"),
+    "d": (403, "DOWNLOAD_NOT_ALLOWED"), "b": (403, "PURCHASE_REQUIRED"),
+    "n": (404, "TRACK_NOT_FOUND"), "m": (404, "COMMENT_NOT_FOUND"),
     "p": (404, "COVER_NOT_FOUND"), "l": (404, "UPLOAD_NOT_FOUND"), "c": (409, "TRACK_NOT_READY"),
     "v": (422, "VALIDATION_ERROR"),
 }  # fmt: skip
 # For each state what the six get, a letter for each. After a = stands what takes the place of a parameter.
 ON_TRACKS = {
-    #                                 public kept   priv.  proc.  failed deleted
-    "GET ":                          "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
-    "PUT ":                          "uffooo uffooo unnooo unnooo unnooo unnnnn",
-    "DELETE ":                       "uffooo uffooo unnooo unnooo unnooo unnnnn",
-    "GET /status":                   "uooooo uooooo unnooo unnooo unnooo unnnnn",
-    "GET /download":                 "oooooo dddooo nnnooo nnnooo nnnccc nnnnnn",
-    "GET /stream":                   "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn",
-    "GET /stream?quality=lossless":  "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn",
-    "GET /stream?quality=original":  "oooooo dddooo nnnooo nnnooo nnnccc nnnnnn",
-    "GET /urls":                     "uooooo uooooo unnooo unnooo unnooo unnnnn",
-    "GET /hls/master.m3u8":          "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn",
+    #                                 public kept   priv.  proc.  failed deleted sold
+    "GET ":                          "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn oooooo",
+    "PUT ":                          "uffooo uffooo unnooo unnooo unnooo unnnnn uffooo",
+    "DELETE ":                       "uffooo uffooo unnooo unnooo unnooo unnnnn uffooo",
+    "GET /status":                   "uooooo uooooo unnooo unnooo unnooo unnnnn uooooo",
+    "GET /download":                 "oooooo dddooo nnnooo nnnooo nnnccc nnnnnn bboobb",
+    "GET /stream":                   "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo",
+    "GET /stream?quality=lossless":  "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn uboobb",
+    "GET /stream?quality=original":  "oooooo dddooo nnnooo nnnooo nnnccc nnnnnn bboobb",
+    "GET /urls":                     "uooooo uooooo unnooo unnooo unnooo unnnnn uooooo",
+    "GET /hls/master.m3u8":          "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo",
     "GET /hls/{rendition=aac_96}/index.m3u8":
-                                     "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn",
+                                     "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo",
     "GET /hls/{rendition=aac_96}/{piece=2.m4s}":
-                                     "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn",
+                                     "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo",
     "GET /hls/{rendition=flac}/index.m3u8":
-                                     "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn",
+                                     "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn uboobb",
     "GET /hls/{rendition=flac}/{piece=init.mp4}":
-                                     "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn",
-    "GET /waveform":                 "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn",
-    "GET /cover":                    "oooooo oooooo nnnooo nnnppp nnnppp nnnnnn",
-    "PUT /cover":                    "uffvvv uffvvv unnvvv unnvvv unnvvv unnnnn",
-    "GET /stats":                    "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
-    "POST /play":                    "uooooo uooooo unnooo unnccc unnccc unnnnn",
-    "GET /likes":                    "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
-    "POST /like":                    "uooooo uooooo unnooo unnccc unnccc unnnnn",
-    "DELETE /like":                  "uooooo uooooo unnooo unnooo unnooo unnnnn",
-    "GET /similar":                  "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
-    "GET /comments":                 "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn",
-    "POST /comments":                "u+++++ u+++++ unn+++ unnccc unnccc unnnnn",
-    "DELETE /cover":                 "uffooo uffooo unnooo unnooo unnooo unnnnn",
+                                     "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn uboobb",
+    "GET /waveform":                 "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn oooooo",
+    "GET /cover":                    "oooooo oooooo nnnooo nnnppp nnnppp nnnnnn oooooo",
+    "PUT /cover":                    "uffvvv uffvvv unnvvv unnvvv unnvvv unnnnn uffvvv",
+    "GET /stats":                    "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn oooooo",
+    "POST /play":                    "uooooo uooooo unnooo unnccc unnccc unnnnn uooooo",
+    "GET /likes":                    "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn oooooo",
+    "POST /like":                    "uooooo uooooo unnooo unnccc unnccc unnnnn uooooo",
+    "DELETE /like":                  "uooooo uooooo unnooo unnooo unnooo unnnnn uooooo",
+    "GET /similar":                  "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn oooooo",
+    "GET /comments":                 "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn oooooo",
+    "POST /comments":                "u+++++ u+++++ unn+++ unnccc unnccc unnnnn u+++++",
+    "DELETE /cover":                 "uffooo uffooo unnooo unnooo unnooo unnnnn uffooo",
 }  # fmt: skip
 # On Cleo's comment.
 ON_COMMENTS = {
-    "PUT ":                          "ufofff ufofff ummfff ummfff ummfff ummmmm",
-    "DELETE ":                       "ufoooo ufoooo ummooo ummooo ummooo ummmmm",
+    "PUT ":                          "ufofff ufofff ummfff ummfff ummfff ummmmm ufofff",
+    "DELETE ":                       "ufoooo ufoooo ummooo ummooo ummooo ummmmm ufoooo",
 }  # fmt: skip
 # What is Olga's own and about no track yet.
 ON_OWN = {
@@ -136,6 +138,9 @@ class Scene:
         comment = await self._comment(UUID(track), cleo)
         if state == "kept back":
             assert (await olga.put(f"/tracks/{track}", json={"downloadable": False})).status_code == 200
+        if state == "sold":
+            product = await offer_track(self.world, olga, track)
+            await bought(cleo, product["id"])
         if state == "deleted":
             assert (await olga.delete(f"/tracks/{track}")).status_code == 200
         self.places |= {"track_id": track, "comment_id": str(comment)}
@@ -169,7 +174,7 @@ class Scene:
 
 
 async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
-    """T1, T3, T4, T13, T21, C14, F4, G33, Q5, Q6: cell by cell; and to be refused changes nothing.
+    """T1, T3, T4, T13, T20, T21, C14, F4, G33, Q5, Q6: cell by cell; and to be refused changes nothing.
 
     What a stranger may not see is 404 everywhere, to the byte like what is not there; what they may see and
     not change is 403; what cannot be heard yet is 409 to whoever sees it.

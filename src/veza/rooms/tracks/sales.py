@@ -5,7 +5,6 @@ An original that was sold is kept, whatever becomes of the track and of its owne
 """
 
 from collections.abc import Iterable
-from pathlib import PurePath
 from uuid import UUID
 
 import msgspec
@@ -30,7 +29,7 @@ class Original(msgspec.Struct, frozen=True):
 
 def original_of(track: Track) -> Original:
     """The original of a track that is ready."""
-    name = f"{track.artist} - {PurePath(track.title).name or track.title}.{track.format}"
+    name = f"{track.artist} - {track.title}.{track.format}"
     return Original(original_key(track.id), name, FORMATS[track.format].mime, track.file_size)
 
 
