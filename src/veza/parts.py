@@ -78,7 +78,7 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
         hasher=PasswordHasher(),
         authenticator=Authenticator(database, tokens),
         shelf=Shelf(database, storage),
-        payments=_made("PAYMENT_PROVIDER", lambda: open_provider(settings.payment_provider)),
+        payments=open_provider(settings.payment_provider),
         readiness=Readiness({"database": database.check, "storage": storage.check}),
     )
 

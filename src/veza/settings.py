@@ -12,6 +12,7 @@ import msgspec
 from veza.core.exchange import parse_networks
 from veza.core.limits import parse_limit
 from veza.rooms.marketplace.money import BASIS_POINTS
+from veza.rooms.marketplace.payments import PROVIDERS
 
 
 class BadSetting(Exception):
@@ -121,7 +122,11 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
 
 
-_CHOICES = {"log_format": ("auto", "json", "console"), "log_level": ("debug", "info", "warning", "error")}
+_CHOICES = {
+    "log_format": ("auto", "json", "console"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "payment_provider": tuple(PROVIDERS),
+}
 _LIMITS = tuple(
     f"rate_limit_{name}" for name in ("global", "login", "verification", "upload", "chunk", "comment")
 )

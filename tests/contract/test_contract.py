@@ -15,13 +15,6 @@ from veza.core.errors import all_errors
 from veza.rooms.uploads.schemas import ChunkForm
 
 NOT_YET = {
-    "GET /api/v1/marketplace/products",
-    "POST /api/v1/marketplace/products",
-    "PUT /api/v1/marketplace/products/{id}",
-    "POST /api/v1/marketplace/orders",
-    "GET /api/v1/marketplace/orders",
-    "GET /api/v1/marketplace/orders/{id}",
-    "GET /api/v1/marketplace/download/{product_id}",
     "POST /api/v1/analytics/events",
     "GET /api/v1/analytics/tracks/{id}",
     "POST /api/v1/webhooks",

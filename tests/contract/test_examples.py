@@ -1,4 +1,4 @@
-"""The examples of the contract about tracks, comments, search, uploads and playlists, replayed in turn.
+"""The examples of the contract about tracks, comments, search, uploads, sales and playlists, replayed in turn.
 
 An answer has the status and every key of its example, each of the example's type; it may have more.
 """
@@ -12,16 +12,25 @@ import pytest
 
 from tests.contract.check import ENDPOINTS, name_of
 from tests.rooms.listening_house import song
+from tests.rooms.market_house import bought, offer_track
 from tests.rooms.tracks_house import plant
 from tests.rooms.uploads_house import Sender, wave
 from tests.world import open_world
 from veza.core.db import Database
 
-SECTIONS = {"Track", "Search", "Comment", "Upload"}
+SECTIONS = {"Track", "Search", "Comment", "Upload", "Marketplace"}
 # First what others then show, and at last what takes it away.
 ORDER = ("PUT", "POST", "GET", "DELETE")
 # What a listener does; the rest is the owner's.
-LISTENING = ("/like", "/play", "/comments", "/comments/{id}")
+LISTENING = (
+    "/like",
+    "/play",
+    "/comments",
+    "/comments/{id}",
+    "/orders",
+    "/orders/{id}",
+    "/download/{product_id}",
+)
 EXAMPLES = {name_of(one).replace("/api/v1", ""): one for one in ENDPOINTS if one["section"] in SECTIONS}
 
 PLAYLIST_EXAMPLES = {
@@ -71,14 +80,20 @@ async def test_every_example_is_answered_as_it_is_written(world: Any) -> None:
     """Each by those whom it is for: the owner, a listener, or a guest where no token is asked for."""
     owner, listener = await world.person("johndoe"), await world.person("listener")
     track = await song(world, owner, length=180.0)
-    gone = [await plant(world, owner, genre="Electronic") for _ in range(3)]
+    gone = [await plant(world, owner, genre="Electronic") for _ in range(6)]
+    *gone, first, second, third = gone
     sender = Sender(owner, wave(1_000), 100, "my-track.mp3")
     assert (await sender.start()).status_code == 200
     comment = (await listener.post(f"/tracks/{track}/comments", json={"content": "Fine"})).json()
+    sold = await offer_track(world, owner, first, title="My Product", description="A great track for sale")
+    order = await bought(listener, sold["id"])
+    other = await offer_track(world, owner, second)
     file = await owner.post("/uploads", files={"file": ("a.txt", b"hello")})
     ids = {
         "/tracks/quota/{id}": owner.id, "/tracks/resume/{uploadId}": sender.id,
         "/comments/{id}": comment["data"]["comment"]["id"],
+        "/marketplace/products/{id}": sold["id"], "/marketplace/orders/{id}": order["id"],
+        "/marketplace/download/{product_id}": sold["id"],
         "/uploads/{id}/status": file.json()["data"]["upload_id"],
     }  # fmt: skip
     chunk = {"data": sender.fields(1), "files": {"chunk": ("blob", sender.chunk(1))}}
@@ -86,6 +101,10 @@ async def test_every_example_is_answered_as_it_is_written(world: Any) -> None:
         "POST /tracks": {"files": {"file": ("My Track.wav", wave(1_000))}},
         "POST /tracks/chunk": chunk, "POST /tracks/complete": {"json": {"upload_id": sender.id}},
         "POST /tracks/batch/delete": {"json": {"track_ids": gone[1:]}},
+        "POST /marketplace/products": {
+            "json": EXAMPLES["POST /marketplace/products"]["request"] | {"track_id": third}
+        },
+        "POST /marketplace/orders": {"json": {"items": [{"product_id": other["id"]}]}},
         "POST /uploads": {"files": {"file": ("a.txt", b"hello")}},
         "GET /search": {"params": {"q": "title"}}, "GET /tracks/search": {"params": {"q": "title"}},
     }  # fmt: skip

@@ -52,6 +52,10 @@ ROWS = {
          "https://*.example, x": "look like"},
     ),
     "require_verified_email": ({"true": True}, {"": ""}),
+    "payment_provider": ({"instant": "instant"}, {"paypal": "must be one of: instant"}),
+    "platform_fee": (
+        {"0": 0, "10000": 10_000}, {"-1": "between", "10001": "between", "2.5": "whole number"},
+    ),
     "max_file_size": ({"1000": 1000}, {"0": "1 or more", "1MB": "whole number"}),
     "quota": ({"1000": 1000}, {"-1": "1 or more"}),
     "clamd_url": ({"unix:///run/clamd.ctl": "unix:///run/clamd.ctl"}, {}),
