@@ -60,7 +60,7 @@ async def serving(folder: Path, **variables: str) -> AsyncIterator[Served]:
     process = await start(folder, "serve", **variables)
     try:
         async with asyncio.timeout(WAIT):
-            said = [(await process.stdout.readline()).decode() for _ in range(5)]
+            said = [(await process.stdout.readline()).decode() for _ in range(6)]
         assert said[0], (await process.stderr.read()).decode()
         served = Served(process, said)
         async with served.client:
@@ -81,10 +81,11 @@ def mails(folder: Path) -> list[Path]:
 
 
 async def test_a_server_from_its_start_to_its_end(tmp_path: Path) -> None:
-    """X9, X13, A30: one block says where it is, a second one is refused, and it ends with 0."""
+    """X9, X13, A30, K19: one block says where it is and who pays, a second one is refused, it ends with 0."""
     async with serving(tmp_path / "data") as served:
         assert served.said[0].startswith("Veza is ready at http://127.0.0.1:")
         assert str(tmp_path / "data") in "".join(served.said)
+        assert any("instant" in line and "no money is taken" in line for line in served.said)
         assert (await served.client.get(f"{served.url}/readyz")).json()["status"] == "ready"
         for page in ("/swagger/index.html", "/redoc", "/swagger/doc.json"):
             assert (await served.client.get(f"{served.url}{page}")).status_code == 200

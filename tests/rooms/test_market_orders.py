@@ -162,7 +162,7 @@ async def test_what_happens_at_once_happens_one_after_the_other(database: Databa
                 answer = await buy(buyers[n % 3 + n % 2], *dice.sample(ids, dice.randrange(1, 5)))
             return answer.status_code, answer.text
 
-        answers = await asyncio.gather(*(act(n) for n in range(120)))
+        answers = await asyncio.gather(*(act(n) for n in range(80)))
         assert {status for status, _ in answers} <= {200, 201, 409}, answers
         exclusive = "FROM order_items WHERE license_type = 'exclusive' GROUP BY product_id"
         assert {

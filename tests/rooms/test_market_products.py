@@ -180,7 +180,9 @@ async def test_lists(database: Database, tmp_path: Path) -> None:
         wrong = {
             "page=0": "INVALID_PAGINATION", "limit=101": "INVALID_PAGINATION", "sort_by=x": "INVALID_SORT",
             "status=x": "INVALID_REQUEST", "seller_id=x": "INVALID_REQUEST", "min_price=x": "INVALID_REQUEST",
-            "min_price=NaN": "INVALID_REQUEST", "min_price=0.001": "INVALID_REQUEST",
+            "min_price=1e99999999999999999999": "INVALID_REQUEST", "max_price=sNaN": "INVALID_REQUEST",
+            "max_price=Infinity": "INVALID_REQUEST", "min_price=NaN": "INVALID_REQUEST",
+            "min_price=0.001": "INVALID_REQUEST",
             "max_price=-1": "INVALID_REQUEST",
         }  # fmt: skip
         for query, expected in wrong.items():

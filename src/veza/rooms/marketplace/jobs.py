@@ -23,7 +23,7 @@ from veza.rooms.marketplace.kinds import (
     PayBack,
 )
 from veza.rooms.marketplace.money import written
-from veza.rooms.marketplace.payments import PaymentProvider
+from veza.rooms.marketplace.payments import PROVIDERS, PaymentProvider
 from veza.rooms.tracks import sales
 
 log = structlog.get_logger()
@@ -45,7 +45,11 @@ class MarketJobs:
         self._database = database
         self._mailer = mailer
         self._base_url = base_url
-        self._providers: Mapping[str, PaymentProvider] = {provider.name: provider}
+        # What was paid by a provider that the settings have left since is paid back by it, too.
+        self._providers: Mapping[str, PaymentProvider] = {
+            **{name: make() for name, make in PROVIDERS.items()},
+            provider.name: provider,
+        }
 
     def tasks(self) -> Sequence[Task]:
         """What the worker is to know."""
@@ -58,7 +62,7 @@ class MarketJobs:
         ]
 
     async def pay_back(self, job: Job, what: PayBack) -> None:
-        """Have the provider of a payment give some of it back; one that is not set up now is asked later."""
+        """Have the provider of a payment give some of it back."""
         del job
         provider = self._providers[what.provider]
         await provider.refund(what.reference, what.amount, what.currency, what.key)

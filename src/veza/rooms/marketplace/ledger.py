@@ -4,9 +4,7 @@ Of each line that is paid for, what the buyer paid stands against what the selle
 it. A refund is the same with the signs turned. Rows are written in the transaction of what they tell of.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -35,27 +33,26 @@ class Proof(msgspec.Struct, frozen=True):
         return not (self.unbalanced or self.not_as_ordered or self.without_licence)
 
 
-def entries(items: Iterable[Item], currency: str, kind: str, at: datetime) -> list[Entry]:
-    """What the ledger says of these lines, sold or refunded; it sums to zero. Amounts are in minor units."""
+def sides(item: Item, kind: str) -> list[tuple[str, UUID | None, int]]:
+    """What a line, sold or refunded, is in each account, in minor units; it sums to zero."""
     sign = 1 if kind == SALE else -1
-    made = []
-    for item in items:
-        amounts = (
-            (PAYMENTS, None, -item.price),
-            (SELLER, item.seller_id, item.price - item.fee),
-            (FEES, None, item.fee),
-        )
-        made += [
-            Entry(new_id(), item.order_id, item.position, kind, account, owner, sign * amount, currency, at)
-            for account, owner, amount in amounts
-            if amount
-        ]
-    return made
+    amounts = (
+        (PAYMENTS, None, -item.price),
+        (SELLER, item.seller_id, item.price - item.fee),
+        (FEES, None, item.fee),
+    )
+    return [(account, owner, sign * amount) for account, owner, amount in amounts if amount]
 
 
 async def write(tx: Tx, items: Iterable[Item], currency: str, kind: str) -> None:
     """Write down that these lines were sold or refunded."""
-    await store.add(tx, entries(items, currency, kind, clock.now()))
+    now = clock.now()
+    rows = [
+        Entry(new_id(), item.order_id, item.position, kind, account, owner, amount, currency, now)
+        for item in items
+        for account, owner, amount in sides(item, kind)
+    ]
+    await store.add(tx, rows)
 
 
 async def balance(tx: Tx, seller_id: UUID) -> dict[str, int]:
@@ -70,11 +67,3 @@ async def prove(tx: Tx) -> Proof:
         not_as_ordered=await store.not_as_ordered(tx),
         without_licence=await store.without_licence(tx),
     )
-
-
-def sums(rows: Iterable[Entry]) -> Counter[str]:
-    """What entries add up to, by currency."""
-    found: Counter[str] = Counter()
-    for row in rows:
-        found[row.currency] += row.amount
-    return found
