@@ -10,6 +10,7 @@ from bench import (
     feed,
     filters,
     imports,
+    market,
     media,
     people,
     playlists,
@@ -45,6 +46,8 @@ GROUPS = {
     "playlists": (playlists.playlists, 10_000),
     "feed": (feed.feed, 10_000),
     "recommendations": (recommendations.recommendations, 1_000_000),
+    "market": (market.lists, 10_000),
+    "orders": (market.orders, 10_000),
     "import": (imports.imports, 10_000),
 }
 

@@ -43,9 +43,9 @@ def _products() -> None:
     )
     active = sa.text("status = 'active'")
     for by in ((), ("seller_id",), ("product_type",), ("seller_id", "product_type")):
-        for sort in ("created_at", "price"):
+        for sort, other in (("created_at", "price"), ("price", "created_at")):
             name = "_".join(("ix_products_active", *by, sort))
-            columns = [*by, sort, "id"]
+            columns = [*by, sort, "id", other]
             op.create_index(name, "products", columns, sqlite_where=active, postgresql_where=active)
     op.create_index("ix_products_seller_id_created_at", "products", ["seller_id", "created_at", "id"])
     op.create_index(

@@ -20,8 +20,6 @@ F = product_files.c
 MOST_COUNTED = 10_000
 # Beyond this offset a page takes milliseconds to walk to.
 DEEP = 1_000
-# So few in a range of prices are put in another order than that of the index; of more, some come soon anyway.
-NARROW = 3_000
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -244,10 +242,12 @@ async def retire_of(tx: Tx, seller_id: UUID) -> None:
 
 async def page(tx: Tx, wanted: ProductFilter, page: Page, total: int) -> list[Product]:
     """One page of a list that finds so many in ``total``."""
-    ranged = wanted.sort != "price" and {"least", "most"} & set(wanted.by)
+    plan = "plain"
+    if wanted.sort != "price" and {"least", "most"} & set(wanted.by):
+        plan = "few" if total <= MOST_COUNTED else "many"
     statement = _page_statement(
-        wanted.by, wanted.sort, descending=wanted.descending, own=wanted.own,
-        narrow=bool(ranged) and total <= NARROW, heavy=bool(ranged) or page.offset >= DEEP,
+        wanted.by, wanted.sort, descending=wanted.descending, own=wanted.own, plan=plan,
+        heavy=plan != "plain" or page.offset >= DEEP,
     )  # fmt: skip
     return await tx.all(statement, **wanted.values, limit=page.limit, offset=page.offset)
 
@@ -259,18 +259,29 @@ async def count(tx: Tx, wanted: ProductFilter) -> int:
 
 @cache
 def _page_statement(
-    by: tuple[str, ...], sort: str, *, descending: bool, own: bool, narrow: bool, heavy: bool
+    by: tuple[str, ...], sort: str, *, descending: bool, own: bool, plan: str, heavy: bool
 ) -> Statement[Product]:
-    columns = (products.c[sort], P.id)
-    conditions = fitting(by, own=own)
-    if narrow:
-        few = sa.select(P.id).where(*conditions).order_by(P.price).limit(NARROW).subquery()
-        chosen = _ALL.where(P.id.in_(sa.select(few.c.id)))
-    else:
-        chosen = _ALL.where(*conditions)
-    ordered = chosen.order_by(*(column.desc() if descending else column.asc() for column in columns))
-    paged = ordered.limit(sa.bindparam("limit", type_=sa.BigInteger))
-    return Statement(paged.offset(sa.bindparam("offset", type_=sa.BigInteger)), Product, heavy=heavy)
+    """A page as an index has it, or within a range of prices in another order.
+
+    Then ``few`` are read by price and put in order; ``many`` are met soon by whoever goes along the order.
+    """
+    source: sa.FromClause = products
+    conditions = fitting(by, own=own, price=P.price + 0 if plan == "many" else P.price)
+    if plan == "few":
+        few = sa.select(P.id, products.c[sort]).where(*conditions).order_by(P.price).limit(MOST_COUNTED)
+        source, conditions = few.subquery(), []
+    there = _ordering(source.c[sort], source.c.id, descending=descending)
+    ids = sa.select(source.c.id).where(*conditions).order_by(*there)
+    ids = ids.limit(sa.bindparam("limit", type_=sa.BigInteger))
+    found = ids.offset(sa.bindparam("offset", type_=sa.BigInteger)).subquery("found")
+    joined = _ALL.select_from(found.join(products, P.id == found.c.id))
+    return Statement(
+        joined.order_by(*_ordering(products.c[sort], P.id, descending=descending)), Product, heavy=heavy
+    )
+
+
+def _ordering(*columns: sa.ColumnElement[Any], descending: bool) -> list[sa.ColumnElement[Any]]:
+    return [column.desc() if descending else column.asc() for column in columns]
 
 
 @cache
@@ -279,11 +290,16 @@ def _count_statement(by: tuple[str, ...], *, own: bool) -> Statement[int]:
     return Statement(sa.select(sa.func.count()).select_from(some), int, heavy=True)
 
 
-def fitting(by: tuple[str, ...], *, own: bool) -> list[sa.ColumnElement[bool]]:
-    """What a product has to fulfil; the status stands as it is in the indexes."""
+def fitting(
+    by: tuple[str, ...], *, own: bool, price: sa.ColumnElement[int] = P.price
+) -> list[sa.ColumnElement[bool]]:
+    """What a product has to fulfil; the status stands as it is in the indexes.
+
+    Of a ``price`` that is calculated the databases know that its index is of no use.
+    """
     found = [products.c[name] == sa.bindparam(name) for name in by if name in products.c]
     if "least" in by:
-        found.append(P.price >= sa.bindparam("least", type_=sa.BigInteger))
+        found.append(price >= sa.bindparam("least", type_=sa.BigInteger))
     if "most" in by:
-        found.append(P.price <= sa.bindparam("most", type_=sa.BigInteger))
+        found.append(price <= sa.bindparam("most", type_=sa.BigInteger))
     return found if own else [*found, P.status == sa.literal_column("'active'")]

@@ -25,17 +25,18 @@ products = sa.Table(
     sa.Column("track_id", Id),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("updated_at", Time, nullable=False),
-    # A list is one of these, read from either end.
+    # A list is one of these, read from either end. What else may be asked for stands behind the id: so that
+    # a range of prices in another order is looked for in the index alone.
     *(
         sa.Index(
             "_".join(("ix_products_active", *by, sort)),
-            *(*by, sort, "id"),
+            *(*by, sort, "id", other),
             sqlite_where=sa.text("status = 'active'"),
             postgresql_where=sa.text("status = 'active'"),
         )
         for count in range(3)
         for by in combinations(("seller_id", "product_type"), count)
-        for sort in ("created_at", "price")
+        for sort, other in (("created_at", "price"), ("price", "created_at"))
     ),
     # What sellers see of their own.
     sa.Index("ix_products_seller_id_created_at", "seller_id", "created_at", "id"),
