@@ -67,7 +67,7 @@ AT_ONCE: AtOnce = {
     playlist_events.PlaylistDeleted: [follow_playlist],
     track_events.TrackProcessed: [playlist_jobs.follow_track, follow_track],
     track_events.TrackUpdated: [playlist_jobs.follow_track, follow_track],
-    track_events.TrackFailed: [playlist_jobs.follow_track, follow_track],
+    track_events.TrackFailed: [withdraw_track, playlist_jobs.follow_track, follow_track],
     track_events.TrackDeleted: [withdraw_track, follow_track],
     upload_events.FileDeleted: [withdraw_file],
 }

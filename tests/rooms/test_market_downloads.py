@@ -4,18 +4,19 @@ import io
 import zipfile
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 
 from tests.rooms.listening_house import rows_of, until
-from tests.rooms.market_house import ORDERS, PRODUCTS, bought, link, offer, offer_track
+from tests.rooms.market_house import ORDERS, PRODUCTS, bought, buy, link, offer, offer_track
 from tests.rooms.tracks_house import BYTES, NOBODY, code, files, plant
 from tests.world import PASSWORD, Person, World, open_world
 from veza.core import clock
 from veza.core.db import Database
 from veza.core.storage_base import Storage
 from veza.rooms.marketplace.kinds import RELEASE_FILES
-from veza.rooms.tracks.jobs import original_key, sweep_files
+from veza.rooms.tracks.jobs import ProcessTrack, give_up, original_key, sweep_files
 
 
 async def test_who_downloads_what_was_bought(database: Database, tmp_path: Path) -> None:
@@ -138,9 +139,24 @@ async def test_what_was_bought_stays(database: Database, tmp_path: Path) -> None
         assert files(world, track) == []
 
 
-def original_key_of(track_id: str) -> str:
-    from uuid import UUID  # noqa: PLC0415 - one use
+async def test_an_imported_track_that_fails_after_its_sale(database: Database, tmp_path: Path) -> None:
+    """T8, K16: it was ready by its header; its buyer keeps what they bought, and nobody else buys it."""
+    async with open_world(database, tmp_path, work=True) as world:
+        olga, bob, eve = [await world.person(name) for name in ("olga", "bob", "eve")]
+        one = await offer_track(world, olga)
+        await bought(bob, one["id"])
+        async with database.write() as tx:
+            await give_up(tx, ProcessTrack(UUID(one["track_id"]), "", ""))
 
+        async def removed() -> bool:
+            return files(world, one["track_id"]) == [original_key_of(one["track_id"])]
+
+        await until(removed)
+        assert code(await buy(eve, one["id"])) == (409, "PRODUCT_NOT_AVAILABLE")
+        assert (await world.guest.get(await link(bob, one["id"]))).content == BYTES
+
+
+def original_key_of(track_id: str) -> str:
     return original_key(UUID(track_id))
 
 

@@ -54,6 +54,9 @@ async def test_an_order_is_as_the_document_says(database: Database, tmp_path: Pa
         hers = (await olga.get(path)).json()["data"]
         assert (hers["total_amount"], [item["product_id"] for item in hers["items"]]) == (9.99, [one["id"]])
         assert "bob@" not in (await olga.get(path)).text
+        sold = (await olga.get("/marketplace/sales/orders")).json()
+        assert (sold["data"], sold["pagination"]["total"]) == ([hers], 1)
+        assert (await bob.get("/marketplace/sales/orders")).json()["data"] == []
         assert code(await (await world.person("eve")).get(path)) == (404, "ORDER_NOT_FOUND")
         assert code(await world.guest.get(path)) == (401, "UNAUTHENTICATED")
         mine = (await bob.get(ORDERS)).json()

@@ -2,12 +2,12 @@
 
 from veza.core.db import Tx
 from veza.rooms.marketplace import products
-from veza.rooms.tracks.events import TrackDeleted
+from veza.rooms.tracks.events import TrackDeleted, TrackFailed
 from veza.rooms.uploads.events import FileDeleted
 
 
-async def follow_track(tx: Tx, event: TrackDeleted) -> None:
-    """What a deleted track was in is on sale no longer; its buyers keep it."""
+async def follow_track(tx: Tx, event: TrackDeleted | TrackFailed) -> None:
+    """What a track was in that is gone or was none is on sale no longer; its buyers keep it."""
     await products.withdraw_track(tx, event.track_id)
 
 

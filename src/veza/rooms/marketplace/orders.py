@@ -209,7 +209,12 @@ async def get_visible(tx: Tx, actor: Actor, order_id: UUID) -> OrderView:
     own = [item for item in items if item.seller_id == actor.id and item.sold_at is not None]
     if order is None or not own:
         raise OrderNotFound
-    return view(msgspec.structs.replace(order, total=sum(item.price for item in own), payment_url=None), own)
+    return _part(order, own)
+
+
+def _part(order: Order, own: Sequence[Item]) -> OrderView:
+    """Of an order what a seller sees."""
+    return view(msgspec.structs.replace(order, total=sum(item.price for item in own)), own)
 
 
 async def list_own(tx: Tx, actor: Member, page: Page) -> OrderList:
@@ -220,6 +225,19 @@ async def list_own(tx: Tx, actor: Member, page: Page) -> OrderList:
     return OrderList(
         data=[view(order, [item for item in items if item.order_id == order.id]) for order in found],
         pagination=stand(page, total),
+    )
+
+
+async def list_sold(tx: Tx, actor: Member, page: Page) -> OrderList:
+    """A page of the orders with something in them that the actor sold, and of each only that."""
+    total, most = await store.count_sold(tx, actor.id), products_store.MOST_COUNTED
+    found = await store.page_sold(tx, actor.id, page) if page.offset < min(total, most) else []
+    items = [
+        item for item in await store.items_of(tx, [order.id for order in found]) if item.seller_id == actor.id
+    ]
+    return OrderList(
+        data=[_part(order, [item for item in items if item.order_id == order.id]) for order in found],
+        pagination=stand(page, min(total, most), exact=total <= most),
     )
 
 

@@ -11,6 +11,7 @@ from veza.core import clock
 from veza.core.db import Statement, Tx, any_of
 from veza.core.pages import Page
 from veza.rooms.accounts.tables import users
+from veza.rooms.marketplace.products_store import MOST_COUNTED
 from veza.rooms.marketplace.tables import licences, order_items, orders, product_files
 
 ORDER = orders.c
@@ -105,6 +106,28 @@ _latest = _ALL.where(_mine).order_by(ORDER.created_at.desc(), ORDER.id.desc())
 _paged = _latest.limit(_paging["limit"]).offset(_paging["offset"])
 _PAGE, _DEEP_PAGE = Statement(_paged, Order), Statement(_paged, Order, heavy=True)
 _COUNT = Statement(sa.select(sa.func.count()).select_from(orders).where(_mine), int)
+# Orders with a line that somebody sold, as the index on these has them.
+_sold = (
+    sa.select(LINE.order_id, LINE.sold_at)
+    .where(LINE.seller_id == sa.bindparam("seller"), LINE.sold_at.is_not(None))
+    .distinct()
+)
+_some_sold = (
+    _sold.order_by(LINE.sold_at.desc(), LINE.order_id.desc())
+    .limit(_paging["limit"])
+    .offset(_paging["offset"])
+    .subquery()
+)
+_SOLD_PAGE = Statement(
+    _ALL.select_from(_some_sold.join(orders, ORDER.id == _some_sold.c.order_id)).order_by(
+        _some_sold.c.sold_at.desc(), ORDER.id.desc()
+    ),
+    Order,
+    heavy=True,
+)
+_SOLD_COUNT = Statement(
+    sa.select(sa.func.count()).select_from(_sold.limit(MOST_COUNTED + 1).subquery()), int, heavy=True
+)
 _OF_BUYER = Statement(_ALL.where(_mine).order_by(ORDER.created_at, ORDER.id), Order)
 _ADDRESSEE = Statement(
     sa.select(users.c.username, users.c.email).where(users.c.id == sa.bindparam("user")), Addressee
@@ -172,6 +195,16 @@ async def page(tx: Tx, buyer_id: UUID, page: Page) -> list[Order]:
 async def count(tx: Tx, buyer_id: UUID) -> int:
     """How many orders somebody has made."""
     return await tx.first(_COUNT, buyer=buyer_id) or 0
+
+
+async def page_sold(tx: Tx, seller_id: UUID, page: Page) -> list[Order]:
+    """One page of the orders with something in them that somebody sold, the latest first."""
+    return await tx.all(_SOLD_PAGE, seller=seller_id, limit=page.limit, offset=page.offset)
+
+
+async def count_sold(tx: Tx, seller_id: UUID) -> int:
+    """How many these are; one more than are counted where they are more."""
+    return await tx.first(_SOLD_COUNT, seller=seller_id) or 0
 
 
 async def list_of(tx: Tx, buyer_id: UUID) -> list[Order]:

@@ -127,6 +127,17 @@ async def download_file(
     return await downloads.answer(tx, product_id, sig)
 
 
+@Route("/marketplace/sales/orders", http_method="GET")
+async def list_sold_orders(
+    tx: InTx,
+    actor: Me,
+    page: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 1,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_LIMIT)] = 20,
+) -> OrderList:
+    """List the orders in which you sold something."""
+    return await orders.list_sold(tx, actor, Page(page, limit))
+
+
 @Route("/marketplace/sales", http_method="GET")
 async def get_sales(
     tx: InTx, actor: Me, days: Annotated[int, Parameter(ge=1, le=MOST_DAYS)] = 30
@@ -137,5 +148,5 @@ async def get_sales(
 
 ROUTES = [
     list_products, create_product, get_product, update_product, create_order, list_orders, get_order,
-    refund_order, get_download, download_file, get_sales,
+    refund_order, get_download, download_file, list_sold_orders, get_sales,
 ]  # fmt: skip
