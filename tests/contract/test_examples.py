@@ -1,4 +1,4 @@
-"""The examples of the contract about tracks, comments, search, uploads, sales and playlists, replayed in turn.
+"""The examples of the contract about tracks, comments, search, uploads, sales and playlists, replayed.
 
 An answer has the status and every key of its example, each of the example's type; it may have more.
 """

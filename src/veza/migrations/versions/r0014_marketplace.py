@@ -6,7 +6,7 @@ from alembic import op
 from veza.core.db import Id
 
 revision = "0014"
-down_revision = "0009"
+down_revision = "0013"
 
 _WORD = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
