@@ -1,6 +1,6 @@
 """SQL about the words by which products are found: each of a question must begin one of the title's.
 
-Of a common word the newest 2,000 products are looked at: so a question takes milliseconds, whatever it is.
+Of a common word the newest 1,000 products are looked at: so a question takes milliseconds, whatever it is.
 """
 
 import re
@@ -17,7 +17,7 @@ from veza.rooms.marketplace.tables import product_words, products
 
 P = products.c
 W = product_words.c
-MOST_LOOKED_AT = 2_000
+MOST_LOOKED_AT = 1_000
 MOST_WORDS = 16
 _WORD = re.compile(r"\w+")
 _MAX_WORD = 64
