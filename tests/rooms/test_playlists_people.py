@@ -153,6 +153,23 @@ async def test_a_link_shows_a_playlist_until_it_is_taken_back(database: Database
             assert answer.status_code == (200 if wrong is None else 422)
 
 
+async def test_a_link_is_asked_for_in_json_or_without_a_word(database: Database, tmp_path: Path) -> None:
+    """G3, G5: the body may be left out; what is sent is JSON and says so."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        path = f"/playlists/{await make(world, olga)}/share"
+        for kind, status in (
+            ("application/json; charset=utf-8", 200),
+            ("text/plain", 415),
+            ("application/x-www-form-urlencoded", 415),
+        ):
+            headers = {"Content-Type": kind}
+            assert (await olga.post(path, headers=headers)).status_code == 200
+            sent = await olga.post(path, headers=headers, content=b'{"expires_in": 60}')
+            assert sent.status_code == status, kind
+        assert code(await olga.post(path, content=b'{"expires_in": 60}')) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
 async def test_a_shared_address_leads_a_browser_on(database: Database, tmp_path: Path) -> None:
     """P15: and no cache keeps it, nor is another site told of it."""
     async with open_world(database, tmp_path) as world:

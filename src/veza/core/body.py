@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from veza.core.errors import Detail, InvalidJSON, ValidationFailed
+from veza.core.errors import Detail, InvalidJSON, UnsupportedMediaType, ValidationFailed
 from veza.core.text import BadValue
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -74,6 +74,12 @@ def parse_json(raw: bytes, *, exact: bool = False) -> Any:
         if isinstance(error, UnicodeError):
             reason = "not UTF-8"
         raise InvalidJSON(f"The body is not valid JSON: {reason}.") from None
+
+
+def require_json(content_type: str) -> None:
+    """Raise :class:`UnsupportedMediaType` unless a body of this Content-Type is JSON."""
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType("Send JSON, with `Content-Type: application/json`.")
 
 
 def read_body(raw: bytes, kind: type[T]) -> T:

@@ -29,7 +29,7 @@ from litestar.types import ASGIApp
 from litestar.typing import FieldDefinition
 
 from veza.core import errors
-from veza.core.body import read_body
+from veza.core.body import read_body, require_json
 from veza.core.db import Tx
 from veza.core.edge import render_error
 from veza.core.errors import Detail, VezaError
@@ -37,6 +37,7 @@ from veza.core.exchange import Exchange
 from veza.core.idempotency import Replayed
 
 T = TypeVar("T")
+BodyT = TypeVar("BodyT", bound=msgspec.Struct)
 InTx = Annotated[Tx, Dependency(skip_validation=True)]
 TheExchange = Annotated[Exchange, Dependency(skip_validation=True)]
 AnyRequest = Request[Any, Any, Any]
@@ -100,9 +101,7 @@ class StrictJSON(AbstractDTO[Any]):
     def decode_bytes(self, value: bytes) -> Any:
         """The body, or an error that says all that is wrong with it."""
         connection = self.asgi_connection
-        kind, _, _ = connection.headers.get("content-type", "").partition(";")
-        if kind.strip().lower() != "application/json":
-            raise errors.UnsupportedMediaType("Send JSON, with `Content-Type: application/json`.")
+        require_json(connection.headers.get("content-type", ""))
         return read_body(value, self.kinds[connection.route_handler.handler_id])
 
     @classmethod
@@ -124,6 +123,17 @@ class StrictJSON(AbstractDTO[Any]):
         """Not needed: the model is used as it is."""
         del field_definition
         return False
+
+
+async def read_optional(request: AnyRequest, kind: type[BodyT]) -> BodyT:
+    """The JSON body of a request that may also come without one, and then is as if it were ``{}``.
+
+    Raises what a body is refused for elsewhere: UnsupportedMediaType, InvalidJSON, ValidationFailed.
+    """
+    raw = await request.body()
+    if raw:
+        require_json(request.headers.get("content-type", ""))
+    return read_body(raw or b"{}", kind)
 
 
 class Route(HTTPRouteHandler):

@@ -9,7 +9,6 @@ from litestar.params import Dependency
 
 from veza.access.actor import Me, Viewer
 from veza.access.policy import Action
-from veza.core.body import read_body
 from veza.core.db import Database
 from veza.core.delivery import FileAnswer
 from veza.core.events import Context
@@ -23,6 +22,7 @@ from veza.core.http import (
     TheExchange,
     check_unchanged,
     multipart,
+    read_optional,
     reply,
     said,
 )
@@ -149,7 +149,7 @@ async def delete_user(
     holdings: Holdings, prove_password: PasswordProof, user_id: UUID,
 ) -> Reply[Said]:  # fmt: skip
     """Delete an account and what it owns."""
-    leaving = read_body(await request.body() or b"{}", Leaving)
+    leaving = await read_optional(request, Leaving)
     origin = _context(actor, exchange)
     await deletion.confirm(database, prove_password, actor, user_id, leaving.password, origin)
     await deletion.delete(tx, actor, user_id, holdings)

@@ -8,7 +8,6 @@ from litestar.params import Parameter
 
 from veza.access.actor import Me, Viewer
 from veza.access.policy import Action
-from veza.core.body import read_body
 from veza.core.delivery import FileAnswer
 from veza.core.http import (
     AnyRequest,
@@ -19,6 +18,7 @@ from veza.core.http import (
     TheExchange,
     check_unchanged,
     multipart,
+    read_optional,
     reply,
     said,
 )
@@ -197,7 +197,7 @@ async def share_playlist(
     request: AnyRequest, tx: InTx, actor: Me, accounts: TheAccounts, playlist_id: UUID
 ) -> Reply[NewLink]:
     """Create a share link."""
-    draft = read_body(await request.body() or b"{}", LinkDraft)
+    draft = await read_optional(request, LinkDraft)
     return reply(await sharing.share(tx, actor, playlist_id, draft.expires_in, accounts.base_url))
 
 
