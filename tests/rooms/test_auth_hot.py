@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.core.asking import ask
 from tests.rooms.sessions_house import PASSWORD, House, house
 from veza.core.errors import Unavailable
 from veza.core.turns import Turns
+from veza.rooms.sessions.hot import ROUTE
 
 __all__ = ["house"]
 
@@ -43,6 +45,17 @@ def _plain(answer: Any) -> Any:
         assert told["data"]["token"].pop("access_token") != told["data"]["token"].pop("refresh_token")
         headers.pop("content-length")
     return answer.status_code, told, headers
+
+
+async def test_who_left_is_passed_over(house: House) -> None:
+    """A7, G28, X16: no password is hashed for whom nobody can answer any more, and no session begins."""
+    await house.move_in("ann-leek")
+    told = ("content-type", "application/json"), ("content-length", str(len(BODIES[0])))
+    # Nothing but the body comes from this caller, and then the end of the connection.
+    left = await ask(house.edge, "POST", ROUTE, *told, body=BODIES[0])
+    assert (left.status, left.error) == (400, "INVALID_REQUEST")
+    assert (house.hasher.verified, await house.count()) == (0, (0, 0))
+    assert (await house.client().log_in("ann-leek")).status_code == 200
 
 
 async def test_one_at_a_time_and_in_order() -> None:

@@ -1,5 +1,6 @@
 """A request's body as it comes in, for handlers that read it themselves."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,20 @@ async def body_of(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> AsyncI
         if piece := message.get("body"):
             yield piece
         more = message.get("more_body", False)
+
+
+async def require_present(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
+    """Raise :class:`InvalidRequest` if the caller, whose body is read, has left meanwhile.
+
+    For work that had to wait: who gave up often asks again, and shall not be behind themselves.
+    """
+    try:
+        async with asyncio.timeout(0):  # who is there says nothing more
+            message = await receive()
+    except TimeoutError:
+        return
+    if message["type"] == "http.disconnect":
+        raise InvalidRequest("The caller left before it was their turn.")
 
 
 def is_short_json(exchange: Exchange, most: int) -> bool:

@@ -1,9 +1,10 @@
 """``POST /auth/login`` answered from the edge, one login at a time.
 
 A password is hashed by one thread for all. So of twenty logins at once nineteen wait in any case: here they
-wait before they cost the event loop anything, and not all in one burst in which nobody else is answered. What
-is out of the ordinary (a token, a long body or one of an odd kind) is left to the ordinary route before a
-byte of it is read; the rules are the same.
+wait before they cost the event loop anything, and not all in one burst in which nobody else is answered. Who
+has left by their turn is passed over: else all others would wait for answers that nobody reads. What is out
+of the ordinary (a token, a long body or one of an odd kind) is left to the ordinary route before a byte of it
+is read; the rules are the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from veza.core.body import read_body
 from veza.core.edge import Header, Ready, Receive, Scope
 from veza.core.exchange import Exchange
 from veza.core.http import reply
-from veza.core.incoming import body_of, is_short_json
+from veza.core.incoming import body_of, is_short_json, require_present
 from veza.core.limits import Limit, address_key
 from veza.core.turns import Turns
 from veza.rooms.sessions.login import log_in
@@ -48,6 +49,7 @@ class HotLogin:
             await self._means.limiter.admit(self._limit, address_key(exchange.ip), exchange)
         body = b"".join([piece async for piece in body_of(receive)])
         async with self._turns:
+            await require_present(receive)
             form = read_body(body, Credentials)
             login = await log_in(self._means, form, origin_of(exchange))
         return self._dressed.with_body(msgspec.json.encode(reply(login)))
