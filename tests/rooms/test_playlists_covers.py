@@ -71,6 +71,28 @@ async def test_a_mosaic_is_of_what_everybody_sees(database: Database, tmp_path: 
         assert (await olga.get(f"{at}?size=5")).status_code == 400
 
 
+async def test_no_cover_is_of_a_hidden_user(database: Database, tmp_path: Path) -> None:
+    """P16: in place of a mosaic with theirs the first cover of another, of which no cache tells others."""
+    async with open_world(database, tmp_path) as world:
+        olga, stan, bert = [await world.person(name) for name in ("olga", "stan", "bert")]
+        playlist = await make(world, olga)
+        at = f"/playlists/{playlist}/cover"
+        theirs = await covered(world, bert, "red")
+        own = [await covered(world, olga, colour) for colour in COLOURS[1:4]]
+        await put(world, olga, playlist, [theirs, *own])
+        assert corners(await stan.get(at)) == list(COLOURS[:4])
+        assert (await stan.post(f"/users/{bert.id}/block")).status_code == 200
+        seen = await stan.get(at)
+        assert corners(seen) == ["lime"] * 4
+        assert "public" not in seen.headers["cache-control"]
+        for person in (world.guest, olga, bert):
+            assert corners(await person.get(at)) == list(COLOURS[:4])
+        for track in own:
+            assert (await olga.delete(f"/playlists/{playlist}/tracks/{track}")).status_code == 200
+        assert code(await stan.get(at)) == (404, "PLAYLIST_COVER_NOT_FOUND")
+        assert corners(await bert.get(at)) == ["red"] * 4
+
+
 async def test_an_uploaded_cover_takes_its_place(database: Database, tmp_path: Path) -> None:
     """U10: re-encoded and squared; its files go with it, and with the playlist."""
     async with open_world(database, tmp_path, work=True) as world:

@@ -1,7 +1,8 @@
 """Covers of playlists: one that somebody uploaded, or a mosaic of the first covers of its tracks.
 
 A mosaic is made when it is first asked for, of tracks that everybody sees at that moment, and kept under the
-name of what it was made of: so it is another one as soon as these tracks, or their covers, are others.
+name of what it was made of: so it is another one as soon as these tracks, or their covers, are others. Where
+one of these covers is of a user hidden from the viewer, they see the first that is not, alone.
 """
 
 import asyncio
@@ -80,14 +81,20 @@ class Covers:
         async with self._database.read() as view:
             playlist = await service.get_visible(view, viewer, playlist_id)
             folder = (await store.find_covers(view, playlist_id)).cover
-            tiles = [] if folder else await self._find_tiles(view, playlist_id)
+            tiles = [] if folder else await self._find_tiles(view, viewer, playlist_id)
         if folder is None and len(tiles) < TILES:
-            return await self._first(tiles, size, public=playlist.is_public)
+            # For whom users are hidden it may be another one than for everybody.
+            return await self._first(tiles, size, public=playlist.is_public and not viewer.hidden)
         return await self._answer(folder or await self._mosaic(playlist_id, tiles), size, playlist)
 
-    async def _find_tiles(self, view: Tx, playlist_id: UUID) -> list[FileAnswer]:
+    async def _find_tiles(self, view: Tx, viewer: Actor, playlist_id: UUID) -> list[FileAnswer]:
+        """The covers of a mosaic; where one of them is hidden from the viewer, the first that is not."""
         found = []
-        for track in await entries_store.list_covered(view, playlist_id, TILES):
+        covered = await entries_store.list_covered(view, playlist_id, TILES)
+        if any(track.user_id in viewer.hidden for track in covered):
+            every = await entries_store.list_covered(view, playlist_id, entries_store.LOOKED_AT)
+            covered = [track for track in every if track.user_id not in viewer.hidden][:1]
+        for track in covered:
             try:
                 found.append(await self._of_tracks.find(view, GUEST, track.id, _TILE))
             except NotFound:  # gone in this moment

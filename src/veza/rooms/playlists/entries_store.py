@@ -163,9 +163,9 @@ def _page_statement(*, hiding: bool) -> Statement[PlaylistTrack]:
 
 
 # Only the first ones are looked at, for it might be that none has a cover.
-_LOOKED_AT = 100
+LOOKED_AT = 100
 _first = (
-    sa.select(E.track_id, E.place).where(_in_one, E.listed).order_by(*_in_order).limit(_LOOKED_AT)
+    sa.select(E.track_id, E.place).where(_in_one, E.listed).order_by(*_in_order).limit(LOOKED_AT)
 ).subquery("first")
 _COVERED = Statement(
     sa.select(*(T[name] for name in TrackSummary.__struct_fields__))
