@@ -1,5 +1,6 @@
 """The end of an account that is bound to others in every way: nothing of it remains, all counts are true."""
 
+import asyncio
 import random
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from tests.rooms.test_blocks import block
 from tests.rooms.test_following import check_counts
 from tests.rooms.test_playlists_blocks import check_parted, work
 from tests.world import PASSWORD, Person, World, open_world
-from veza.core.db import Database
+from veza.core.db import Database, Tx
 from veza.rooms.following import jobs
+from veza.rooms.playlists import store
 
 # Every column that tells of somebody by their id, or of a playlist that may be theirs.
 PEOPLE = (
@@ -71,6 +73,40 @@ async def test_nothing_is_left_of_an_account(
             assert await database.rows(found) == await database.rows(public)
         shown = [(await person.get(f"/playlists/{one}")).text for person in people[2:] for _, one in lists]
         assert not [text for text in shown if people[0].id in text or people[1].username in text]
+
+
+async def test_what_others_change_before_it_is_held_is_counted_as_it_is_then(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P9, T23: at an account's end playlists turn private, go, or lose a follower by another hand."""
+    async with open_world(database, tmp_path) as world:
+        olga, stan, cleo = [await world.person(name) for name in ("olga", "stan", "cleo")]
+        mona = await world.person("mona", "moderator")
+        turned, gone, given = [await make(world, owner) for owner in (olga, olga, stan)]
+        assert (await olga.post(f"/playlists/{given}/follow")).status_code == 200
+        await work(stan, given, cleo)
+        await block(olga, cleo)
+        hold = store.lock_many
+
+        async def change() -> None:
+            answers = [
+                await mona.put(f"/playlists/{turned}", json={"is_public": False}),
+                await mona.delete(f"/playlists/{gone}"),
+                await stan.put(f"/playlists/{given}/owner", json={"user_id": cleo.id}),
+            ]
+            assert [answer.status_code for answer in answers] == [200] * 3
+
+        async def hold_late(tx: Tx, ids: list[UUID]) -> list[UUID]:
+            await asyncio.create_task(change())
+            return await hold(tx, ids)
+
+        if database.shared:
+            monkeypatch.setattr(store, "lock_many", hold_late)
+        else:  # whoever writes there is alone
+            await change()
+        ended = await olga.delete(f"/users/{olga.id}", json={"password": PASSWORD})
+        assert ended.status_code == 200, ended.text
+        await check_parted(world)
 
 
 async def _bind(

@@ -102,7 +102,7 @@ async def transfer(tx: Tx, actor: Member, playlist_id: UUID, user_id: UUID) -> P
     if user_id not in there or not await people_store.remove(tx, playlist_id, user_id):
         raise CollaboratorNotFound
     if await people_store.unfollow(tx, playlist_id, user_id):  # nobody follows what is their own
-        await store.add_followers(tx, playlist_id, -1)
+        await store.add_followers(tx, [playlist_id], -1)
     await store.change(tx, playlist, {"user_id": user_id})
     await people_store.add(tx, playlist_id, actor.id, "admin")
     await parting.part_from(tx, playlist_id, user_id)

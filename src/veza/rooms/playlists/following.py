@@ -25,7 +25,7 @@ async def follow(tx: Tx, actor: Member, playlist_id: UUID) -> None:
     if await blocks.stands_between(tx, actor.id, playlist.user_id):
         raise Forbidden if may(actor, Action.SEE_HIDDEN) else PlaylistNotFound
     if await people_store.follow(tx, playlist_id, actor.id):
-        await store.add_followers(tx, playlist_id, 1)
+        await store.add_followers(tx, [playlist_id], 1)
         tx.emit(PlaylistFollowed(playlist_id, playlist.user_id, actor.id))
 
 
@@ -42,5 +42,5 @@ async def unfollow(tx: Tx, actor: Member, playlist_id: UUID) -> None:
     if not await people_store.unfollow(tx, playlist_id, actor.id):
         await service.get_visible(tx, actor, playlist_id)
         return
-    await store.add_followers(tx, playlist_id, -1)
+    await store.add_followers(tx, [playlist_id], -1)
     tx.emit(PlaylistUnfollowed(playlist_id, owner, actor.id))

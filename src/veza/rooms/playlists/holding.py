@@ -18,16 +18,15 @@ async def _export(tx: Tx, user_id: UUID) -> dict[str, Any]:
 
 async def _erase(tx: Tx, user_id: UUID) -> None:
     """Their playlists go; what they added to those of others stays, and is nobody's."""
-    own = await store.list_of(tx, user_id)
+    own = [one.id for one in await store.list_of(tx, user_id)]
     work = [one.playlist_id for one in await people_store.list_work(tx, user_id)]
     followed = [one.playlist_id for one in await people_store.list_followed(tx, user_id)]
     # All of them before anything is changed, in the one order.
-    await store.lock_many(tx, [*(one.id for one in own), *work, *followed])
-    for playlist_id in followed:
-        await store.add_followers(tx, playlist_id, -1)
-    await people_store.unfollow_all(tx, user_id)
+    await store.lock_many(tx, [*own, *work, *followed])
+    # Until they were held, others may have changed them: what counts is what there is now.
+    await store.add_followers(tx, await people_store.unfollow_all(tx, user_id), -1)
     await people_store.remove_work(tx, user_id)
-    for playlist in own:
+    for playlist in await store.list_of(tx, user_id):
         await service.delete(tx, playlist)
 
 

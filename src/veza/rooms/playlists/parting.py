@@ -39,13 +39,11 @@ async def part(tx: Tx, event: UserBlocked) -> None:
     # All of them before anything is changed, in the one order.
     await store.lock_many(tx, await people_store.list_binding(tx, one, other))
     for user_id, owner_id in ((one, other), (other, one)):
-        for playlist_id in await people_store.part(tx, user_id, owner_id):
-            await store.add_followers(tx, playlist_id, -1)
+        await store.add_followers(tx, await people_store.part(tx, user_id, owner_id), -1)
 
 
 async def part_from(tx: Tx, playlist_id: UUID, owner_id: UUID) -> None:
     """Nobody follows or works on a playlist, which is held, who has blocked its new owner, or was blocked."""
     await people_store.remove_blocked_work(tx, playlist_id, owner_id)
     gone = await people_store.unfollow_blocked(tx, playlist_id, owner_id)
-    if gone:
-        await store.add_followers(tx, playlist_id, -gone)
+    await store.add_followers(tx, [playlist_id], -gone)

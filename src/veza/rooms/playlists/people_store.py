@@ -83,7 +83,9 @@ _FOLLOWED = Statement(
     .order_by(F.created_at, F.playlist_id),
     Followed,
 )
-_UNFOLLOW_ALL: Statement[None] = Statement(sa.delete(playlist_follows).where(F.user_id == _user))
+_UNFOLLOW_ALL = Statement(
+    sa.delete(playlist_follows).where(F.user_id == _user).returning(F.playlist_id), UUID
+)
 _followers = F.playlist_id == sa.bindparam("playlist", type_=Id)
 _some = sa.select(F.user_id).where(_followers).limit(sa.bindparam("limit", type_=sa.BigInteger))
 _FORGET: Statement[None] = Statement(sa.delete(playlist_follows).where(_followers, F.user_id.in_(_some)))
@@ -186,9 +188,9 @@ async def list_followed(tx: Tx, user_id: UUID) -> list[Followed]:
     return await tx.all(_FOLLOWED, user=user_id)
 
 
-async def unfollow_all(tx: Tx, user_id: UUID) -> None:
-    """Let somebody follow nothing any longer."""
-    await tx.run(_UNFOLLOW_ALL, user=user_id)
+async def unfollow_all(tx: Tx, user_id: UUID) -> list[UUID]:
+    """Let somebody follow nothing any longer; what they followed."""
+    return await tx.all(_UNFOLLOW_ALL, user=user_id)
 
 
 async def forget_followers(tx: Tx, playlist_id: UUID, most: int) -> int:

@@ -166,7 +166,7 @@ _ADD: Statement[None] = Statement(
 )
 _FOLLOWERS: Statement[None] = Statement(
     sa.update(playlists)
-    .where(_one)
+    .where(any_of(P.id, "ids"))
     .values(follower_count=P.follower_count + sa.bindparam("change", type_=sa.BigInteger))
 )
 _OWNER = Statement(sa.select(P.user_id).where(_one), UUID)
@@ -289,9 +289,10 @@ async def add_sums(tx: Tx, playlist_id: UUID, more: Sums = Sums()) -> None:  # n
     )
 
 
-async def add_followers(tx: Tx, playlist_id: UUID, change: int) -> None:
-    """So many followers more, or less."""
-    await tx.run(_FOLLOWERS, id=playlist_id, change=change)
+async def add_followers(tx: Tx, ids: Sequence[UUID], change: int) -> None:
+    """So many followers more, or less, of each of these, which are held."""
+    if ids:
+        await tx.run(_FOLLOWERS, ids=ids, change=change)
 
 
 async def page(tx: Tx, sight: Sight, wanted: Wanted, page: Page) -> list[PlaylistSummary]:
