@@ -228,7 +228,7 @@ async def test_what_each_sees_is_that_of_a_model(database: Database, tmp_path: P
         async with database.write() as tx:
             for row in rows:
                 await entries_store.add(tx, playlist_id, row, row.track_owner)
-                await store.add_sums(tx, playlist_id, row.sums)
+                await store.add_sums(tx, [playlist_id], row.sums)
         await check_sums(world)
         for _ in range(16):
             viewer = member(dice.choice(people))

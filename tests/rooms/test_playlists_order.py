@@ -19,7 +19,7 @@ from veza.access.actor import Actor, Member
 from veza.core.db import Database
 from veza.core.errors import VezaError
 from veza.core.ids import new_id
-from veza.rooms.playlists import entries_store, filling, people_store, store
+from veza.rooms.playlists import entries_store, filling, people_store, service, store
 from veza.rooms.playlists.entries_store import GAP
 from veza.rooms.playlists.errors import PlaylistFull, ReorderMismatch, TrackAlreadyInPlaylist
 from veza.rooms.playlists.jobs import copy_track, forget_track
@@ -244,7 +244,7 @@ async def test_there_is_always_room_between_and_an_end_at_ten_thousand(
         assert max(await places(world, playlist_id)) < GAP * 10
         extra = UUID(await song(world, olga))
         async with database.write() as tx:
-            await store.add_sums(tx, playlist_id, store.Sums(MAX_TRACKS - 3))
+            await store.add_sums(tx, [playlist_id], store.Sums(MAX_TRACKS - 3))
             with pytest.raises(PlaylistFull):
                 await filling.add(tx, actor, playlist_id, Addition(extra))
 
@@ -273,6 +273,34 @@ async def test_a_track_that_is_gone_leaves_every_playlist(database: Database, tm
         for playlist_id in lists:
             assert await look(world, Actor(), playlist_id) == [(1, other)]
         await check_sums(world)
+
+
+async def test_a_track_that_turns_private_does_so_in_every_playlist(
+    database: Database, tmp_path: Path
+) -> None:
+    """P1, P9: piece by piece, also past playlists that are gone and one that holds it no longer."""
+    async with open_world(database, tmp_path) as world:
+        olga = await somebody(world, "olga")
+        one, lists = UUID(await song(world, olga)), [await make(world, olga) for _ in range(7)]
+        for playlist_id in lists:
+            async with database.write() as tx:
+                await filling.add(tx, member(olga), playlist_id, Addition(one))
+        async with database.write() as tx:
+            await filling.remove(tx, member(olga), lists[1], one)
+            for gone in (lists[0], lists[4]):
+                await service.delete(tx, await service.get_visible(tx, member(olga), gone))
+        async with database.write() as tx:
+            track = await tracks.hold(tx, member(olga), one)
+            await tracks.update_track(tx, track, TrackChanges(is_public=False))
+        after, pieces = UUID(int=0), 0
+        while after is not None:
+            async with database.write() as tx:
+                after, pieces = await copy_track(tx, one, 2, after), pieces + 1
+        assert pieces == 4
+        await check_sums(world)
+        for playlist_id in {*lists} - {lists[0], lists[4]}:
+            async with database.read() as view:
+                assert (await service.get_visible(view, Actor(), playlist_id)).track_count == 0
 
 
 async def test_an_order_that_is_not_the_same_tracks_changes_nothing(

@@ -41,7 +41,7 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def sums(self) -> Sums:
         """What it adds to those of its playlist."""
-        return Sums(1, int(self.listed), self.duration_ms, self.duration_ms if self.listed else 0)
+        return Sums.of(self.duration_ms, listed=self.listed)
 
     def seen_by(self, sight: Sight) -> bool:
         """Whether somebody sees its track."""
@@ -176,34 +176,6 @@ _COVERED = Statement(
     TrackSummary,
 )
 
-_WITH = Statement(
-    sa.select(E.playlist_id)
-    .where(E.track_id == sa.bindparam("track", type_=Id))
-    .order_by(E.playlist_id)
-    .limit(_limit),
-    UUID,
-)
-_DIFFERING = Statement(
-    sa.select(E.playlist_id)
-    .where(
-        E.track_id == sa.bindparam("track", type_=Id),
-        sa.or_(
-            E.listed != sa.bindparam("listed", type_=sa.Boolean),
-            E.duration_ms != sa.bindparam("ms", type_=sa.BigInteger),
-        ),
-    )
-    .order_by(E.playlist_id)
-    .limit(_limit),
-    UUID,
-)
-_COPY: Statement[None] = Statement(
-    sa.update(playlist_entries)
-    .where(_this)
-    .values(
-        listed=sa.bindparam("new_listed", type_=sa.Boolean),
-        duration_ms=sa.bindparam("new_ms", type_=sa.BigInteger),
-    )
-)
 _some = sa.select(E.track_id).where(_in_one).limit(_limit)
 _FORGET: Statement[None] = Statement(sa.delete(playlist_entries).where(_in_one, E.track_id.in_(_some)))
 
@@ -282,21 +254,6 @@ def _given(sight: Sight) -> dict[str, Any]:
 async def list_covered(tx: Tx, playlist_id: UUID, most: int) -> list[TrackSummary]:
     """Of its first hundred tracks that everybody sees, the first that have a cover."""
     return await tx.all(_COVERED, playlist=playlist_id, limit=most)
-
-
-async def playlists_with(tx: Tx, track_id: UUID, most: int) -> list[UUID]:
-    """So many playlists that hold a track, the smallest ids first."""
-    return await tx.all(_WITH, track=track_id, limit=most)
-
-
-async def playlists_behind(tx: Tx, track_id: UUID, *, listed: bool, ms: int, most: int) -> list[UUID]:
-    """So many playlists that know a track otherwise, the smallest ids first."""
-    return await tx.all(_DIFFERING, track=track_id, listed=listed, ms=ms, limit=most)
-
-
-async def copy(tx: Tx, playlist_id: UUID, track_id: UUID, *, listed: bool, ms: int) -> None:
-    """Let an entry know its track as it is."""
-    await tx.run(_COPY, playlist=playlist_id, track=track_id, new_listed=listed, new_ms=ms)
 
 
 async def forget(tx: Tx, playlist_id: UUID, most: int) -> int:

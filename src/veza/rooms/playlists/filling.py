@@ -63,7 +63,7 @@ async def remove(tx: Tx, actor: Member, playlist_id: UUID, track_id: UUID) -> No
     playlist = await service.hold(tx, actor, playlist_id, Action.FILL_PLAYLIST)
     entry = await _get(tx, actor, playlist_id, track_id)
     await entries.remove(tx, playlist_id, track_id)
-    await _changed(tx, playlist, entry.sums.negative)
+    await _changed(tx, playlist, Sums() - entry.sums)
 
 
 async def move(tx: Tx, actor: Member, playlist_id: UUID, track_id: UUID, wanted: Move) -> None:
@@ -113,7 +113,7 @@ async def _get(tx: Tx, actor: Member, playlist_id: UUID, track_id: UUID) -> Entr
 
 
 async def _changed(tx: Tx, playlist: Playlist, more: Sums = Sums()) -> None:  # noqa: B008 - frozen
-    await store.add_sums(tx, playlist.id, more)
+    await store.add_sums(tx, [playlist.id], more)
     tx.emit(PlaylistUpdated(playlist.id, playlist.user_id, ("tracks",)))
 
 

@@ -1,6 +1,6 @@
 """What is done with playlists when nobody waits for it: following their tracks, and tidying up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,13 +14,13 @@ from veza.core.events import EventJob
 from veza.core.jobs import Job, JobKind, NoPayload, enqueue
 from veza.core.storage import Storage
 from veza.core.worker import Task
-from veza.rooms.playlists import entries_store, links_store, people_store, store
+from veza.rooms.playlists import copies_store, entries_store, links_store, people_store, store
+from veza.rooms.playlists.copies_store import FIRST
 from veza.rooms.playlists.kinds import REMOVE_FILES, RemoveFiles, folder_of
 from veza.rooms.playlists.store import Sums
 from veza.rooms.tracks import service as tracks
 from veza.rooms.tracks.errors import TrackNotFound
 from veza.rooms.tracks.remains import PIECE, forgetting
-from veza.rooms.tracks.schemas import Track
 
 
 class FollowTrack(msgspec.Struct, frozen=True):
@@ -44,52 +44,46 @@ async def follow_track(tx: Tx, event: Any) -> None:
 
     At once only the question whether one does; there may be very many.
     """
-    if await entries_store.playlists_with(tx, event.track_id, 1):
+    if await copies_store.playlists_with(tx, event.track_id, 1):
         await enqueue(tx, FOLLOW_TRACK, FollowTrack(event.track_id))
 
 
 async def forget_track(tx: Tx, track_id: UUID, most: int) -> bool:
     """Take a track that is gone out of so many playlists; whether it may be in more."""
-    found = await entries_store.playlists_with(tx, track_id, most)
-    there = set(await store.lock_many(tx, found))
-    for playlist_id in found:
-        entry = await entries_store.find(tx, playlist_id, track_id)
-        if entry is not None:
-            await entries_store.remove(tx, playlist_id, track_id)
-            if playlist_id in there:
-                await store.add_sums(tx, playlist_id, entry.sums.negative)
+    found = await copies_store.playlists_with(tx, track_id, most)
+    there = await store.lock_many(tx, found)
+    gone = await copies_store.list_copies(tx, track_id, there)
+    await copies_store.remove(tx, track_id, found)
+    await _add_up(tx, ((one.playlist_id, Sums() - one.sums) for one in gone))
     return len(found) == most
 
 
-async def copy_track(tx: Tx, track_id: UUID, most: int) -> bool:
-    """Let so many playlists know a track as it is; whether there may be more. What is gone is forgotten."""
+async def copy_track(tx: Tx, track_id: UUID, most: int, after: UUID = FIRST) -> UUID | None:
+    """Let so many playlists beyond ``after`` know a track as it is; the last of them if there may be more.
+
+    What is gone is forgotten by itself.
+    """
     try:
         track = await tracks.hold(tx, SYSTEM, track_id, Action.EDIT_TRACK)
     except TrackNotFound:
-        return False
-    ms = round(track.duration * 1000)
-    found = await entries_store.playlists_behind(tx, track_id, listed=track.listed, ms=ms, most=most)
-    there = set(await store.lock_many(tx, found))
-    for playlist_id in found:
-        await _copy(tx, playlist_id, track, ms, counted=playlist_id in there)
-    return len(found) == most
+        return None
+    listed, ms = track.listed, round(track.duration * 1000)
+    found = await copies_store.playlists_behind(tx, track_id, after, listed=listed, ms=ms, most=most)
+    there = await store.lock_many(tx, found)
+    before = await copies_store.list_copies(tx, track_id, there)
+    await copies_store.copy(tx, track_id, there, listed=listed, ms=ms)
+    now = Sums.of(ms, listed=listed)
+    await _add_up(tx, ((one.playlist_id, now - one.sums) for one in before))
+    return found[-1] if len(found) == most else None
 
 
-async def _copy(tx: Tx, playlist_id: UUID, track: Track, ms: int, *, counted: bool) -> None:
-    entry = await entries_store.find(tx, playlist_id, track.id)
-    if entry is None:
-        return
-    await entries_store.copy(tx, playlist_id, track.id, listed=track.listed, ms=ms)
-    if counted:
-        now = msgspec.structs.replace(entry, listed=track.listed, duration_ms=ms).sums
-        before = entry.sums
-        more = Sums(
-            0,
-            now.listed - before.listed,
-            now.total_ms - before.total_ms,
-            now.listed_ms - before.listed_ms,
-        )
-        await store.add_sums(tx, playlist_id, more)
+async def _add_up(tx: Tx, changes: Iterable[tuple[UUID, Sums]]) -> None:
+    """Change the sums of playlists, which are held: mostly there is one change, the same for all."""
+    alike: dict[Sums, list[UUID]] = {}
+    for playlist_id, more in changes:
+        alike.setdefault(more, []).append(playlist_id)
+    for more, ids in alike.items():
+        await store.add_sums(tx, ids, more)
 
 
 def tasks(database: Database, storage: Storage) -> Sequence[Task]:
@@ -97,10 +91,10 @@ def tasks(database: Database, storage: Storage) -> Sequence[Task]:
 
     async def follow(job: Job, told: FollowTrack) -> None:
         del job
-        more = True
-        while more:
+        after: UUID | None = FIRST
+        while after is not None:
             async with database.write() as tx:
-                more = await copy_track(tx, told.track_id, PIECE)
+                after = await copy_track(tx, told.track_id, PIECE, after)
 
     async def forget_playlist(job: Job, told: EventJob) -> None:
         del job

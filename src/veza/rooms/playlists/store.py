@@ -64,10 +64,18 @@ class Sums(msgspec.Struct, frozen=True):
     total_ms: int = 0
     listed_ms: int = 0
 
-    @property
-    def negative(self) -> "Sums":
-        """What takes these away."""
-        return Sums(-self.count, -self.listed, -self.total_ms, -self.listed_ms)
+    @classmethod
+    def of(cls, ms: int, *, listed: bool) -> "Sums":
+        """What one entry adds."""
+        return cls(1, int(listed), ms, ms if listed else 0)
+
+    def __sub__(self, other: "Sums") -> "Sums":
+        return Sums(
+            self.count - other.count,
+            self.listed - other.listed,
+            self.total_ms - other.total_ms,
+            self.listed_ms - other.listed_ms,
+        )
 
 
 class CoverFolders(msgspec.Struct, frozen=True):
@@ -154,7 +162,7 @@ _ADD_COUNT: Statement[None] = Statement(
 )
 _ADD: Statement[None] = Statement(
     sa.update(playlists)
-    .where(_one)
+    .where(any_of(P.id, "ids"))
     .values(
         track_count=P.track_count + sa.bindparam("count_more", type_=sa.BigInteger),
         listed_count=P.listed_count + sa.bindparam("listed_more", type_=sa.BigInteger),
@@ -276,11 +284,11 @@ async def _count_public(tx: Tx, playlist: PlaylistSummary, change: int) -> None:
             await tx.run(_ADD_COUNT, scope=scope, change=change)
 
 
-async def add_sums(tx: Tx, playlist_id: UUID, more: Sums = Sums()) -> None:  # noqa: B008 - frozen
-    """Add to what a playlist's entries add up to; it is another version from now on."""
+async def add_sums(tx: Tx, ids: Sequence[UUID], more: Sums = Sums()) -> None:  # noqa: B008 - frozen
+    """Add as much to what the entries of each of these add up to; each is another version from now on."""
     await tx.run(
         _ADD,
-        id=playlist_id,
+        ids=ids,
         count_more=more.count,
         listed_more=more.listed,
         total_ms_more=more.total_ms,
