@@ -1,11 +1,13 @@
 """Covers of playlists: uploaded, or made of the covers of tracks that everybody sees."""
 
+import asyncio
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from PIL import Image
 
 from tests.rooms.listening_house import until
@@ -14,6 +16,7 @@ from tests.rooms.test_tracks_pictures import picture
 from tests.rooms.tracks_house import code, files, plant
 from tests.world import Person, World, open_world
 from veza.core.db import Database
+from veza.rooms.playlists import covers
 from veza.rooms.tracks.jobs import cover_key
 
 COLOURS = ("red", "lime", "blue", "black", "white")
@@ -91,6 +94,33 @@ async def test_no_cover_is_of_a_hidden_user(database: Database, tmp_path: Path) 
             assert (await olga.delete(f"/playlists/{playlist}/tracks/{track}")).status_code == 200
         assert code(await stan.get(at)) == (404, "PLAYLIST_COVER_NOT_FOUND")
         assert corners(await bert.get(at)) == ["red"] * 4
+
+
+async def test_what_is_made_waits_for_nothing_that_is_being_made(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mosaic that is there is answered meanwhile; of very many that are not, some are refused."""
+    monkeypatch.setattr(covers, "_MOST_WAITING", 1)
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        tracks = [await covered(world, olga, colour) for colour in COLOURS]
+        made, *others = [await make(world, olga) for _ in range(4)]
+        for n, playlist in enumerate((made, *others)):
+            await put(world, olga, playlist, [*tracks[n:], *tracks[:n]])
+        assert (await olga.get(f"/playlists/{made}/cover")).status_code == 200
+        make_mosaic, let = covers.make_mosaic, asyncio.Event()
+
+        async def make_late(*given: Any) -> dict[int, bytes]:
+            await let.wait()
+            return await make_mosaic(*given)
+
+        monkeypatch.setattr(covers, "make_mosaic", make_late)
+        asked = [asyncio.create_task(olga.get(f"/playlists/{one}/cover")) for one in others]
+        refused, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        assert [code(one.result()) for one in refused] == [(503, "SERVICE_UNAVAILABLE")]
+        assert (await olga.get(f"/playlists/{made}/cover")).status_code == 200
+        let.set()
+        assert [(await one).status_code for one in waiting] == [200, 200]
 
 
 async def test_an_uploaded_cover_takes_its_place(database: Database, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ name of what it was made of: so it is another one as soon as these tracks, or th
 one of these covers is of a user hidden from the viewer, they see the first that is not, alone.
 """
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
@@ -22,6 +21,7 @@ from veza.core.exchange import Exchange
 from veza.core.ids import new_id
 from veza.core.jobs import enqueue
 from veza.core.storage import Storage
+from veza.core.turns import Turns
 from veza.media import COVER_SIZES, make_mosaic, make_square_images
 from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.playlists import entries_store, service, store
@@ -36,6 +36,8 @@ TILES = 4
 _TILE = 320
 # More than a JPEG of our own making has at this size.
 _MOST_BYTES = 1 << 20
+# Pictures that may wait to be made: some seconds.
+_MOST_WAITING = 20
 
 
 class Covers:
@@ -49,7 +51,7 @@ class Covers:
         self._pictures = pictures
         self._of_tracks = of_tracks
         # A picture of 16 million pixels takes a core and 200 MB for a second.
-        self._turn = asyncio.Semaphore(1)
+        self._turns = Turns(_MOST_WAITING)
 
     async def put(
         self, tx: Tx, actor: Member, playlist_id: UUID, exchange: Exchange, body: AsyncIterator[bytes]
@@ -62,7 +64,7 @@ class Covers:
         async with self._database.read() as view:
             playlist = await service.get_visible(view, actor, playlist_id)
             require(actor, Action.EDIT_PLAYLIST, playlist)
-        async with self._pictures.receive(actor, exchange, body) as picture, self._turn:
+        async with self._pictures.receive(actor, exchange, body) as picture, self._turns:
             images = await make_square_images(picture, COVER_SIZES)
         folder = f"{folder_of(playlist_id)}/cover/{new_id()}"
         try:
@@ -77,7 +79,10 @@ class Covers:
         await _name(tx, actor, playlist_id, None)
 
     async def find(self, viewer: Actor, playlist_id: UUID, size: int) -> FileAnswer:
-        """The cover of a playlist as a file to send. Raises PlaylistNotFound, PlaylistCoverNotFound."""
+        """The cover of a playlist as a file to send.
+
+        Raises PlaylistNotFound, PlaylistCoverNotFound, and Unavailable where too many are to be made.
+        """
         async with self._database.read() as view:
             playlist = await service.get_visible(view, viewer, playlist_id)
             folder = (await store.find_covers(view, playlist_id)).cover
@@ -115,15 +120,20 @@ class Covers:
         """Where the mosaic of these lies; made, if there is none."""
         made_of = hashlib.sha256(" ".join(tile.key + tile.tag for tile in tiles).encode()).hexdigest()[:32]
         folder = f"{folder_of(playlist_id)}/mosaic/{made_of}"
-        async with self._turn:
-            try:
-                # The last one that is stored.
-                await self._storage.size(f"{folder}/{COVER_SIZES[-1]}.jpg")
-            except NotFound:
-                pictures = [await self._storage.get_bytes(tile.key, _MOST_BYTES) for tile in tiles]
-                await self._keep(folder, await make_mosaic(pictures, COVER_SIZES))
-                await self._remember(playlist_id, folder)
+        if not await self._is_whole(folder):
+            async with self._turns:
+                if not await self._is_whole(folder):
+                    pictures = [await self._storage.get_bytes(tile.key, _MOST_BYTES) for tile in tiles]
+                    await self._keep(folder, await make_mosaic(pictures, COVER_SIZES))
+                    await self._remember(playlist_id, folder)
         return folder
+
+    async def _is_whole(self, folder: str) -> bool:
+        try:
+            await self._storage.size(f"{folder}/{max(COVER_SIZES)}.jpg")  # stored last, see `_keep`
+        except NotFound:
+            return False
+        return True
 
     async def _keep(self, folder: str, images: dict[int, bytes]) -> None:
         for size, image in sorted(images.items()):
