@@ -18,6 +18,7 @@ from tests.world import World, open_world
 from veza.app import working
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.errors import Unavailable
 from veza.core.ids import new_id
 from veza.core.storage import LocalStorage
 from veza.rooms.recommendations import jobs, orders, shelf, store
@@ -146,8 +147,13 @@ class Elsewhere(LocalStorage):
     """A storage whose files are on another machine."""
 
     slow = 0.0
+    away = False
+    asked = 0
 
     async def fetch_to(self, key: str, path: Path) -> Path:
+        self.asked += 1
+        if self.away:
+            raise Unavailable
         await asyncio.sleep(self.slow)
         return Path(shutil.copy(await super().fetch_to(key, path), path))
 
@@ -172,6 +178,26 @@ async def test_on_another_machine_it_is_fetched_once_and_leaves_no_copy(
         assert await there.present() is many[0]
         monkeypatch.setattr(shelf, "PATIENCE", 5)
         assert await there.present() is not many[0]
+        await storage.close()
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_while_the_storage_is_away_the_one_before_serves_on(database: Database, tmp_path: Path) -> None:
+    """Nobody waits for what was just asked for in vain; half a minute later it is asked for again."""
+    async with open_world(database, tmp_path) as world:
+        await listened(world)
+        await learned(world)
+        storage = Elsewhere(tmp_path / "data" / "files")
+        there = Shelf(database, storage)
+        first = await there.present()
+        await learned(world)
+        storage.away = True
+        assert {await there.present() for _ in range(3)} == {first}
+        assert storage.asked == 2
+        storage.away = False
+        assert await there.present() is first
+        with clock.shifted(timedelta(seconds=shelf.AGAIN)):
+            assert await there.present() not in {first, None}
         await storage.close()
 
 

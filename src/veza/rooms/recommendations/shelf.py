@@ -10,7 +10,9 @@ from uuid import UUID
 import structlog
 from litestar.params import Dependency
 
+from veza.core import clock
 from veza.core.db import Database
+from veza.core.errors import Unavailable
 from veza.core.ids import new_id
 from veza.core.storage import NoSuchFile, Storage
 from veza.rooms.recommendations import store
@@ -23,6 +25,8 @@ log = structlog.get_logger()
 CHANNEL = "veza_recommendations"
 # Seconds that a request waits for a model that is on its way; then the one before must do.
 PATIENCE = 1.0
+# Seconds after which a model that could not be fetched is tried again: so not every request waits in vain.
+AGAIN = 30.0
 
 
 class Shelf:
@@ -34,16 +38,24 @@ class Shelf:
         self._model: Model | None = None
         self._holds: UUID | None = None  # the model that is at hand, or could not be used
         self._fetching: asyncio.Task[None] | None = None
+        self._missed: tuple[UUID, float] | None = None  # the one that could not be fetched, and when
 
     async def present(self) -> Model | None:
         """The model that holds; for a moment after a new one was made perhaps the one before, or none."""
         async with self._database.read() as view:
             made = await store.newest(view)
-        if made is not None and made.id != self._holds:
+        if made is not None and made.id != self._holds and not self._missed_just_now(made):
             if self._fetching is None or self._fetching.done():
                 self._fetching = asyncio.create_task(self._fetch(made), name="recommendations:fetch")
             await asyncio.wait([self._fetching], timeout=PATIENCE)
         return self._model
+
+    def _missed_just_now(self, made: Made) -> bool:
+        return (
+            self._missed is not None
+            and self._missed[0] == made.id
+            and clock.monotonic() < self._missed[1] + AGAIN
+        )
 
     async def run(self) -> None:
         """Fetch each new model before anybody asks, until cancelled."""
@@ -60,8 +72,13 @@ class Shelf:
     async def _fetch(self, made: Made) -> None:
         try:
             self._model = await self._opened(made)
-        except NoSuchFile:
-            return  # removed meanwhile, for there is a newer one
+        except NoSuchFile:  # removed meanwhile, for there is a newer one
+            self._missed = made.id, clock.monotonic()
+            return
+        except Unavailable:
+            log.warning("recommendations.not_fetched", model=str(made.id))
+            self._missed = made.id, clock.monotonic()
+            return
         except (BadModel, OSError):
             log.exception("recommendations.bad_model", model=str(made.id))
         self._holds = made.id
