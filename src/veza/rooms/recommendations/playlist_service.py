@@ -53,11 +53,10 @@ async def _proposals(
 
 async def _unknown(tx: Tx, actor: Member, ids: Sequence[UUID]) -> list[PlaylistSummary]:
     """The public ones with something to hear in them, neither the actor's nor known to them already."""
-    hidden = actor.hidden | {actor.id}
     seen = [
         playlist
         for playlist in await playlists.list_by_ids(tx, actor, ids)
-        if playlist.user_id not in hidden and playlist.track_count
+        if playlist.user_id != actor.id and playlist.track_count
     ]
     known = await taste_store.known_playlists(tx, actor.id, [playlist.id for playlist in seen])
     return [playlist for playlist in seen if playlist.id not in known]

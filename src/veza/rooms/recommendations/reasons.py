@@ -50,8 +50,7 @@ async def sentences(tx: Tx, actor: Actor, proposals: Sequence[Proposal]) -> list
     named = list(dict.fromkeys(one.because for one in proposals if one.because is not None))
     titles = {track.id: track.title for track in await tracks.list_by_ids(tx, named, actor)}
     for playlist in await playlists.list_by_ids(tx, actor, [one for one in named if one not in titles]):
-        if playlist.user_id not in actor.hidden:
-            titles[playlist.id] = playlist.title
+        titles[playlist.id] = playlist.title
     return [_sentence(one, titles) for one in proposals]
 
 
