@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from veza.core import clock
 from veza.core.db import Id, Statement, Tx, any_of
-from veza.core.pages import Page
+from veza.core.pages import MAX_LIMIT, Page
 from veza.core.text import fold
 from veza.rooms.accounts.tables import users
 from veza.rooms.playlists.hidden_store import take_away
@@ -27,7 +27,7 @@ P = playlists.c
 E = playlist_entries.c
 C = playlist_collaborators.c
 F = playlist_follows.c
-# Beyond this offset a page takes milliseconds to walk to.
+# Beyond this offset a page takes milliseconds to walk to; as does one of more than callers may ask for.
 DEEP = 5_000
 
 
@@ -306,7 +306,8 @@ async def add_followers(tx: Tx, ids: Sequence[UUID], change: int) -> None:
 async def page(tx: Tx, sight: Sight, wanted: Wanted, page: Page) -> list[PlaylistSummary]:
     """A page of the playlists that are public or on which the viewer works, but for those of the hidden."""
     whose = wanted.whose(sight)
-    statement = _page_statement(wanted.branches(sight), whose, page.offset >= DEEP)
+    long = page.offset >= DEEP or page.limit > MAX_LIMIT
+    statement = _page_statement(wanted.branches(sight), whose, long)
     found = await tx.all(
         statement, viewer=sight.viewer, all=sight.all, user=wanted.user_id, hidden=sight.hidden,
         most=page.offset + page.limit, limit=page.limit, offset=page.offset,
@@ -333,7 +334,7 @@ def _branch(name: str, columns: Sequence[Any], whose: str) -> sa.Select[Any]:
 
 
 @cache
-def _page_statement(branches: tuple[str, ...], whose: str, deep: bool) -> Statement[PlaylistSummary]:  # noqa: FBT001 - part of a key
+def _page_statement(branches: tuple[str, ...], whose: str, long: bool) -> Statement[PlaylistSummary]:  # noqa: FBT001 - part of a key
     newest = (P.created_at.desc(), P.id.desc())
     # Of each the newest, from its index; together they hold the page.
     most = sa.bindparam("most", type_=sa.BigInteger)
@@ -352,7 +353,7 @@ def _page_statement(branches: tuple[str, ...], whose: str, deep: bool) -> Statem
     joined = found.join(playlists, P.id == found.c.id).join(users, users.c.id == P.user_id)
     shown = sa.select(*_columns(PlaylistSummary)).select_from(joined).order_by(*newest)
     # Of the hidden there may be very many to pass over.
-    return Statement(shown, PlaylistSummary, heavy=deep or whose == "not hidden")
+    return Statement(shown, PlaylistSummary, heavy=long or whose == "not hidden")
 
 
 async def total(tx: Tx, sight: Sight, wanted: Wanted) -> int:
