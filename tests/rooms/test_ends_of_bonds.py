@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 
 from tests.rooms.listening_house import song, until
-from tests.rooms.playlists_house import check_sums, make
+from tests.rooms.playlists_house import check_sums, make, tracks_of
 from tests.rooms.test_blocks import block
 from tests.rooms.test_following import check_counts
 from tests.rooms.test_playlists_blocks import check_parted, work
-from tests.world import PASSWORD, Person, World, open_world
+from tests.world import JSON, PASSWORD, Person, World, open_world
 from veza.core.db import Database, Tx
 from veza.rooms.following import jobs
 from veza.rooms.playlists import store
@@ -131,8 +131,14 @@ async def _bind(
 
 
 async def _check_export(world: World, person: Person, told: dict[str, Any]) -> None:
-    """Somebody's copy names as many of each as there are."""
+    """Somebody's copy names as many of each as there are; of entries, as many as they see in their own."""
     this = f"'{person.id}'" if world.parts.database.shared else f"x'{UUID(person.id).hex}'"
+    held: list[JSON] = told["playlists"]["entries"]
+    for one in told["playlists"]["own"]:
+        seen = await tracks_of(person, one["id"])
+        assert [entry["track_id"] for entry in held if entry["playlist_id"] == one["id"]] == [
+            track["id"] for track in seen
+        ]
     for kept, table, column in (
         (told["following"]["follows"], "follows", "follower_id"),
         (told["following"]["blocks"], "blocks", "blocker_id"),

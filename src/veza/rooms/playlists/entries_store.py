@@ -6,6 +6,7 @@ they are 1…n without gaps, whatever was done. All that changes entries holds t
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from veza.core.pages import Page
 from veza.rooms.accounts.tables import users
 from veza.rooms.playlists.schemas import PlaylistTrack
 from veza.rooms.playlists.store import Sight, Sums, sees_all, viewer
-from veza.rooms.playlists.tables import playlist_entries
+from veza.rooms.playlists.tables import playlist_entries, playlists
 from veza.rooms.tracks.schemas import TrackSummary
 from veza.rooms.tracks.tables import tracks
 
@@ -55,6 +56,14 @@ class Slot(msgspec.Struct, frozen=True):
 
     track_id: UUID
     seen: bool
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A track in a playlist of somebody's, for the export of their data."""
+
+    playlist_id: UUID
+    track_id: UUID
+    added_at: datetime
 
 
 _names = Entry.__struct_fields__
@@ -176,6 +185,16 @@ _COVERED = Statement(
     TrackSummary,
 )
 
+_HELD = Statement(
+    sa.select(E.playlist_id, E.track_id, E.added_at)
+    .where(
+        E.playlist_id.in_(sa.select(playlists.c.id).where(playlists.c.user_id == viewer)),
+        sa.or_(E.listed, E.track_owner == viewer),
+    )
+    .order_by(E.playlist_id, *_in_order),
+    Held,
+    heavy=True,
+)
 _some = sa.select(E.track_id).where(_in_one).limit(_limit)
 _FORGET: Statement[None] = Statement(sa.delete(playlist_entries).where(_in_one, E.track_id.in_(_some)))
 
@@ -254,6 +273,11 @@ def _given(sight: Sight) -> dict[str, Any]:
 async def list_covered(tx: Tx, playlist_id: UUID, most: int) -> list[TrackSummary]:
     """Of its first hundred tracks that everybody sees, the first that have a cover."""
     return await tx.all(_COVERED, playlist=playlist_id, limit=most)
+
+
+async def list_held(tx: Tx, user_id: UUID) -> list[Held]:
+    """What somebody sees in their own playlists, each in its order."""
+    return await tx.all(_HELD, viewer=user_id)
 
 
 async def forget(tx: Tx, playlist_id: UUID, most: int) -> int:

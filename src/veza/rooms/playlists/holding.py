@@ -5,12 +5,13 @@ from uuid import UUID
 
 from veza.core.db import Tx
 from veza.rooms.accounts.holdings import Holding
-from veza.rooms.playlists import people_store, service, store
+from veza.rooms.playlists import entries_store, people_store, service, store
 
 
 async def _export(tx: Tx, user_id: UUID) -> dict[str, Any]:
     return {
         "own": await store.list_of(tx, user_id),
+        "entries": await entries_store.list_held(tx, user_id),
         "collaborations": await people_store.list_work(tx, user_id),
         "followed": await people_store.list_followed(tx, user_id),
     }
