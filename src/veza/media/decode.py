@@ -13,18 +13,19 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from veza.media.errors import AudioTooLarge, UndecodableAudio
 from veza.media.ffmpeg import CLEAN_OUTPUT, find_ffmpeg, input_arguments
 from veza.media.limits import MediaLimits
-from veza.media.peaks import Peaks, PeaksBuilder
+from veza.media.peaks import Peaks
 from veza.media.sandbox import Limits, run
 from veza.media.sniff import Sniffed
+
+if TYPE_CHECKING:
+    from veza.media.drawing import PeaksBuilder
 
 _CHUNK = 1 << 20
 _LEAST_DAMAGED = 1.0  # seconds
@@ -79,9 +80,10 @@ async def decode(
 
 
 def _judge(counted: "_Counting", told: "_Told", *, clean: bool, size: int) -> Decoded:
-    if not counted.frames or not counted.rate:
+    drawn = counted.drawn
+    if drawn is None or not drawn.frames:
         raise UndecodableAudio
-    duration = counted.frames / counted.rate
+    duration = drawn.frames / counted.rate
     promised = told.duration
     damaged = (
         not clean
@@ -90,7 +92,8 @@ def _judge(counted: "_Counting", told: "_Told", *, clean: bool, size: int) -> De
     )
     if damaged and duration < _LEAST_DAMAGED:
         raise UndecodableAudio
-    if not counted.finite:
+    peaks = drawn.finish()
+    if not drawn.finite:
         raise UndecodableAudio("The file holds samples that are not numbers.")
     return Decoded(
         duration=duration,
@@ -100,8 +103,8 @@ def _judge(counted: "_Counting", told: "_Told", *, clean: bool, size: int) -> De
         bit_depth=told.bit_depth,
         bitrate=round(size * 8 / duration),
         damaged=damaged,
-        peaks=counted.builder.finish(),
-        frames=counted.frames,
+        peaks=peaks,
+        frames=drawn.frames,
     )
 
 
@@ -111,14 +114,17 @@ class _Counting:
     def __init__(self, limits: MediaLimits, on_chunk: Callable[[], None]) -> None:
         self.limits = limits
         self.on_chunk = on_chunk
-        self.rate = self.channels = self.frames = 0
-        self.finite = True
-        self.builder = PeaksBuilder(1, 1)
+        self.rate = self.channels = 0
+        # None as long as nothing came that could be drawn.
+        self.drawn: PeaksBuilder | None = None
 
     def read(self, stream: BinaryIO) -> None:
         """Read to the end; raises AudioTooLarge at the first sample too many."""
         if not self._begin(stream):
             return
+        from veza.media.drawing import PeaksBuilder  # noqa: PLC0415 - a server that draws nothing loads no numpy
+
+        self.drawn = drawn = PeaksBuilder(self.rate, self.channels)
         most = min(self.limits.max_seconds * self.rate, self.limits.max_samples / self.channels)
         width = 4 * self.channels
         rest = b""
@@ -126,8 +132,8 @@ class _Counting:
             data = rest + chunk
             whole = len(data) // width * width
             rest = data[whole:]
-            self._take(np.frombuffer(data, np.dtype("<f4"), whole // 4).reshape(-1, self.channels))
-            if self.frames > most:
+            drawn.add(data, whole // 4)
+            if drawn.frames > most:
                 raise AudioTooLarge
             self.on_chunk()
 
@@ -142,14 +148,7 @@ class _Counting:
                 self.rate = int.from_bytes(content[4:8], "little")
         if self.channels > self.limits.max_channels or self.rate > self.limits.max_sample_rate:
             raise AudioTooLarge
-        if not self.channels or not self.rate:
-            return False
-        self.builder = PeaksBuilder(self.rate, self.channels)
-        return True
-
-    def _take(self, samples: npt.NDArray[np.float32]) -> None:
-        self.frames += len(samples)
-        self.finite = self.builder.add(samples) and self.finite
+        return bool(self.channels and self.rate)
 
 
 class _Told(msgspec.Struct, frozen=True):

@@ -80,6 +80,7 @@ _alive = sa.and_(_unrevoked, sessions.c.expires_at > sa.bindparam("now"))
 _one = sessions.c.id == sa.bindparam("session_id")
 
 _INSERT: Statement[None] = Statement(sa.insert(sessions))
+_KEPT = Statement(sa.select(sa.func.count()).select_from(sessions).where(_mine), int)
 _KEEP_NEWEST = Statement(
     sa.delete(sessions)
     .where(
@@ -254,7 +255,9 @@ async def add(
         expires_at=now + lifetime,
         revoked_at=None,
     )
-    return session_id, await tx.all(_KEEP_NEWEST, of_user=user_id)
+    # Counted first: to sort them takes several times as long, and nearly nobody has so many.
+    kept = await tx.first(_KEPT, of_user=user_id) or 0
+    return session_id, await tx.all(_KEEP_NEWEST, of_user=user_id) if kept > MAX_SESSIONS else []
 
 
 async def find_asker(tx: Tx, session_id: UUID) -> Asker | None:
