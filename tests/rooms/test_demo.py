@@ -55,7 +55,9 @@ async def test_a_world_is_made_and_made_only_once(database: Database, tmp_path: 
         mira = world.client({"Authorization": f"Bearer {answer.json()['data']['token']['access_token']}"})
         lists = (await mira.get("/playlists")).json()["data"]["playlists"]
         told = [(one["title"], one["track_count"], one["follower_count"]) for one in lists]
-        assert told == [("Low end theory lessons", 1, 1), ("Last tram home", 1, 6)]
+        assert told == [("Low end theory lessons", 1, 3), ("Last tram home", 1, 6)]
+        advised = (await mira.get("/playlists/recommendations")).json()["data"]["playlists"]
+        assert "Low end theory lessons" in {one["title"] for one in advised}
         assert await recount(database) == Recount(len(songs), ())
         found = (await world.guest.get("/tracks?sort_by=title&sort_order=asc")).json()["data"]
         told = [(track["title"], track["artist"], track["genre"]) for track in found["tracks"]]

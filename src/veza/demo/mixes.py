@@ -36,9 +36,10 @@ MIXES = (
         CROWD[3], "Slow Sundays", "Nothing that hurries.",
         ("First Snow", "Paper Moon Road", "Corner Table", "Underwater Clock"), (LISTENER, *CROWD[4:6]), 9,
     ),
+    # Not followed by the listener, so that there is something to recommend.
     Mix(
         CROWD[5], "Low end theory lessons", "Loud, please.",
-        ("Low Ceiling", "Glass Elevator", "Engine Heart", "Pixel Rain"), (LISTENER,), 5,
+        ("Low Ceiling", "Glass Elevator", "Engine Heart", "Pixel Rain"), CROWD[:3], 5,
     ),
 )  # fmt: skip
 
