@@ -44,6 +44,7 @@ GROUPS = {
     "plays": (plays.plays, 100_000),
     "statistics": (plays.statistics, 100_000),
     "playlists": (playlists.playlists, 10_000),
+    "playlists-postgres": (playlists.on_postgres, 10_000),
     "feed": (feed.feed, 10_000),
     "recommendations": (recommendations.recommendations, 1_000_000),
     "market": (market.lists, 10_000),

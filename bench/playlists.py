@@ -6,6 +6,7 @@ import random
 import time
 from typing import Any
 
+from bench.postgres import postgres
 from bench.seed import seeded, track_id
 from bench.servers import Veza
 from bench.table import Figure
@@ -19,36 +20,49 @@ _ONE, _ALL = 15, 250
 async def playlists() -> list[Figure]:
     """The p95 of each, one after another by one who is signed in; each change is durable when answered."""
     with Veza(seeded(TRACKS)) as veza:
-        client = _Client(veza)
-        dice = random.Random(5)
-        ids = [str(track_id(number)) for number in range(TRACKS)]
-        made = client.call("POST", "/playlists", {"title": "Measured"})
-        path = f"/playlists/{made['playlist']['id']}"
-        before, after = ids[:-_ADDED], ids[-_ADDED:]
-        for one in before:
-            client.call("POST", f"{path}/tracks", {"track_id": one})
-        times = {
-            "append": [client.time("POST", f"{path}/tracks", {"track_id": one}) for one in after],
-            "the playlist with its first 100 tracks": [client.time("GET", path) for _ in range(200)],
-            "first page of 20": [client.time("GET", f"{path}/tracks") for _ in range(200)],
-            "last page of 20": [client.time("GET", f"{path}/tracks?page=500") for _ in range(200)],
-            "move": [
-                client.time("PUT", f"{path}/tracks/{one}", {"position": dice.randrange(TRACKS) + 1})
-                for one in dice.sample(ids, 200)
-            ],
-            "reorder whole": [
-                client.time("PUT", f"{path}/tracks/reorder", {"track_ids": dice.sample(ids, TRACKS)})
-                for _ in range(20)
-            ],
-        }
-    return [_figure(what, found, _ALL if "whole" in what else _ONE) for what, found in times.items()]
+        return _measure(veza, f"playlist of {TRACKS:,}")
+
+
+async def on_postgres() -> list[Figure]:
+    """The same with PostgreSQL."""
+    async with postgres(seeded(TRACKS)) as url:
+        with Veza(url, copy=False) as veza:
+            return _measure(veza, f"playlist of {TRACKS:,}, PostgreSQL")
+
+
+def _measure(veza: Veza, name: str) -> list[Figure]:
+    client = _Client(veza)
+    dice = random.Random(5)
+    ids = [str(track_id(number)) for number in range(TRACKS)]
+    made = client.call("POST", "/playlists", {"title": "Measured"})
+    path = f"/playlists/{made['playlist']['id']}"
+    before, after = ids[:-_ADDED], ids[-_ADDED:]
+    for one in before:
+        client.call("POST", f"{path}/tracks", {"track_id": one})
+    times = {
+        "append": [client.time("POST", f"{path}/tracks", {"track_id": one}) for one in after],
+        "the playlist with its first 100 tracks": [client.time("GET", path) for _ in range(200)],
+        "first page of 20": [client.time("GET", f"{path}/tracks") for _ in range(200)],
+        "last page of 20": [client.time("GET", f"{path}/tracks?page=500") for _ in range(200)],
+        "move": [
+            client.time("PUT", f"{path}/tracks/{one}", {"position": dice.randrange(TRACKS) + 1})
+            for one in dice.sample(ids, 200)
+        ],
+        "reorder whole": [
+            client.time("PUT", f"{path}/tracks/reorder", {"track_ids": dice.sample(ids, TRACKS)})
+            for _ in range(100)
+        ],
+    }
+    return [
+        _figure(f"{name}: {what}", found, _ALL if "whole" in what else _ONE) for what, found in times.items()
+    ]
 
 
 def _figure(what: str, times: list[float], limit: float) -> Figure:
     found = sorted(times)
     p50, p95 = found[len(found) // 2], found[int(len(found) * 0.95)]
     return Figure(
-        f"playlist of {TRACKS:,}: {what}",
+        what,
         f"p50 {p50:.1f} p95 {p95:.1f} ms",
         "-",
         f"p95 ≤ {limit} ms",
