@@ -17,7 +17,6 @@ import uvloop
 
 from tests.bucket import start_s3
 from tests.postgres import start_postgres
-from tests.quick import remember_signatures
 from veza.core import clock
 from veza.core.db import Database, open_database
 from veza.core.db.migrate import upgrade
@@ -26,8 +25,6 @@ from veza.core.ids import new_id
 from veza.core.storage import Storage, open_storage
 
 DIALECTS = ("sqlite", "postgresql")
-
-remember_signatures()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,7 +1,7 @@
 """The composition root: makes the parts, joins them, and alone knows every room."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import cache, partial
@@ -9,27 +9,23 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Litestar, Request
-from litestar.connection import ASGIConnection
-from litestar.di import Provide
-from litestar.handlers import BaseRouteHandler
+from litestar import Litestar
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
-from litestar.types import Guard
 
 from veza import __version__, reactions, routes
-from veza.access.actor import GUEST, Actor, Member
 from veza.access.signing import Signer
+from veza.asking import ASKING, who_first
 from veza.core import clock
 from veza.core.api_document import api_document, openapi_config
 from veza.core.backoff import open_backoff
-from veza.core.db import Tx
 from veza.core.edge import Edge, EdgeConfig
-from veza.core.errors import Unauthenticated, all_errors
+from veza.core.errors import all_errors
 from veza.core.events import Context
-from veza.core.exchange import Exchange, parse_networks
+from veza.core.exchange import parse_networks
 from veza.core.gauges import watch_jobs
-from veza.core.http import JSON_BYTES, Route, on_error
+from veza.core.given import Given, given
+from veza.core.http import JSON_BYTES, on_error
 from veza.core.limits import parse_limit
 from veza.core.worker import Worker, release_leases
 from veza.parts import Parts
@@ -49,11 +45,10 @@ from veza.rooms.playlists.holding import HOLDING as PLAYLISTS
 from veza.rooms.plays.holding import HOLDING as PLAYS
 from veza.rooms.sessions import login
 from veza.rooms.sessions.attempts import Attempts
-from veza.rooms.sessions.authenticator import Authenticator
 from veza.rooms.sessions.holding import HOLDING as SESSIONS
 from veza.rooms.sessions.means import Means
 from veza.rooms.tracks.covers import Covers
-from veza.rooms.tracks.hearing import Hearing, Listener, Sig, TheHearing
+from veza.rooms.tracks.hearing import Hearing
 from veza.rooms.tracks.holding import HOLDING as TRACKS
 from veza.rooms.tracks.pieces import Pieces
 from veza.rooms.tracks.upload import UploadRules, Uploads
@@ -63,8 +58,6 @@ from veza.rooms.uploads.holding import HOLDING as UPLOADS
 from veza.rooms.uploads.jobs import reconcile
 from veza.rooms.uploads.receiving import Receiver
 from veza.rooms.uploads.transfers import Transfers
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class _Litestar(Litestar):
@@ -80,17 +73,6 @@ def make_app(parts: Parts, *, work: bool = True) -> Edge:
     settings, database = parts.settings, parts.database
     database.record_events = reactions.outbox()
     means = make_means(parts)
-    document = cache(lambda: msgspec.json.encode(openapi_document(parts)))
-    app = _Litestar(
-        [routes.api(parts, means), *routes.pages(document, parts.readiness)],
-        dependencies=_dependencies(parts, means),
-        guards=[_who_first(parts.authenticator)],
-        exception_handlers={Exception: on_error},
-        lifespan=[lambda _: _running(parts, work=work)],
-        openapi_config=None,
-        logging_config=None,
-        request_max_body_size=JSON_BYTES,
-    )
     config = EdgeConfig(
         limiter=parts.limiter if settings.rate_limit_enabled else None,
         global_limit=parse_limit("global", settings.rate_limit_global),
@@ -99,10 +81,26 @@ def make_app(parts: Parts, *, work: bool = True) -> Edge:
         origins=settings.origins,
         https=settings.base_url.startswith("https://"),
     )
-    edge = Edge(app, config)
+    things = _given(parts, means)
+    edge = Edge(_routes(tuple(things)), config, things, partial(_running, parts, work=work))
     edge.hot = routes.hot(parts, edge.ready)
     edge.hot_posts = routes.hot_posts(parts, means, edge.ready)
     return edge
+
+
+@cache
+def _routes(names: tuple[str, ...]) -> Litestar:
+    """The framework with every route, and with nothing of any application: requests bring what is given."""
+    document = cache(lambda: msgspec.json.encode(_document(names)))
+    return _Litestar(
+        [routes.api(), *routes.pages(document)],
+        dependencies={name: given(name) for name in names} | ASKING,
+        guards=[who_first],
+        exception_handlers={Exception: on_error},
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=JSON_BYTES,
+    )
 
 
 def make_means(parts: Parts) -> Means:
@@ -117,16 +115,20 @@ def make_means(parts: Parts) -> Means:
         authenticator=parts.authenticator,
         attempts=Attempts(parts.database, parts.limiter, passwords, codes),
         limiter=parts.limiter,
+        per_address=parts.limit("login", parts.settings.rate_limit_login),
         mail_limit=parts.limit("reset", parts.settings.rate_limit_verification),
     )
 
 
 def openapi_document(parts: Parts) -> dict[str, Any]:
     """The OpenAPI 3.0.3 document of the API."""
-    means = make_means(parts)
+    return _document(tuple(_given(parts, make_means(parts))))
+
+
+def _document(names: tuple[str, ...]) -> dict[str, Any]:
     described = _Litestar(
-        [routes.api(parts, means)],
-        dependencies=_dependencies(parts, means),
+        [routes.api()],
+        dependencies={name: given(name) for name in names} | ASKING,
         openapi_config=openapi_config(__version__, routes.AREAS),
         logging_config=None,
     )
@@ -172,7 +174,8 @@ async def _tasks(*coroutines: Any) -> AsyncIterator[None]:
         await asyncio.gather(*running, return_exceptions=True)
 
 
-def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
+def _given(parts: Parts, means: Means) -> Given:
+    """What handlers may ask for, by name."""
     settings = parts.settings
 
     async def prove_password(user_id: UUID, password: str, origin: Context) -> None:
@@ -189,10 +192,13 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
     chunk_limit = parts.limit("chunk", settings.rate_limit_chunk)
     pictures = PictureIntake(parts.storage.scratch, Pictures(parts.database, parts.storage))
     covers = Covers(parts.database, parts.storage, pictures)
-    given = {
+    return {
         "database": parts.database,
         "storage": parts.storage,
         "limiter": parts.limiter,
+        "means": means,
+        "authenticator": parts.authenticator,
+        "readiness": parts.readiness,
         "accounts": AccountsConfig(settings.base_url, verification),
         "avatars": Avatars(parts.database, parts.storage, pictures),
         "comment_limit": CommentLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
@@ -229,94 +235,3 @@ def _dependencies(parts: Parts, means: Means) -> dict[str, Provide]:
         "hearing": Hearing(Signer(parts.keyring), parts.authenticator),
         "shelf": parts.shelf,
     }
-    always = {name: Provide(_always(thing), sync_to_thread=False) for name, thing in given.items()}
-    return always | _asking(parts)
-
-
-def _asking(parts: Parts) -> dict[str, Provide]:
-    """Who asks, and the transaction in which it is answered."""
-
-    def exchange(request: AnyRequest) -> Exchange:
-        return request.scope["veza"]  # type: ignore[typeddict-item, no-any-return]  # ours
-
-    async def viewer(request: AnyRequest) -> Actor:
-        return await _who(parts.authenticator, exchange(request))
-
-    async def actor(request: AnyRequest) -> Member:
-        return await _member(parts.authenticator, exchange(request))
-
-    async def listener(request: AnyRequest, hearing: TheHearing, track_id: UUID, sig: Sig = None) -> Listener:
-        here = exchange(request)
-        if sig is None:
-            return hearing.by_header(await _who(parts.authenticator, here), track_id)
-        found = await hearing.by_signature(track_id, sig)
-        here.actor = found.actor
-        return found
-
-    def tx(request: AnyRequest) -> Tx:
-        here = exchange(request)
-        if here.tx is None:
-            here.tx = parts.database.read() if request.method == "GET" else parts.database.write()
-            here.tx.context = partial(_context, here)
-        return here.tx
-
-    def begin(request: AnyRequest) -> Callable[[], Tx]:
-        here = exchange(request)
-
-        def one() -> Tx:
-            made = parts.database.write()
-            made.context = partial(_context, here)
-            return made
-
-        return one
-
-    return {
-        "begin": Provide(begin, sync_to_thread=False),
-        "exchange": Provide(exchange, sync_to_thread=False),
-        "viewer": Provide(viewer),
-        "actor": Provide(actor),
-        "listener": Provide(listener),
-        "tx": Provide(tx, sync_to_thread=False),
-    }
-
-
-def _context(exchange: Exchange) -> Context:
-    who = exchange.actor.id if exchange.actor else None
-    return Context(who, exchange.ip, exchange.user_agent, exchange.request_id)
-
-
-def _always(thing: Any) -> Any:
-    return lambda: thing
-
-
-def _who_first(authenticator: Authenticator) -> Guard:
-    """Settles who asks before anything else of a request is read: a guest is told that, and nothing else."""
-
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        if not isinstance(handler, Route):
-            return
-        exchange: Exchange = connection.scope["veza"]  # type: ignore[typeddict-item]  # ours
-        wanted = handler.parsed_fn_signature.parameters
-        if "actor" in wanted:
-            await _member(authenticator, exchange)
-        elif "viewer" in wanted:
-            await _who(authenticator, exchange)
-
-    return guard
-
-
-async def _member(authenticator: Authenticator, exchange: Exchange) -> Member:
-    who = await _who(authenticator, exchange)
-    if not isinstance(who, Member):
-        raise Unauthenticated
-    return who
-
-
-async def _who(authenticator: Authenticator, exchange: Exchange) -> Actor:
-    if exchange.actor is None:
-        token = exchange.bearer()
-        if token == "":
-            raise Unauthenticated
-        exchange.actor = GUEST if token is None else await authenticator.authenticate(token)
-    found: Actor = exchange.actor
-    return found

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -26,6 +26,7 @@ from veza.core.edge import Edge, EdgeConfig
 from veza.core.errors import Unauthenticated
 from veza.core.events import Context, Outbox, events
 from veza.core.exchange import Exchange
+from veza.core.given import given, given_to
 from veza.core.http import JSON_BYTES, StrictJSON, on_error
 from veza.core.jobs import Job, jobs
 from veza.core.limits import Limit, Limiter, parse_limit
@@ -42,7 +43,7 @@ from veza.rooms.sessions.authenticator import Authenticator
 from veza.rooms.sessions.hot import ROUTE, HotLogin
 from veza.rooms.sessions.means import Means
 from veza.rooms.sessions.proofs_store import Account
-from veza.rooms.sessions.routes import router
+from veza.rooms.sessions.routes import ROUTES
 from veza.rooms.sessions.tables import recovery_codes, refresh_tokens, sessions
 
 BASE_URL = "https://veza.example"
@@ -161,13 +162,13 @@ class House:
             authenticator=self.authenticator,
             attempts=Attempts(database, self.limiter, Backoff("password"), Backoff("code")),
             limiter=self.limiter,
+            per_address=per_address,
             mail_limit=parse_limit("reset", "3/hour"),
         )
         self.tasks = session_jobs.tasks(database, self.postbox, BASE_URL)
-        _Present.house = self
-        app = _one_app() if per_address is None else _make_app(self.means, per_address)
-        self.edge = Edge(app, EdgeConfig(None, parse_limit("global", "100/min"), lambda _: True))
-        self.edge.hot_posts = {ROUTE: HotLogin(self.means, per_address, self.edge.ready).log_in}
+        config = EdgeConfig(None, parse_limit("global", "100/min"), lambda _: True)
+        self.edge = Edge(_routes(), config, {"house": self, "means": self.means})
+        self.edge.hot_posts = {ROUTE: HotLogin(self.means, self.edge.ready).log_in}
 
     def client(self, ip: str = "192.0.2.1", user_agent: str = "test/1") -> Client:
         return Client(self, ip, user_agent)
@@ -263,24 +264,13 @@ class House:
         return found
 
 
-class _Present:
-    """The means of the house that stands now: to make an application takes longer than most tests."""
-
-    house: House
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.house.means, name)
-
-
 @cache
-def _one_app() -> Litestar:
-    return _make_app(cast("Means", _Present()), None)
-
-
-def _make_app(means: Means, per_address: Limit | None) -> Litestar:
+def _routes() -> Litestar:
+    """Made once for all houses: each request says in which one it is."""
     return Litestar(
-        [Router("/api/v1", route_handlers=[router(means, per_address)], dto=StrictJSON)],
+        [Router("/api/v1", route_handlers=ROUTES, dto=StrictJSON)],
         dependencies={
+            "means": given("means"),
             "exchange": Provide(_exchange, sync_to_thread=False),
             "actor": Provide(_actor),
             "tx": Provide(_tx, sync_to_thread=False),
@@ -296,12 +286,17 @@ def _exchange(request: Request[Any, Any, Any]) -> Exchange:
     return request.scope["veza"]  # type: ignore[typeddict-item, no-any-return]  # ours
 
 
+def _house(request: Request[Any, Any, Any]) -> House:
+    found: House = given_to(request)["house"]
+    return found
+
+
 async def _actor(request: Request[Any, Any, Any]) -> Member:
-    return await _Present.house.actor(_exchange(request))
+    return await _house(request).actor(_exchange(request))
 
 
 def _tx(request: Request[Any, Any, Any]) -> Tx:
-    exchange, database = _exchange(request), _Present.house.database
+    exchange, database = _exchange(request), _house(request).database
     if exchange.tx is None:
         exchange.tx = database.read() if request.method == "GET" else database.write()
     return exchange.tx

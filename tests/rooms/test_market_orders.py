@@ -180,7 +180,7 @@ async def test_what_is_not_paid_for_is_not_given(database: Database, tmp_path: P
     """K19: with a provider that takes its time the order waits; it is completed once, or paid back."""
     async with open_world(database, tmp_path) as world:
         slow = Slow()
-        shop = world.app.app.dependencies["shop"].dependency()
+        shop = world.app.given["shop"]
         shop._provider = slow
         olga, bob, eve = [await world.person(name) for name in ("olga", "bob", "eve")]
         one, free = await offer_track(world, olga, license_type="exclusive"), await offer(olga, price=0)

@@ -4,6 +4,7 @@ Pure ASGI and on every path, so each line is paid by every request.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
@@ -12,6 +13,8 @@ import structlog
 
 from veza.core.errors import Forbidden, InternalError, NotFound, VezaError
 from veza.core.exchange import HEADER_LINES, REQUEST_ID, Exchange
+from veza.core.given import GIVEN, Given
+from veza.core.lifespan import live
 from veza.core.limits import Limit, Limiter, Standing, address_key, too_many
 from veza.core.log import access_line
 from veza.core.metrics import count_error, metrics, observe_request
@@ -72,10 +75,21 @@ class EdgeConfig(msgspec.Struct, frozen=True):
 
 
 class Edge:
-    """Request ids, limits, headers, errors, logs and figures around an application."""
+    """Request ids, limits, headers, errors, logs and figures around an application.
 
-    def __init__(self, app: ASGIApp, config: EdgeConfig) -> None:
+    ``given`` is what its routes are to work with; ``running`` is entered for as long as it is served.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        config: EdgeConfig,
+        given: Given | None = None,
+        running: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> None:
         self.app = app
+        self.given = given or {}
+        self.running = running
         self.config = config
         self.limiter = config.limiter
         self.hot: Mapping[str, Hot] = {}
@@ -94,8 +108,9 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request (ASGI)."""
+        scope[GIVEN] = self.given
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self._answer_other(scope, receive, send)
             return
         exchange = Exchange(scope, self.config.trusted)
         scope["veza"] = exchange
@@ -168,6 +183,12 @@ class Edge:
         dressed = self._dress_plain(headers)
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in dressed)
         return Ready(route, status, tuple(dressed), lines, body, (b"content-length", b"%d" % len(body)))
+
+    async def _answer_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await live(self.running(), receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_dressed(message: Message) -> None:

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get
-from litestar.handlers import HTTPRouteHandler
+from litestar.params import Dependency
 
 from veza.core.metrics import render
 
@@ -51,23 +51,27 @@ async def _ask(check: Check) -> str:
     return "ok"
 
 
-def probes(readiness: Readiness) -> list[HTTPRouteHandler]:
-    """``/healthz``, ``/readyz`` and ``/metrics``."""
+# What the handler says it wants.
+TheReadiness = Annotated[Readiness, Dependency(skip_validation=True)]
 
-    @get("/healthz", include_in_schema=False, sync_to_thread=False)
-    def healthz() -> Health:
-        """Alive."""
-        return Health("ok", {})
 
-    @get("/readyz", include_in_schema=False)
-    async def readyz() -> Response[Health]:
-        """Ready, or 503."""
-        health = await readiness.look()
-        return Response(health, status_code=200 if health.status == "ready" else 503)
+@get("/healthz", include_in_schema=False, sync_to_thread=False)
+def _healthz() -> Health:
+    """Alive."""
+    return Health("ok", {})
 
-    @get("/metrics", include_in_schema=False, sync_to_thread=False)
-    def metrics() -> Response[bytes]:
-        """Figures in Prometheus' text format."""
-        return Response(render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    return [healthz, readyz, metrics]
+@get("/readyz", include_in_schema=False)
+async def _readyz(readiness: TheReadiness) -> Response[Health]:
+    """Ready, or 503."""
+    health = await readiness.look()
+    return Response(health, status_code=200 if health.status == "ready" else 503)
+
+
+@get("/metrics", include_in_schema=False, sync_to_thread=False)
+def _metrics() -> Response[bytes]:
+    """Figures in Prometheus' text format."""
+    return Response(render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+PROBES = [_healthz, _readyz, _metrics]

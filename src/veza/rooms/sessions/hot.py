@@ -16,7 +16,7 @@ from veza.core.edge import Header, Ready, Receive, Scope
 from veza.core.exchange import Exchange
 from veza.core.http import reply
 from veza.core.incoming import body_of, is_short_json, require_present
-from veza.core.limits import Limit, address_key
+from veza.core.limits import address_key
 from veza.core.turns import Turns
 from veza.rooms.sessions.login import log_in
 from veza.rooms.sessions.means import Means, origin_of
@@ -31,11 +31,11 @@ _MOST_WAITING = 200
 
 
 class HotLogin:
-    """Takes logins; ``per_address`` bounds them for each address, None where rate limits are off."""
+    """Takes logins, as many from each address as ``means`` says."""
 
-    def __init__(self, means: Means, per_address: Limit | None, dress: Dress) -> None:
+    def __init__(self, means: Means, dress: Dress) -> None:
         self._means = means
-        self._limit = limit_of("login", per_address)
+        self._limit = limit_of("login", means.per_address)
         self._dressed = dress(ROUTE, 200, ((b"content-type", b"application/json"),), b"")
         self._turns = Turns(_MOST_WAITING)
 

@@ -19,7 +19,8 @@ from veza.rooms.sessions.authenticator import Authenticator
 class Means(msgspec.Struct, frozen=True):
     """The parts of the application that prove who somebody is.
 
-    ``mail_limit`` is for reset mails to one address; None where rate limits are off.
+    ``per_address`` bounds logins, registrations and the like from one address, each by itself; ``mail_limit``
+    is for reset mails to one address. Both are None where rate limits are off.
     """
 
     database: Database
@@ -29,6 +30,7 @@ class Means(msgspec.Struct, frozen=True):
     authenticator: Authenticator
     attempts: Attempts
     limiter: Limiter
+    per_address: Limit | None
     mail_limit: Limit | None
 
 

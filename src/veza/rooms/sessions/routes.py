@@ -3,15 +3,14 @@
 from typing import Any
 from uuid import UUID
 
-from litestar import Router
 from litestar.connection import ASGIConnection
-from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
 from veza.access.actor import Me
+from veza.core.given import given_to
 from veza.core.http import InTx, Reply, Route, Said, TheExchange, reply, said
-from veza.core.limits import Limit, Limiter, address_key
+from veza.core.limits import Limit, address_key
 from veza.rooms.sessions import grants, login, password, proofs_store, store, two_factor
 from veza.rooms.sessions.grants import TokenPair
 from veza.rooms.sessions.means import Means, TheMeans, origin_of
@@ -35,19 +34,37 @@ from veza.rooms.sessions.schemas import (
 from veza.rooms.sessions.store import Stats
 
 
-@Route("/auth/register", http_method="POST", status_code=201)
+def limit_of(name: str, per_address: Limit | None) -> Limit | None:
+    """The limit of logins, registrations or the like: as many for each address, counted by themselves."""
+    return per_address and Limit(name, per_address.count, per_address.seconds, strict=True)
+
+
+def _bounded(name: str) -> Guard:
+    """Admits as many of these from one address as ``Means.per_address`` says."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        means: Means = given_to(connection)["means"]
+        limit = limit_of(name, means.per_address)
+        if limit is not None:
+            exchange = connection.scope["veza"]  # type: ignore[typeddict-item]  # ours
+            await means.limiter.admit(limit, address_key(exchange.ip), exchange)
+
+    return guard
+
+
+@Route("/auth/register", http_method="POST", status_code=201, guards=[_bounded("register")])
 async def register(data: Registration, exchange: TheExchange, means: TheMeans) -> Reply[Registered]:
     """Create an account and sign in."""
     return reply(await login.register(means, data, origin_of(exchange)))
 
 
-@Route("/auth/login", http_method="POST", status_code=200)
+@Route("/auth/login", http_method="POST", status_code=200, guards=[_bounded("login")])
 async def log_in(data: Credentials, exchange: TheExchange, means: TheMeans) -> Reply[Login]:
     """Sign in."""
     return reply(await login.log_in(means, data, origin_of(exchange)))
 
 
-@Route("/auth/2fa/verify", http_method="POST", status_code=200)
+@Route("/auth/2fa/verify", http_method="POST", status_code=200, guards=[_bounded("login")])
 async def verify_second_factor(data: SecondFactor, exchange: TheExchange, means: TheMeans) -> Reply[Login]:
     """Complete a login with a second factor."""
     return reply(await two_factor.verify(means, data, origin_of(exchange)))
@@ -93,14 +110,14 @@ async def disable_second_factor(
     return said("Two-factor login is off")
 
 
-@Route("/auth/password/forgot", http_method="POST", status_code=200)
+@Route("/auth/password/forgot", http_method="POST", status_code=200, guards=[_bounded("password")])
 async def forgot_password(tx: InTx, data: EmailOnly, exchange: TheExchange, means: TheMeans) -> Reply[Said]:
     """Have a link for a new password sent."""
     await password.request_reset(tx, means, data.email, exchange)
     return said("If there is an account with this address, a link was sent to it")
 
 
-@Route("/auth/password/reset", http_method="POST", status_code=200)
+@Route("/auth/password/reset", http_method="POST", status_code=200, guards=[_bounded("password")])
 async def reset_password(data: NewPassword, exchange: TheExchange, means: TheMeans) -> Reply[Said]:
     """Set a new password by the token of such a link."""
     await password.reset(means, data, origin_of(exchange))
@@ -149,18 +166,18 @@ async def revoke_session(tx: InTx, actor: Me, session_id: UUID, means: TheMeans)
     return said("Session revoked successfully")
 
 
-_LIMITED: dict[str, list[Any]] = {
-    "register": [register],
-    "login": [log_in, verify_second_factor],
-    "password": [forgot_password, reset_password],
-}
-_OTHERS = [
+ROUTES = [
+    register,
+    log_in,
+    verify_second_factor,
     refresh,
     log_out,
     show_me,
     set_up_second_factor,
     enable_second_factor,
     disable_second_factor,
+    forgot_password,
+    reset_password,
     change_password,
     list_sessions,
     show_stats,
@@ -168,32 +185,3 @@ _OTHERS = [
     end_all_sessions,
     revoke_session,
 ]
-
-
-def router(means: Means, per_address: Limit | None) -> Router:
-    """The routes of this room; ``per_address`` bounds logins, registrations and the like, each by itself.
-
-    It is None where rate limits are off.
-    """
-    limited = [
-        Router("/", route_handlers=handlers, guards=_guards(means.limiter, limit_of(name, per_address)))
-        for name, handlers in _LIMITED.items()
-    ]
-    dependencies = {"means": Provide(lambda: means, sync_to_thread=False)}
-    return Router("/", route_handlers=[*limited, *_OTHERS], dependencies=dependencies)
-
-
-def limit_of(name: str, per_address: Limit | None) -> Limit | None:
-    """The limit of logins, registrations or the like: as many for each address, counted by themselves."""
-    return per_address and Limit(name, per_address.count, per_address.seconds, strict=True)
-
-
-def _guards(limiter: Limiter, limit: Limit | None) -> list[Guard]:
-    if limit is None:
-        return []
-
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        exchange = connection.scope["veza"]  # type: ignore[typeddict-item]  # ours
-        await limiter.admit(limit, address_key(exchange.ip), exchange)
-
-    return [guard]
