@@ -16,6 +16,7 @@ import pytest
 import uvloop
 
 from tests.bucket import start_s3
+from tests.home import Home
 from tests.postgres import start_postgres
 from veza.core import clock
 from veza.core.db import Database, open_database
@@ -113,27 +114,12 @@ async def create_database(postgres_url: str) -> str:
     return postgres_url.replace("/postgres?", f"/{name}?")
 
 
-async def _empty(url: str) -> None:
-    """Empty every table that has rows.
-
-    To ask first, and to delete the few rows there are, is much quicker than to truncate: that makes new files
-    for a table, its indexes, and all that refers to it. No trigger looks after references meanwhile.
-    """
-    connection = await asyncpg.connect(url)
-    try:
-        tables = await connection.fetch(
-            "SELECT quote_ident(tablename) AS name FROM pg_tables"
-            " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-        )
-        ask = " UNION ALL ".join(
-            f"SELECT '{row['name']}' AS name WHERE EXISTS (SELECT 1 FROM {row['name']})" for row in tables
-        )
-        full = await connection.fetch(ask) if ask else []
-        if full:
-            deletes = "; ".join(f"DELETE FROM {row['name']}" for row in full)
-            await connection.execute(f"SET session_replication_role = replica; {deletes}")
-    finally:
-        await connection.close()
+@pytest.fixture(scope="session")
+async def home(migrated_url: str) -> AsyncIterator[Home]:
+    """What is shared by tests on PostgreSQL."""
+    made = Home(migrated_url)
+    yield made
+    await made.close()
 
 
 @pytest.fixture(params=DIALECTS)
@@ -153,12 +139,27 @@ def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -
 
 
 @pytest.fixture
-async def database(database_url: str, dialect: str) -> AsyncIterator[Database]:
+def home_here(dialect: str, request: pytest.FixtureRequest) -> Home | None:
+    """The same where it is wanted: who tests SQLite starts no server."""
+    found: Home | None = request.getfixturevalue("home") if dialect == "postgresql" else None
+    return found
+
+
+@pytest.fixture
+async def database(
+    database_url: str, home_here: Home | None, request: pytest.FixtureRequest
+) -> AsyncIterator[Database]:
     """An empty database at the newest schema, open."""
-    if dialect == "postgresql":
-        await _empty(database_url)
     opened = open_database(database_url)
+    # The core's own tests see the whole life of a connection.
+    lender = home_here if request.path.parent.name != "core" else None
+    if home_here is not None:
+        await home_here.empty()
+    if lender is not None:
+        lender.lend(opened)
     yield opened
+    if lender is not None:
+        lender.take_back(opened)
     await opened.close()
 
 
