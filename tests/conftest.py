@@ -34,6 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--playlists", default="4", help="lives of a playlist that is changed at random")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Servers that are started and killed come first, or one core would wait for the last of them."""
+    items.sort(key=lambda item: item.path.parent.name != "faults" and item.path.stem != "test_readme")
+
+
 def pytest_collection_finish() -> None:
     """What is imported stays: to look for garbage in it took a tenth of a second each few tests."""
     gc.collect()
