@@ -40,7 +40,7 @@ GROUPS = {
     "upload": (upload.upload, 10_000),
     "chunks": (chunks.chunks, 10_000),
     "bytes": (sound.sound, 10_000),
-    "media": (media.media,),
+    "media": (media.media, media.copies),
     "plays": (plays.plays, 100_000),
     "statistics": (plays.statistics, 100_000),
     "playlists": (playlists.playlists, 10_000),

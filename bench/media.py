@@ -1,4 +1,4 @@
-"""Processing a song: how many times real time one core does, all renditions and measurements included."""
+"""Processing a song, and a buyer's copies of one: how many times real time one core does, all included."""
 
 import asyncio
 import resource
@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 from bench.table import Figure
-from veza.media import find_ffmpeg, process
+from veza.media import COPY_FORMATS, Labels, Sound, find_ffmpeg, make_copy, process
 
 _SONG = 180  # seconds
+_LONGER = 240
 # Chords that swell and a beat of noise: as much work for the encoders as music is.
 _MUSIC = (
     "aevalsrc=0.2*sin(2*PI*220*t)*(1+sin(t))+0.15*sin(2*PI*277*t)+0.1*random(0)*exp(-30*mod(t\\,0.25))"
-    f"|0.2*sin(2*PI*220*t)+0.15*sin(2*PI*330*t)*(1+cos(t))+0.1*random(1)*exp(-30*mod(t\\,0.25)):s=44100:d={_SONG}"
+    "|0.2*sin(2*PI*220*t)+0.15*sin(2*PI*330*t)*(1+cos(t))+0.1*random(1)*exp(-30*mod(t\\,0.25)):s=44100:d="
 )
 _KINDS = {"FLAC": ("song.flac", "-sample_fmt", "s16"), "MP3": ("song.mp3", "-b:a", "320k")}
 
@@ -26,8 +27,7 @@ async def media() -> list[Figure]:
         for kind, (file, *options) in _KINDS.items():
             song, work = Path(folder) / file, Path(folder) / kind
             work.mkdir()
-            made = [find_ffmpeg().path, "-v", "error", "-f", "lavfi", "-i", _MUSIC, *options, str(song)]
-            await asyncio.to_thread(subprocess.run, made, check=True)
+            await _play(song, _SONG, *options)
             before, began = _cpu(), time.perf_counter()
             done = await process(song, work)
             used, took = _cpu() - before, time.perf_counter() - began
@@ -36,6 +36,32 @@ async def media() -> list[Figure]:
             name = f"processing of {kind} / real time, one core"
             figures.append(Figure(name, measured, "", "≥ 20", speed >= 20))
     return figures
+
+
+async def copies() -> list[Figure]:
+    """The same of each format that a buyer may ask for, from a FLAC of four minutes with a cover."""
+    figures = []
+    labels = Labels(title="Song", artist="Band", album="Album", comment="standard licence")
+    with tempfile.TemporaryDirectory() as folder:
+        song, cover = Path(folder) / "song.flac", Path(folder) / "cover"
+        await _play(song, _LONGER, "-sample_fmt", "s16")
+        drawn = ("-f", "lavfi", "-i", "testsrc2=s=1000x1000", "-frames:v", "1", "-f", "mjpeg", str(cover))
+        await asyncio.to_thread(subprocess.run, [find_ffmpeg().path, "-v", "error", *drawn], check=True)
+        for name, kind in COPY_FORMATS.items():
+            work = Path(folder) / name
+            work.mkdir()
+            before, began = _cpu(), time.perf_counter()
+            sound = Sound(_LONGER, 44_100, 2)
+            made = await make_copy(song, work, kind, labels, sound=sound, cover=cover)
+            used, took = _cpu() - before, time.perf_counter() - began
+            measured = f"{_LONGER / used:.0f} ({took:.1f} s; {made.stat().st_size / 1e6:.1f} MB)"
+            figures.append(Figure(f"a copy as {name} / real time, one core", measured, "", "", None))
+    return figures
+
+
+async def _play(song: Path, seconds: int, *options: str) -> None:
+    made = [find_ffmpeg().path, "-v", "error", "-f", "lavfi", "-i", f"{_MUSIC}{seconds}", *options, str(song)]
+    await asyncio.to_thread(subprocess.run, made, check=True)
 
 
 def _cpu() -> float:

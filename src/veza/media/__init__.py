@@ -24,6 +24,8 @@ By itself:
 - ``await make_square_images(path_or_bytes, sizes) -> {size: JPEG bytes}`` for avatars; raises
   UnsupportedImage, ImageTooLarge; ``make_images`` the same, uncut;
 - ``master_playlist``, ``media_playlist``: HLS of renditions, by their ``Layout``;
+- ``await make_copy(source, workdir, COPY_FORMATS["mp3"], Labels(…), sound=, cover=) -> Path``: a whole track
+  in a format to keep, with tags and cover;
 - ``await read_headers(paths, limits) -> [Headers]``: tags and claimed length of many files;
 - ``clean_text(str) -> str | None``: what tags go through;
 - ``Peaks.from_dat(bytes).to_json(pixels)``: audiowaveform's JSON;
@@ -35,6 +37,7 @@ IMAGE_TOO_LARGE and 503 MEDIA_UNAVAILABLE. Children die with the thread that run
 must be one that stays.
 """
 
+from veza.media.copies import COPY_FORMATS, CopyFormat, Labels, Sound, make_copy
 from veza.media.cover import COVER_SIZES, make_images, make_mosaic, make_square_images
 from veza.media.errors import (
     AudioTooLarge,
@@ -60,18 +63,21 @@ from veza.media.sniff import FORMATS, AudioFormat, Sniffed, sniff
 from veza.media.tags import Tags, clean_text
 
 __all__ = [
+    "COPY_FORMATS",
     "COVER_SIZES",
     "FORMATS",
     "FRAGMENT_SECONDS",
     "PLAYLIST_MIME",
     "AudioFormat",
     "AudioTooLarge",
+    "CopyFormat",
     "EmptyFile",
     "Ffmpeg",
     "Fragments",
     "Growing",
     "Headers",
     "ImageTooLarge",
+    "Labels",
     "Layout",
     "Loudness",
     "MediaLimits",
@@ -81,6 +87,7 @@ __all__ = [
     "Rendition",
     "SandboxLevel",
     "Sniffed",
+    "Sound",
     "Tags",
     "Timing",
     "UndecodableAudio",
@@ -89,6 +96,7 @@ __all__ = [
     "Variant",
     "clean_text",
     "find_ffmpeg",
+    "make_copy",
     "make_images",
     "make_mosaic",
     "make_square_images",

@@ -16,9 +16,10 @@ from veza.media.sniff import Sniffed
 # `fd:` reads an open descriptor and can seek in it, so no name ever reaches ffmpeg (since 6.0).
 _NEEDED = {
     "-protocols": ("fd", "pipe"),
-    "-encoders": ("aac", "libopus", "flac", "pcm_f32le"),
+    "-encoders": ("aac", "libopus", "libmp3lame", "flac", "pcm_f32le"),
     "-filters": ("ebur128", "aresample"),
-    "-demuxers": ("mp3", "wav", "flac", "ogg", "aiff", "aac"),
+    "-demuxers": ("mp3", "wav", "flac", "ogg", "aiff", "aac", "jpeg_pipe"),
+    "-muxers": ("mp4", "ipod", "mp3", "flac"),
 }
 _MAX_BLOCK = 256 << 20  # bytes that one allocation of ffmpeg may have
 
