@@ -231,7 +231,13 @@ def _given(parts: Parts, means: Means) -> Given:
             fee=settings.platform_fee,
             verified_only=settings.require_verified_email,
         ),
-        "downloads": Downloads(parts.storage, Signer(parts.keyring), settings.base_url),
+        "downloads": Downloads(
+            parts.database,
+            parts.storage,
+            Signer(parts.keyring),
+            settings.base_url,
+            presigned=settings.presigned_downloads,
+        ),
         "hearing": Hearing(Signer(parts.keyring), parts.authenticator),
         "shelf": parts.shelf,
     }

@@ -17,6 +17,7 @@ from veza.rooms.following import jobs as following_jobs
 from veza.rooms.likes import jobs as like_jobs
 from veza.rooms.marketplace import events as market_events
 from veza.rooms.marketplace import kinds as market_kinds
+from veza.rooms.marketplace.copying import CopyJobs
 from veza.rooms.marketplace.following import follow_file as withdraw_file
 from veza.rooms.marketplace.following import follow_track as withdraw_track
 from veza.rooms.marketplace.jobs import MarketJobs
@@ -97,6 +98,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *comment_jobs.tasks(database),
         *playlist_jobs.tasks(database, parts.storage),
         *MarketJobs(database, parts.mailer, base_url, parts.payments).tasks(),
+        *CopyJobs(database, parts.storage, MediaLimits()).tasks(),
         *search_jobs.tasks(database),
         *recommendation_jobs.tasks(database, parts.storage),
         Task(PURGE_ANSWERS, purge_answers),

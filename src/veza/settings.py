@@ -69,6 +69,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_fee: Annotated[
         int, doc("The platform's share of each sale, in hundredths of a percent: 1000 is a tenth.")
     ] = 0
+    presigned_downloads: Annotated[
+        bool, doc("Whether buyers download from an `s3://` bucket itself, which they must be able to reach.")
+    ] = True
     max_file_size: Annotated[int, doc("Largest audio file, in bytes.")] = 500 * 1024**2
     quota: Annotated[int, doc("Bytes a user may store.")] = 1024**3
     clamd_url: Annotated[

@@ -103,7 +103,7 @@ def test_every_answer_says_which_headers_it_has(document) -> None:
             assert "X-Request-ID" in answer["headers"]
             assert "X-RateLimit-Remaining" in answer["headers"]
             assert ("WWW-Authenticate" in answer["headers"]) == (status == "401")
-            assert ("Retry-After" in answer["headers"]) == (status in {"429", "503"})
+            assert ("Retry-After" in answer["headers"]) == (status in {"202", "429", "503"})
 
 
 def test_who_may_call_an_operation_is_said(document) -> None:

@@ -37,8 +37,13 @@ TEMPLATES = {
     "password_reset": {"token": "t+/=&", "minutes": 60},
     "password_changed": {"when": WHEN, "ip_address": "192.0.2.1"},
     "security_alert": {"what": "An old session was used again.", "when": WHEN, "ip_address": "192.0.2.1"},
-    "receipt": {"when": WHEN, "order_id": "7", "total": "9.99 EUR", "lines": [("<b>Song", "9.99 EUR")]},
-    "refund": {"when": WHEN, "order_id": "7", "total": "9.99 EUR", "lines": [("<b>Song", "9.99 EUR")]},
+    "receipt": {
+        "when": WHEN,
+        "order_id": "7",
+        "total": "9.99 EUR",
+        "lines": [("<b>Song", "9.99 EUR", "MP3")],
+    },
+    "refund": {"when": WHEN, "order_id": "7", "total": "9.99 EUR", "lines": [("<b>Song", "9.99 EUR", "MP3")]},
 }
 
 

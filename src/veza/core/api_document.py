@@ -17,6 +17,7 @@ from veza.core.openapi import to_3_0_3
 _STATUSES = {
     200: "Done",
     201: "Made",
+    202: "Begun; ask again",
     400: "Malformed",
     401: "Not signed in, or no longer",
     403: "Not allowed",
@@ -41,7 +42,12 @@ _HEADERS = {
     "WWW-Authenticate": ("string", "Always `Bearer`."),
 }
 _ON_ALL = ("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
-_ON_SOME = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
+_ON_SOME = {
+    "401": ("WWW-Authenticate",),
+    "202": ("Retry-After",),
+    "429": ("Retry-After",),
+    "503": ("Retry-After",),
+}
 _EVERYWHERE = (400, 404, 429, 500, 503)
 _WITH_TOKEN = (401, 403)
 _WITH_BODY = (409, 413, 415, 422, 507)

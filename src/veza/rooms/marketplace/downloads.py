@@ -1,171 +1,146 @@
-"""What was bought comes down by an address that is signed for its buyer, good for a quarter of an hour.
+"""What was bought comes down by an address that is signed for its buyer, good for some minutes.
 
-Whoever follows it needs no token: so it is asked again whether the licence is still there.
+Whoever follows it needs no token: so, where this server sends the file, it is asked again whether the licence
+is still there. What lies in a bucket is sent by that, to whoever has the address, until it expires.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
-from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
+import msgspec
 from litestar import Response
 from litestar.params import Dependency
-from litestar.types import ASGIApp
 
 from veza.access.actor import Member
 from veza.access.signing import Signer, expires_at
-from veza.core.db import Tx
+from veza.core import clock
+from veza.core.db import Database, Tx
 from veza.core.delivery import FileAnswer, disposition
-from veza.core.exchange import Exchange
+from veza.core.http import Bytes, Reply, reply
 from veza.core.storage import Storage
-from veza.rooms.marketplace import licences_store, products, products_store
-from veza.rooms.marketplace.errors import NotBought, NothingToDownload
-from veza.rooms.marketplace.order_schemas import Link
-from veza.rooms.marketplace.products_store import ProductFile
+from veza.media import COPY_FORMATS
+from veza.rooms.marketplace import copies_store, licences_store, products, products_store
+from veza.rooms.marketplace.archive import Entry, ZipAnswer
+from veza.rooms.marketplace.copies import ORIGINAL, Copies, Standing
+from veza.rooms.marketplace.errors import CopyNotReady, NotBought, NothingToDownload
+from veza.rooms.marketplace.licences_store import Licence
+from veza.rooms.marketplace.order_schemas import Link, Preparing
 
 LASTS = timedelta(minutes=15)
-_FLUSHED = 256 * 1024
-_PRIVATE = {"cache-control": "private, no-store", "vary": "Authorization"}
+# Nobody can take back an address of the bucket's.
+PRESIGNED_LASTS = timedelta(minutes=5)
+ASK_AGAIN = "2"  # seconds
+
+
+class Download(msgspec.Struct, frozen=True):
+    """The name that something is saved under, its files, and whether they come as one archive."""
+
+    filename: str
+    entries: Sequence[Entry]
+    packed: bool
 
 
 class Downloads:
-    """Signs addresses for buyers, and gives out what they open."""
+    """Signs addresses for buyers, and gives out what they open; ``presigned`` lets a bucket do so."""
 
-    def __init__(self, storage: Storage, signer: Signer, base_url: str) -> None:
+    def __init__(
+        self, database: Database, storage: Storage, signer: Signer, base_url: str, *, presigned: bool
+    ) -> None:
+        self._database = database
         self._storage = storage
         self._signer = signer
         self._base_url = base_url
+        self._presigned = presigned
+        self._copies = Copies(database)
 
-    async def link(self, tx: Tx, actor: Member, product_id: UUID) -> Link:
-        """Where the actor gets what they bought.
+    async def link(self, actor: Member, product_id: UUID, wanted: str) -> Reply[Link] | Bytes:
+        """Where the actor gets what they bought in this format; 202 as long as it is being made.
 
         Raises :class:`veza.rooms.marketplace.errors.ProductNotFound`, :class:`NotBought`,
-        :class:`NothingToDownload`.
+        :class:`NothingToDownload`, ``FormatNotAvailable``, ``CopyFailed``.
         """
-        if await licences_store.find(tx, actor.id, product_id) is None:
-            await products.get_visible(tx, actor, product_id)
-            raise NotBought
-        name, _, _ = await _content(tx, product_id)
-        signature = self._signer.sign(_thing(product_id), actor.id, LASTS)
-        url = f"{self._base_url}/api/v1/marketplace/download/{product_id}/file?sig={signature}"
-        return Link(url, expires_at(signature), name)
+        async with self._database.read() as view:
+            if await licences_store.find(view, actor.id, product_id) is None:
+                await products.get_visible(view, actor, product_id)
+                raise NotBought
+        if wanted != ORIGINAL:
+            standing = await self._copies.prepare(actor.id, product_id, wanted)
+            if not standing.whole:
+                return _later(wanted, standing)
+        async with self._database.read() as view:
+            licence = await licences_store.find(view, actor.id, product_id)
+            if licence is None:
+                raise NotBought
+            found = await _content(view, licence, wanted)
+        return reply(await self._sign(found, licence, wanted))
 
-    async def answer(self, tx: Tx, product_id: UUID, signature: str) -> Response[bytes]:
+    async def _sign(self, found: Download, licence: Licence, wanted: str) -> Link:
+        if self._presigned and not found.packed:
+            (entry,) = found.entries
+            headers = {
+                "Content-Type": entry.mime,
+                "Content-Disposition": disposition("attachment", found.filename),
+                "Cache-Control": "private, no-store",
+            }
+            url = await self._storage.presigned_url(entry.key, PRESIGNED_LASTS, headers)
+            if url is not None:
+                return Link(url, clock.now() + PRESIGNED_LASTS, found.filename, wanted)
+        signature = self._signer.sign(_thing(licence.product_id, wanted), licence.buyer_id, LASTS)
+        address = f"{self._base_url}/api/v1/marketplace/download/{licence.product_id}/file"
+        query = f"sig={signature}" if wanted == ORIGINAL else f"format={wanted}&sig={signature}"
+        return Link(f"{address}?{query}", expires_at(signature), found.filename, wanted)
+
+    async def answer(self, tx: Tx, product_id: UUID, wanted: str, signature: str) -> Response[bytes]:
         """What this address opens: a file, or a pack as a ZIP of files.
 
-        Raises :class:`veza.access.signing.SignatureInvalid`, ``UrlExpired``, :class:`NotBought`.
+        Raises :class:`veza.access.signing.SignatureInvalid`, ``UrlExpired``, :class:`NotBought`,
+        :class:`CopyNotReady`.
         """
-        buyer_id = self._signer.check(_thing(product_id), signature)
-        if await licences_store.find(tx, buyer_id, product_id) is None:
+        buyer_id = self._signer.check(_thing(product_id, wanted), signature)
+        licence = await licences_store.find(tx, buyer_id, product_id)
+        if licence is None:
             raise NotBought
-        name, files, packed = await _content(tx, product_id)
-        head = {"content-disposition": disposition("attachment", name)}
-        if packed:
-            return ZipAnswer(self._storage, files, head)
-        file = files[0]
+        found = await _content(tx, licence, wanted)
+        head = {"content-disposition": disposition("attachment", found.filename)}
+        if found.packed:
+            return ZipAnswer(self._storage, found.entries, head)
+        (entry,) = found.entries
         return FileAnswer(
-            self._storage, file.key, size=file.size, mime=file.mime, public=False, headers=head,
-            etag=f"{product_id.hex}-{file.position}",
+            self._storage, entry.key, size=entry.size, mime=entry.mime, etag=entry.tag, public=False,
+            headers=head,
         )  # fmt: skip
 
 
 TheDownloads = Annotated[Downloads, Dependency(skip_validation=True)]
 
 
-def _thing(product_id: UUID) -> str:
-    return f"product:{product_id}"
+def _later(wanted: str, standing: Standing) -> Bytes:
+    told = reply(Preparing(wanted, standing.ready, standing.files))
+    return Bytes(msgspec.json.encode(told), 202, (("Retry-After", ASK_AGAIN),))
 
 
-async def _content(tx: Tx, product_id: UUID) -> tuple[str, Sequence[ProductFile], bool]:
-    """The name that it is saved under, the files, and whether they come as one archive."""
-    product = await products_store.find(tx, product_id)
-    files = await products_store.files_of(tx, [product_id])
+def _thing(product_id: UUID, wanted: str) -> str:
+    return f"product:{product_id}" if wanted == ORIGINAL else f"product:{product_id}:{wanted}"
+
+
+async def _content(tx: Tx, licence: Licence, wanted: str) -> Download:
+    """What a licence gives in this format. Raises :class:`NothingToDownload`, :class:`CopyNotReady`."""
+    product = await products_store.find(tx, licence.product_id)
+    files = await products_store.files_of(tx, [licence.product_id])
     if product is None or not files:
         raise NothingToDownload
+    copies = await copies_store.list_of(tx, licence.order_id, licence.product_id, wanted)
+    entries = []
+    for file in files:
+        entry = Entry(file.key, file.filename, file.mime, file.size, f"{product.id.hex}-{file.position}")
+        if wanted != ORIGINAL and file.track_id is not None:
+            copy, form = copies.get(file.position), COPY_FORMATS[wanted]
+            if copy is None or copy.key is None:
+                raise CopyNotReady
+            name = f"{file.filename.rpartition('.')[0]}.{form.ending}"
+            entry = Entry(copy.key, name, form.mime, copy.size, copy.mark)
+        entries.append(entry)
     packed = product.product_type == "pack"
-    return (f"{product.title}.zip" if packed else files[0].filename), files, packed
-
-
-class ZipAnswer(Response[bytes]):
-    """Files as one ZIP archive, made while it is sent: nothing is copied, and no more than a piece in memory.
-
-    They are stored as they are, for sound does not get smaller; sizes may pass 4 GiB (zip64).
-    """
-
-    def __init__(self, storage: Storage, files: Sequence[ProductFile], headers: dict[str, str]) -> None:
-        super().__init__(b"", media_type="application/zip")
-        self.storage = storage
-        self.files = files
-        self.extra = headers
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # not the bytes that the base would render
-        """The answer itself."""
-        return self._answer
-
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        del receive
-        exchange: Exchange = scope["veza"]
-        if exchange.tx is not None:
-            # Whoever downloads for an hour holds no connection to the database meanwhile.
-            await exchange.tx.close()
-        head = self.extra | _PRIVATE | {"content-type": "application/zip"}
-        raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in head.items()]
-        begun = False
-        if scope["method"] != "HEAD":
-            async for piece in zipped(self.storage, self.files):
-                if not begun:  # with the first bytes, so that a storage that is away can still be an error
-                    begun = True
-                    await send({"type": "http.response.start", "status": 200, "headers": raw})
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if not begun:
-            await send({"type": "http.response.start", "status": 200, "headers": raw})
-        await send({"type": "http.response.body", "body": b""})
-
-
-class _Sink:
-    """Takes what the archive writes, until it is fetched; it cannot seek, so sizes follow their data."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        self.pieces.append(bytes(data))
-        self.size += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def take(self) -> bytes:
-        """What has been written since the last time."""
-        taken, self.pieces, self.size = b"".join(self.pieces), [], 0
-        return taken
-
-
-async def zipped(storage: Storage, files: Sequence[ProductFile]) -> AsyncIterator[bytes]:
-    """The bytes of a ZIP archive of these files, in pieces. Raises :class:`veza.core.storage.NoSuchFile`."""
-    sink = _Sink()
-    with ZipFile(sink, "w", ZIP_STORED, allowZip64=True) as archive:  # type: ignore[call-overload]  # it needs no more
-        for name, file in zip(_names(files), files, strict=True):
-            with archive.open(ZipInfo(name), "w", force_zip64=True) as entry:
-                async for piece in storage.open_range(file.key, 0, file.size):
-                    entry.write(piece)
-                    if sink.size >= _FLUSHED:
-                        yield sink.take()
-                        await asyncio.sleep(0)
-    yield sink.take()
-
-
-def _names(files: Sequence[ProductFile]) -> list[str]:
-    """The entries' names: numbered, so that they keep their order and none stands twice."""
-    width = len(str(len(files)))
-    return [f"{number:0{width}d} {_plain(file.filename)}" for number, file in enumerate(files, 1)]
-
-
-def _plain(filename: str) -> str:
-    """A name without anything that a file system takes for a folder or a drive."""
-    clean = "".join("_" if char in '/\\:*?"<>|' or not char.isprintable() else char for char in filename)
-    return clean.strip(". ") or "file"
+    return Download(f"{product.title}.zip" if packed else entries[0].filename, entries, packed)

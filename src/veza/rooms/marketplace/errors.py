@@ -73,3 +73,21 @@ class NothingToDownload(Conflict):
     """This product has no files: its seller delivers it."""
 
     code = "NOTHING_TO_DOWNLOAD"
+
+
+class FormatNotAvailable(Conflict):
+    """This cannot be had in this format: nothing with a loss is made into what looks as if it had none."""
+
+    code = "FORMAT_NOT_AVAILABLE"
+
+
+class CopyFailed(Conflict):
+    """This file cannot be made into this format; it can be had as it was uploaded."""
+
+    code = "COPY_FAILED"
+
+
+class CopyNotReady(Conflict):
+    """What this address was for is not there any more; ask for a new one."""
+
+    code = "COPY_NOT_READY"

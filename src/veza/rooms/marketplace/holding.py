@@ -10,6 +10,8 @@ from uuid import UUID
 from veza.core.db import Tx
 from veza.rooms.accounts.holdings import Holding
 from veza.rooms.marketplace import (
+    copies,
+    copies_store,
     ledger,
     ledger_store,
     licences_store,
@@ -27,10 +29,13 @@ from veza.rooms.tracks import sales
 async def _export(tx: Tx, user_id: UUID) -> dict[str, Any]:
     made = await orders_store.list_of(tx, user_id)
     items = await orders_store.items_of(tx, [order.id for order in made])
+    formats = await copies.list_formats(tx, [item.product_id for item in items])
     sold = await sales_store.lines_of(tx, user_id)
     return {
         "products": [products.view(one) for one in await products_store.list_of(tx, user_id)],
-        "orders": [orders.view(one, [item for item in items if item.order_id == one.id]) for one in made],
+        "orders": [
+            orders.view(one, [item for item in items if item.order_id == one.id], formats) for one in made
+        ],
         "licences": await licences_store.list_of(tx, user_id),
         "sales": [
             {"order_id": item.order_id, "product_id": item.product_id, "title": item.title,
@@ -46,6 +51,7 @@ async def _export(tx: Tx, user_id: UUID) -> dict[str, Any]:
 async def _erase(tx: Tx, user_id: UUID) -> None:
     await products_store.retire_of(tx, user_id)
     await settling.cancel_pending(tx, user_id)
+    await copies_store.drop_of(tx, user_id)
     await licences_store.drop_of(tx, user_id)
     await sales.drop_buyer(tx, user_id)
 

@@ -12,7 +12,8 @@ from veza.core.events import EventJob
 from veza.core.jobs import Job, NoPayload
 from veza.core.mail import Mailer, MailRefused, render
 from veza.core.worker import Task
-from veza.rooms.marketplace import orders_store, products, products_store
+from veza.rooms.marketplace import copies, orders_store, products, products_store
+from veza.rooms.marketplace.copies import spoken
 from veza.rooms.marketplace.kinds import (
     MARK_TRACKS,
     PAY_BACK,
@@ -80,6 +81,7 @@ class MarketJobs:
             order = await orders_store.find(view, told.order_id)
             items = await orders_store.items_of(view, [told.order_id])
             buyer = await orders_store.find_addressee(view, told.user_id)
+            formats = await copies.list_formats(view, [item.product_id for item in items])
         if order is None or buyer is None:
             return
         shown = [item for item in items if not told.product_ids or item.product_id in told.product_ids]
@@ -87,7 +89,10 @@ class MarketJobs:
             "username": buyer.username,
             "order_id": str(order.id),
             "when": order.completed_at or order.created_at,
-            "lines": [(item.title, written(item.price, order.currency)) for item in shown],
+            "lines": [
+                (item.title, written(item.price, order.currency), spoken(formats[item.product_id]))
+                for item in shown
+            ],
             "total": written(told.amount or order.total, order.currency),
         }
         mail = render(template, to=buyer.email, public_url=self._base_url, **about)

@@ -25,9 +25,26 @@ class MarkTracks(msgspec.Struct, frozen=True):
     track_ids: list[UUID]
 
 
+class MakeCopy(msgspec.Struct, frozen=True):
+    """Which file of what somebody bought, and as what."""
+
+    order_id: UUID
+    product_id: UUID
+    position: int
+    format: str
+
+    @property
+    def once(self) -> str:
+        """What is the same for all who ask for it."""
+        return f"copy:{self.order_id}:{self.product_id}:{self.position}:{self.format}"
+
+
 # Providers and mail servers may be away for hours: fifty attempts, at most ten minutes apart, last for eight.
 PAY_BACK = JobKind("marketplace.pay_back", PayBack, attempts=50)
 SEND_RECEIPT = JobKind("marketplace.send_receipt", EventJob, attempts=50)
 SEND_REFUND = JobKind("marketplace.send_refund", EventJob, attempts=50)
 MARK_TRACKS = JobKind("marketplace.mark_tracks", MarkTracks)
 RELEASE_FILES = JobKind("marketplace.release_files", NoPayload, every=timedelta(hours=24))
+# Somebody waits for it, who has paid.
+MAKE_COPY = JobKind("marketplace.make_copy", MakeCopy, lane="media", attempts=3)
+SWEEP_COPIES = JobKind("marketplace.sweep_copies", NoPayload, every=timedelta(hours=24))

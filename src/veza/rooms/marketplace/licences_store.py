@@ -28,6 +28,9 @@ class Licence(msgspec.Struct, frozen=True):
 _ALL = sa.select(*(licences.c[name] for name in Licence.__struct_fields__))
 _mine = L.buyer_id == sa.bindparam("buyer")
 _FIND = Statement(_ALL.where(_mine, L.product_id == sa.bindparam("product")), Licence)
+_FIND_OF = Statement(
+    _ALL.where(L.order_id == sa.bindparam("order_id"), L.product_id == sa.bindparam("product")), Licence
+)
 _OWNED = Statement(sa.select(L.product_id).where(_mine, any_of(L.product_id, "products")), UUID)
 _OF_BUYER = Statement(_ALL.where(_mine).order_by(L.created_at, L.product_id), Licence)
 _ADD: Statement[None] = Statement(sa.insert(licences))
@@ -40,6 +43,11 @@ _DROP_OF: Statement[None] = Statement(sa.delete(licences).where(_mine))
 async def find(tx: Tx, buyer_id: UUID, product_id: UUID) -> Licence | None:
     """Somebody's licence for a product."""
     return await tx.first(_FIND, buyer=buyer_id, product=product_id)
+
+
+async def find_of(tx: Tx, order_id: UUID, product_id: UUID) -> Licence | None:
+    """The licence for a product that came of an order."""
+    return await tx.first(_FIND_OF, order_id=order_id, product=product_id)
 
 
 async def owns(tx: Tx, actor: Actor, product_id: UUID) -> bool:

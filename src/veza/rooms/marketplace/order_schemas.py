@@ -28,7 +28,7 @@ class OrderDraft(msgspec.Struct, frozen=True):
 
 
 class ItemView(msgspec.Struct, frozen=True):
-    """One line of an order, as it was when it was made."""
+    """One line of an order, as it was when it was made; ``formats`` are those that it is downloaded in."""
 
     product_id: UUID
     price: float
@@ -37,6 +37,7 @@ class ItemView(msgspec.Struct, frozen=True):
     license_type: str
     seller_id: UUID
     refunded: bool
+    formats: Sequence[str]
 
 
 class OrderView(msgspec.Struct, frozen=True):
@@ -109,3 +110,14 @@ class Link(msgspec.Struct, frozen=True):
     url: str
     expires_at: datetime
     filename: str
+    format: str
+    status: Literal["ready"] = "ready"
+
+
+class Preparing(msgspec.Struct, frozen=True):
+    """A download that is being made: so many of its files are there, of so many. Ask again soon."""
+
+    format: str
+    ready: int
+    files: int
+    status: Literal["preparing"] = "preparing"

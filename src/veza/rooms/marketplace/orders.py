@@ -4,7 +4,7 @@ Rows are held in one order: the buyer, then products, the smallest id first, the
 all who want an exclusive licence one gets it, and of a double click one half finds that it is owned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -20,7 +20,7 @@ from veza.core.ids import new_id
 from veza.core.pages import Page
 from veza.core.text import BadValue
 from veza.rooms.accounts import service as accounts
-from veza.rooms.marketplace import ledger, licences_store, products_store
+from veza.rooms.marketplace import copies, ledger, licences_store, products_store
 from veza.rooms.marketplace import orders_store as store
 from veza.rooms.marketplace.errors import (
     AlreadyOwned,
@@ -42,6 +42,7 @@ from veza.rooms.tracks import sales
 
 ROUTE = "POST /marketplace/orders"
 FREE = "free"
+Formats = Mapping[UUID, Sequence[str]]
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -120,7 +121,7 @@ class Shop:
         await store.add(tx, order, items)
         if begun.paid:
             order = await complete(tx, order, items, held)
-        return view(order, items)
+        return view(order, items, await copies.list_formats(tx, quote.ids))
 
     def _line(self, order: Order, position: int, product: Product) -> Item:
         assert product.seller_id is not None  # nobody's product is not on sale
@@ -204,17 +205,18 @@ async def get_visible(tx: Tx, actor: Actor, order_id: UUID) -> OrderView:
     """An order: to its buyer and admins whole, to a seller their own lines. Raises :class:`OrderNotFound`."""
     order = await store.find(tx, order_id)
     items = await store.items_of(tx, [order_id]) if order else []
+    formats = await copies.list_formats(tx, [item.product_id for item in items])
     if order is not None and may(actor, Action.SEE_ORDER, order):
-        return view(order, items)
+        return view(order, items, formats)
     own = [item for item in items if item.seller_id == actor.id and item.sold_at is not None]
     if order is None or not own:
         raise OrderNotFound
-    return _part(order, own)
+    return _part(order, own, formats)
 
 
-def _part(order: Order, own: Sequence[Item]) -> OrderView:
+def _part(order: Order, own: Sequence[Item], formats: Formats) -> OrderView:
     """Of an order what a seller sees."""
-    return view(msgspec.structs.replace(order, total=sum(item.price for item in own)), own)
+    return view(msgspec.structs.replace(order, total=sum(item.price for item in own)), own, formats)
 
 
 async def list_own(tx: Tx, actor: Member, page: Page) -> OrderList:
@@ -222,8 +224,9 @@ async def list_own(tx: Tx, actor: Member, page: Page) -> OrderList:
     total = await store.count(tx, actor.id)
     found = await store.page(tx, actor.id, page) if page.offset < total else []
     items = await store.items_of(tx, [order.id for order in found])
+    formats = await copies.list_formats(tx, [item.product_id for item in items])
     return OrderList(
-        data=[view(order, [item for item in items if item.order_id == order.id]) for order in found],
+        data=[view(order, [item for item in items if item.order_id == order.id], formats) for order in found],
         pagination=stand(page, total),
     )
 
@@ -235,14 +238,17 @@ async def list_sold(tx: Tx, actor: Member, page: Page) -> OrderList:
     items = [
         item for item in await store.items_of(tx, [order.id for order in found]) if item.seller_id == actor.id
     ]
+    formats = await copies.list_formats(tx, [item.product_id for item in items])
     return OrderList(
-        data=[_part(order, [item for item in items if item.order_id == order.id]) for order in found],
+        data=[
+            _part(order, [item for item in items if item.order_id == order.id], formats) for order in found
+        ],
         pagination=stand(page, min(total, most), exact=total <= most),
     )
 
 
-def view(order: Order, items: Sequence[Item]) -> OrderView:
-    """An order as callers see it."""
+def view(order: Order, items: Sequence[Item], formats: Formats) -> OrderView:
+    """An order as callers see it; ``formats`` are by product those that it can be downloaded in."""
     return OrderView(
         id=order.id,
         buyer_id=order.buyer_id,
@@ -259,6 +265,7 @@ def view(order: Order, items: Sequence[Item]) -> OrderView:
                 license_type=item.license_type,
                 seller_id=item.seller_id,
                 refunded=item.refunded_at is not None,
+                formats=formats.get(item.product_id, ()),
             )
             for item in items
         ],

@@ -5,16 +5,26 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Dependency, Parameter
 
 from veza.access.actor import Me, Viewer
-from veza.core.http import InTx, Reply, Route, TheExchange, check_unchanged, reply
+from veza.core.http import Bytes, InTx, Reply, Route, TheExchange, check_unchanged, reply
 from veza.core.idempotency import claim_body
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.rooms.marketplace import orders, products, settling, takings
+from veza.rooms.marketplace.copies import Format
 from veza.rooms.marketplace.downloads import TheDownloads
 from veza.rooms.marketplace.money import asked
-from veza.rooms.marketplace.order_schemas import MOST_DAYS, Link, OrderDraft, OrderList, OrderView, Sales
+from veza.rooms.marketplace.order_schemas import (
+    MOST_DAYS,
+    Link,
+    OrderDraft,
+    OrderList,
+    OrderView,
+    Preparing,
+    Sales,
+)
 from veza.rooms.marketplace.products_store import ProductFilter
 from veza.rooms.marketplace.schemas import (
     MAX_TITLE,
@@ -29,6 +39,7 @@ from veza.rooms.marketplace.schemas import (
     Status,
 )
 
+InFormat = Annotated[Format, Parameter(query="format")]
 TheShop = Annotated[orders.Shop, Dependency(skip_validation=True)]
 
 
@@ -112,19 +123,27 @@ async def refund_order(tx: InTx, actor: Me, order_id: UUID) -> Reply[OrderView]:
     return reply(await settling.refund(tx, actor, order_id))
 
 
-@Route("/marketplace/download/{product_id:str}", http_method="GET")
-async def get_download(tx: InTx, actor: Me, downloads: TheDownloads, product_id: UUID) -> Reply[Link]:
+@Route("/marketplace/download/{product_id:str}", http_method="GET",
+       responses={200: ResponseSpec(Reply[Link], generate_examples=False),
+                  202: ResponseSpec(Reply[Preparing], generate_examples=False)})  # fmt: skip
+async def get_download(
+    actor: Me, downloads: TheDownloads, product_id: UUID, wanted: InFormat = "original"
+) -> Reply[Link] | Bytes:
     """Get an address from which to download what you bought."""
-    return reply(await downloads.link(tx, actor, product_id))
+    return await downloads.link(actor, product_id, wanted)
 
 
 @Route("/marketplace/download/{product_id:str}/file", http_method="GET",
        media_type="application/octet-stream")  # fmt: skip
 async def download_file(
-    tx: InTx, downloads: TheDownloads, product_id: UUID, sig: Annotated[str, Parameter(max_length=200)] = ""
+    tx: InTx,
+    downloads: TheDownloads,
+    product_id: UUID,
+    wanted: InFormat = "original",
+    sig: Annotated[str, Parameter(max_length=200)] = "",
 ) -> Response[bytes]:
     """Download what the address was signed for."""
-    return await downloads.answer(tx, product_id, sig)
+    return await downloads.answer(tx, product_id, wanted, sig)
 
 
 @Route("/marketplace/sales/orders", http_method="GET")

@@ -127,6 +127,26 @@ licences = sa.Table(
     sa.Index("ix_licences_order_id", "order_id"),
 )
 
+# What was made for a buyer of a file that they bought, in the format that they chose.
+copies = sa.Table(
+    "copies",
+    metadata,
+    sa.Column("order_id", Id, nullable=False),
+    sa.Column("product_id", Id, nullable=False),
+    # Of the product's files.
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("format", sa.Text, nullable=False),
+    # The digest of all that it was made by; with another it would be another copy.
+    sa.Column("mark", sa.Text, nullable=False),
+    # None of one that could not be made.
+    sa.Column("key", sa.Text),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("used_at", Time, nullable=False),
+    sa.PrimaryKeyConstraint("order_id", "product_id", "position", "format"),
+    sa.Index("ix_copies_used_at", "used_at"),
+    sa.Index("ix_copies_key", "key"),
+)
+
 # Every amount twice: what one account gains another gives. Rows are added, and never changed.
 ledger = sa.Table(
     "ledger",

@@ -214,11 +214,14 @@ class TrackJobs:
             await self._remove_all(what.track_id)
 
     async def _remove_all(self, track_id: UUID) -> None:
-        """Remove every file of a track, but for an original that was sold."""
-        original = original_key(track_id)
+        """Remove every file of a track, but for an original that was sold, and its cover."""
+        await self._remove(track_id, folder_of(track_id))
+
+    async def _remove(self, track_id: UUID, folder: str) -> None:
+        """Remove what lies in this folder of a track, but for what was sold."""
         async with self._database.read() as view:
-            kept = {original} if await sales_store.is_kept(view, original) else set[str]()
-        keys = [entry.key async for entry in self._storage.list(folder_of(track_id))]
+            kept = await _sold(view, track_id)
+        keys = [entry.key async for entry in self._storage.list(folder)]
         if gone := [key for key in keys if key not in kept]:
             await self._storage.delete_many(gone)
 
@@ -231,10 +234,13 @@ class TrackJobs:
         """Remove the files of a cover that was replaced or taken off."""
         del job
         if what.folder is not None:
-            await self._storage.delete_prefix(what.folder)
-        track = await self._find(what.track_id)
+            await self._remove(what.track_id, what.folder)
+        async with self._database.read() as view:
+            track = await store.find(view, what.track_id)
+            kept = await _sold(view, what.track_id)
         if track is not None and track.status == "ready" and not track.has_cover:
-            await self._storage.delete_many([cover_key(track.id, size) for size in COVER_SIZES])
+            from_tags = {cover_key(track.id, size) for size in COVER_SIZES}
+            await self._storage.delete_many(sorted(from_tags - kept))
 
     async def sweep(self, job: Job, what: NoPayload) -> None:
         """Remove the files of uploads and of processing that were cut off between file and row."""
@@ -265,13 +271,20 @@ async def _named(database: Database, folder: str) -> set[str]:
         return set()
     async with database.read() as view:
         track = await store.find(view, track_id)
-        sold = {original_key(track_id)} if await sales_store.is_kept(view, original_key(track_id)) else set()
+        sold = await _sold(view, track_id)
         if track is None or track.status == "failed":
             return sold
         fixed = {original_key(track_id), peaks_key(track_id), *(cover_key(track_id, n) for n in COVER_SIZES)}
         cover = await files_store.cover_folder(view, track_id)
         fixed |= {f"{cover}/{size}.jpg" for size in COVER_SIZES if cover}
-        return fixed | set(await store.rendition_keys(view, track_id))
+        return fixed | sold | set(await store.rendition_keys(view, track_id))
+
+
+async def _sold(view: Tx, track_id: UUID) -> set[str]:
+    """The keys of what stays of a track since it was sold: the original, and the cover of that time."""
+    kept = await sales_store.list_some_kept(view, [original_key(track_id)])
+    covers = {one.particulars.cover for one in kept if one.particulars and one.particulars.cover}
+    return {one.key for one in kept} | covers
 
 
 def _sha256(path: Path) -> str:

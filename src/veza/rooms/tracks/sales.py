@@ -12,10 +12,11 @@ import msgspec
 from veza.access.actor import Actor
 from veza.core.db import Tx
 from veza.core.errors import Unauthenticated
-from veza.media import FORMATS
+from veza.media import COVER_SIZES, FORMATS
 from veza.rooms.tracks import sales_store, store
-from veza.rooms.tracks.jobs import original_key
-from veza.rooms.tracks.schemas import Track
+from veza.rooms.tracks.jobs import cover_key, original_key
+from veza.rooms.tracks.sales_store import Live
+from veza.rooms.tracks.schemas import Particulars, Track
 
 
 class Original(msgspec.Struct, frozen=True):
@@ -59,8 +60,40 @@ async def drop_buyer(tx: Tx, user_id: UUID, product_id: UUID | None = None) -> N
 
 
 async def keep(tx: Tx, keys: Iterable[str]) -> None:
-    """From now on these files stay, although what they are of may go."""
-    await sales_store.keep(tx, sorted(set(keys)))
+    """From now on these files stay, although what they are of may go; what that is, is written down."""
+    wanted = set(keys)
+    live = await _live(tx, wanted)
+    await sales_store.keep(tx, {key: live.get(key) for key in wanted})
+
+
+async def list_particulars(tx: Tx, keys: Iterable[str]) -> dict[str, Particulars]:
+    """What is known of these originals: of a track that is gone, what was known when it was last sold."""
+    wanted = set(keys)
+    found = await _live(tx, wanted)
+    gone = sorted(wanted - found.keys())
+    kept = await sales_store.list_some_kept(tx, gone) if gone else []
+    return found | {one.key: one.particulars for one in kept if one.particulars is not None}
+
+
+async def _live(tx: Tx, keys: set[str]) -> dict[str, Particulars]:
+    ids = sorted(track_id for key in keys if (track_id := _track_of(key)) is not None)
+    rows = await sales_store.list_live(tx, ids) if ids else []
+    return {original_key(row.id): _particulars(row) for row in rows}
+
+
+def _track_of(key: str) -> UUID | None:
+    """Whose original this is."""
+    try:
+        track_id = UUID(key.split("/")[1])
+    except (ValueError, IndexError):
+        return None
+    return track_id if key == original_key(track_id) else None
+
+
+def _particulars(row: Live) -> Particulars:
+    own = f"{row.folder}/{COVER_SIZES[-1]}.jpg" if row.folder else cover_key(row.id, COVER_SIZES[-1])
+    same = {name: getattr(row, name) for name in Particulars.__struct_fields__ if name != "cover"}
+    return Particulars(**same, cover=own if row.has_cover else None)
 
 
 async def release(tx: Tx, keys: Iterable[str]) -> None:
@@ -75,7 +108,7 @@ async def list_kept(tx: Tx, after: str, most: int) -> list[str]:
 
 async def is_kept(tx: Tx, key: str) -> bool:
     """Whether a file stays because it was sold."""
-    return await sales_store.is_kept(tx, key)
+    return bool(await sales_store.list_some_kept(tx, [key]))
 
 
 async def is_buyer(tx: Tx, actor: Actor, track: Track) -> bool:

@@ -1,15 +1,42 @@
 """SQL about which tracks are for sale, who has bought them, and which originals are kept for that."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 
-from veza.core.db import Id, Statement, Tx, any_of
-from veza.rooms.tracks.tables import kept_files, track_buyers, tracks
+from veza.core.db import Id, Json, Statement, Tx, any_of
+from veza.rooms.tracks.schemas import Audio, Particulars
+from veza.rooms.tracks.tables import covers, kept_files, track_buyers, tracks
 
 B = track_buyers.c
 K = kept_files.c
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A file that was sold, and what it is if it is a track's original."""
+
+    key: str
+    particulars: Particulars | None
+
+
+class Live(msgspec.Struct, frozen=True):
+    """What there is of a track that is ready; ``folder`` is where an uploaded cover lies."""
+
+    id: UUID
+    title: str
+    artist: str
+    album: str | None
+    genre: str | None
+    year: int | None
+    sha256: str
+    duration: float
+    format: str
+    audio: Audio
+    has_cover: bool
+    folder: str | None
+
 
 _MARK: Statement[None] = Statement(
     sa.update(tracks)
@@ -31,15 +58,22 @@ _DROP_BUYER: Statement[None] = Statement(
 _DROP_ALL: Statement[None] = Statement(sa.delete(track_buyers).where(_user))
 _IS_BUYER = Statement(sa.select(B.user_id).where(_user, B.track_id == sa.bindparam("track")).limit(1), UUID)
 _KEEP: Statement[None] = Statement(
-    sa.text("INSERT INTO kept_files (key) VALUES (:key) ON CONFLICT (key) DO NOTHING").bindparams(
-        sa.bindparam("key", type_=sa.Text)
-    )
+    sa.text(
+        "INSERT INTO kept_files (key, particulars) VALUES (:key, :particulars) ON CONFLICT (key) "
+        "DO UPDATE SET particulars = COALESCE(excluded.particulars, kept_files.particulars)"
+    ).bindparams(sa.bindparam("key", type_=sa.Text), sa.bindparam("particulars", type_=Json(Particulars)))
 )
 _RELEASE: Statement[None] = Statement(sa.delete(kept_files).where(any_of(K.key, "keys")))
 _LIST_KEPT = Statement(
     sa.select(K.key).where(K.key > sa.bindparam("after")).order_by(K.key).limit(sa.bindparam("count")), str
 )
-_IS_KEPT = Statement(sa.select(K.key).where(K.key == sa.bindparam("key")), str)
+_KEPT = Statement(sa.select(K.key, K.particulars).where(any_of(K.key, "keys")), Kept)
+_LIVE = Statement(
+    sa.select(*(tracks.c[name] for name in Live.__struct_fields__ if name != "folder"), covers.c.folder)
+    .select_from(tracks.outerjoin(covers, covers.c.track_id == tracks.c.id))
+    .where(any_of(tracks.c.id, "ids"), tracks.c.status == "ready"),
+    Live,
+)
 
 
 async def mark(tx: Tx, track_id: UUID, *, for_sale: bool) -> None:
@@ -66,9 +100,10 @@ async def is_buyer(tx: Tx, track_id: UUID, user_id: UUID) -> bool:
     return await tx.first(_IS_BUYER, track=track_id, user=user_id) is not None
 
 
-async def keep(tx: Tx, keys: Sequence[str]) -> None:
+async def keep(tx: Tx, files: Mapping[str, Particulars | None]) -> None:
     """Have these files stay; who keeps the same waits in one order."""
-    await tx.run_each(_KEEP, [{"key": key} for key in keys])
+    rows = [{"key": key, "particulars": files[key]} for key in sorted(files)]
+    await tx.run_each(_KEEP, rows)
 
 
 async def release(tx: Tx, keys: Sequence[str]) -> None:
@@ -81,6 +116,11 @@ async def list_kept(tx: Tx, after: str, most: int) -> list[str]:
     return await tx.all(_LIST_KEPT, after=after, count=most)
 
 
-async def is_kept(tx: Tx, key: str) -> bool:
-    """Whether a file is to stay."""
-    return await tx.first(_IS_KEPT, key=key) is not None
+async def list_some_kept(tx: Tx, keys: Sequence[str]) -> list[Kept]:
+    """Those of these files that are to stay."""
+    return await tx.all(_KEPT, keys=keys)
+
+
+async def list_live(tx: Tx, track_ids: Sequence[UUID]) -> list[Live]:
+    """Those of these tracks that are there and ready."""
+    return await tx.all(_LIVE, ids=track_ids)

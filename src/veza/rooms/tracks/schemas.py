@@ -94,6 +94,26 @@ class Audio(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "replaygain_track_peak", peak)
 
 
+class Particulars(msgspec.Struct, frozen=True):
+    """What copies of an original are made by: what it is called, and what it is; ``cover`` is a key."""
+
+    title: str
+    artist: str
+    album: str | None
+    genre: str | None
+    year: int | None
+    sha256: str
+    duration: float
+    format: str
+    audio: Audio
+    cover: str | None
+
+    @property
+    def lossless(self) -> bool:
+        """Whether it is known to be without loss; of what was imported and not decoded yet, a FLAC alone."""
+        return self.audio.bit_depth is not None and (bool(self.audio.codec) or self.format == "flac")
+
+
 class Track(msgspec.Struct, frozen=True):
     """A track in full; ``duration`` in seconds, ``file_size`` in bytes, ``progress`` in percent."""
 

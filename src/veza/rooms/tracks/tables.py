@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from veza.core.db import Id, Json, Time, metadata
 from veza.media import Layout
-from veza.rooms.tracks.schemas import Audio, Early
+from veza.rooms.tracks.schemas import Audio, Early, Particulars
 
 # Ordered by code points, whatever the server's language is.
 Key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -145,7 +145,13 @@ track_buyers = sa.Table(
 )
 
 # Files that were sold: they stay in the storage, whatever becomes of the row that named them.
-kept_files = sa.Table("kept_files", metadata, sa.Column("key", sa.Text, primary_key=True))
+kept_files = sa.Table(
+    "kept_files",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    # Of a track's original, as it was when it was last sold; its cover stays as well.
+    sa.Column("particulars", Json(Particulars)),
+)
 
 # Files of folders that were imported, so that they are known again without being read; see library.py.
 imported_files = sa.Table(
