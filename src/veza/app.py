@@ -150,6 +150,7 @@ async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
 @asynccontextmanager
 async def working(parts: Parts) -> AsyncIterator[None]:
     """Run every job there is for as long as the block lasts."""
+    settings = parts.settings
     if not parts.database.shared:  # nobody else is here: what is left of work and uploads was cut off
         await release_leases(parts.database, clock.now())
         await parts.storage.sweep_scratch(timedelta(0))
@@ -157,7 +158,7 @@ async def working(parts: Parts) -> AsyncIterator[None]:
     tasks = reactions.tasks(parts)
     workers = [
         Worker(parts.database, "default", tasks, concurrency=8),
-        Worker(parts.database, "media", tasks, concurrency=parts.settings.media_jobs, then="backlog"),
+        Worker(parts.database, "bought", tasks, concurrency=settings.media_jobs, then=("media", "backlog")),
     ]
     async with _tasks(*(worker.run() for worker in workers)):
         yield

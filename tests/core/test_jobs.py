@@ -201,7 +201,7 @@ async def test_a_lane_that_comes_second_waits_for_the_first(database: Database) 
     soon, later = JobKind("soon", Note, lane="media"), JobKind("later", Note, lane="backlog")
     await queue(database, later, later, later)
     tasks = [Task(soon, run), Task(later, run)]
-    worker = Worker(database, "media", tasks, concurrency=1, then="backlog")
+    worker = Worker(database, "media", tasks, concurrency=1, then=("backlog",))
     running = asyncio.create_task(worker.run())
     async with asyncio.timeout(20):
         while len(done) < 5:  # noqa: ASYNC110 - what is waited for tells nobody

@@ -61,8 +61,8 @@ def retry_after(attempt: int) -> timedelta:
 class Worker:
     """Works on a lane of jobs, ``concurrency`` at a time, until cancelled.
 
-    Jobs of the lane ``then`` are begun only while none of the first is due: what somebody waits for is never
-    behind what nobody does.
+    Jobs of the lanes ``then`` are begun only while none of those before is due: what somebody waits for is
+    never behind what nobody does.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Worker:
         tasks: Sequence[Task],
         *,
         concurrency: int,
-        then: str | None = None,
+        then: Sequence[str] = (),
     ) -> None:
         self._database = database
         self._lane = lane
-        self._lanes = (lane,) if then is None else (lane, then)
+        self._lanes = (lane, *then)
         self._tasks = {task.kind.name: task for task in tasks if task.kind.lane in self._lanes}
         self._concurrency = concurrency
         self._woken = asyncio.Event()

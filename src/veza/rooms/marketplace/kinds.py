@@ -45,6 +45,6 @@ SEND_RECEIPT = JobKind("marketplace.send_receipt", EventJob, attempts=50)
 SEND_REFUND = JobKind("marketplace.send_refund", EventJob, attempts=50)
 MARK_TRACKS = JobKind("marketplace.mark_tracks", MarkTracks)
 RELEASE_FILES = JobKind("marketplace.release_files", NoPayload, every=timedelta(hours=24))
-# Somebody waits for it, who has paid.
-MAKE_COPY = JobKind("marketplace.make_copy", MakeCopy, lane="media", attempts=3)
+# In a lane before all other work on media: somebody waits for it, who has paid, and it takes seconds.
+MAKE_COPY = JobKind("marketplace.make_copy", MakeCopy, lane="bought", attempts=3)
 SWEEP_COPIES = JobKind("marketplace.sweep_copies", NoPayload, every=timedelta(hours=24))
