@@ -46,5 +46,5 @@ SEND_REFUND = JobKind("marketplace.send_refund", EventJob, attempts=50)
 MARK_TRACKS = JobKind("marketplace.mark_tracks", MarkTracks)
 RELEASE_FILES = JobKind("marketplace.release_files", NoPayload, every=timedelta(hours=24))
 # In a lane before all other work on media: somebody waits for it, who has paid, and it takes seconds.
-MAKE_COPY = JobKind("marketplace.make_copy", MakeCopy, lane="bought", attempts=3)
+MAKE_COPY = JobKind("marketplace.make_copy", MakeCopy, lane="bought", attempts=5)
 SWEEP_COPIES = JobKind("marketplace.sweep_copies", NoPayload, every=timedelta(hours=24))
