@@ -121,6 +121,8 @@ SECRETS: list[tuple[dict[str, Any], str]] = [
     ({"said": "Authorization: Bearer abcdefgh"}, "abcdefgh"),
     ({"said": "authorization: basic dXNlcjpwYXNz"}, "dXNlc"),
     ({"said": "signed with whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, "MfKQ"),
+    ({"said": "Invalid API Key provided: sk_live_51MfKQ9r8GKYq"}, "MfKQ"),
+    ({"said": "rk_test_51MfKQ9r8GKYq"}, "MfKQ"),
     ({"url": "https://x.example/verify?a=1&token=abcd&b=2"}, "abcd"),
     ({"url": "/download?X-Amz-Signature=abcd"}, "abcd"),
     ({"url": "postgresql://veza:hunter22@db/veza"}, "hunter22"),

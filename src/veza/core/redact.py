@@ -24,13 +24,14 @@ _SECRET_KEY = re.compile(
 _SECRET_TEXT = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*){0,3}"  # JWS and JWE
     r"|whsec_[\w+/=-]+"
+    r"|\b[sr]k_(?:live|test)_\w+"  # a payment provider's key
     r"|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"  # user and password of a URL
     r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{6,}"
     r"|(?i:(?P<name>(?:password|passwd|passphrase|pwd|token|secret|signature|sig|cookie|authorization|key)"
     r"(?:=|[\"']\s?:\s?[\"']?)))[^&\s\"'#,}]+"  # in a query, in JSON, in a dict that was made a text
 )
 # Without any of these, nothing of the above is there; looking for them is ten times quicker.
-_SIGNS = ("=", ":", "eyJ", "whsec_", " ")
+_SIGNS = ("=", ":", "eyJ", "whsec_", "k_live_", "k_test_", " ")
 _VEIL = rf"\g<name>{HIDDEN}"
 # Controls (C0 without the line break, DEL, C1), line separators and what reorders text.
 _UNSEEN = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
