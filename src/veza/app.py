@@ -228,10 +228,11 @@ def _given(parts: Parts, means: Means) -> Given:
         "pieces": Pieces(parts.database, parts.storage),
         "shop": Shop(
             parts.database,
-            parts.payments,
+            parts.providers.current,
             fee=settings.platform_fee,
             verified_only=settings.require_verified_email,
         ),
+        "providers": parts.providers,
         "downloads": Downloads(
             parts.database,
             parts.storage,

@@ -16,7 +16,7 @@ from veza.core.mail import Mailer, mailer_from
 from veza.core.malware import Scanner, open_scanner
 from veza.core.probes import Readiness
 from veza.core.storage import ChunkStore, Storage, open_chunks, open_storage
-from veza.rooms.marketplace.payments import PaymentProvider, open_provider
+from veza.rooms.marketplace.payments import Providers, StripeConfig, open_providers
 from veza.rooms.recommendations.shelf import Shelf
 from veza.rooms.sessions.authenticator import Authenticator
 from veza.settings import BadSetting, Settings
@@ -39,7 +39,7 @@ class Parts(msgspec.Struct, frozen=True):
     hasher: PasswordHasher
     authenticator: Authenticator
     shelf: Shelf
-    payments: PaymentProvider
+    providers: Providers
     readiness: Readiness
 
     def limit(self, name: str, text: str) -> Limit | None:
@@ -78,8 +78,20 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
         hasher=PasswordHasher(),
         authenticator=Authenticator(database, tokens),
         shelf=Shelf(database, storage),
-        payments=open_provider(settings.payment_provider),
+        providers=open_providers(settings.payment_provider, _stripe(settings)),
         readiness=Readiness({"database": database.check, "storage": storage.check}),
+    )
+
+
+def _stripe(settings: Settings) -> StripeConfig | None:
+    """Stripe is there as long as its key is: so that what was paid by it can be given back."""
+    if not settings.stripe_secret_key:
+        return None
+    return StripeConfig(
+        secret_key=settings.stripe_secret_key,
+        webhook_secrets=settings.webhook_secrets,
+        return_url=settings.payment_return_url or f"{settings.base_url}/payments/returned",
+        api_url=settings.stripe_api_url.rstrip("/"),
     )
 
 

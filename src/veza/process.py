@@ -207,7 +207,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
             await current_revision(parts.database)
         yield parts
     finally:
-        for part in (parts.database, parts.limiter, parts.storage):
+        for part in (parts.database, parts.limiter, parts.storage, parts.providers):
             await part.close()
 
 
@@ -260,12 +260,12 @@ def _welcome(settings: Settings, parts: Parts, host: str, port: int) -> None:
         f"  try the API      {here}/swagger/index.html",
         f"  read the API     {here}/redoc",
         f"  your data        {settings.data_dir.absolute()}",
-        f"  payments         {parts.payments.name}: {_money(parts)}",
+        f"  payments         {parts.providers.current.name}: {_money(parts)}",
         "  first steps      README.md, “A first session”",
     )
     print("\n".join(lines), flush=True)  # noqa: T201 - for the person who started it
 
 
 def _money(parts: Parts) -> str:
-    moves = parts.payments.moves_money
+    moves = parts.providers.current.moves_money
     return "orders are paid for" if moves else "every order completes at once, and no money is taken"

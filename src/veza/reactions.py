@@ -21,6 +21,7 @@ from veza.rooms.marketplace.copying import CopyJobs
 from veza.rooms.marketplace.following import follow_file as withdraw_file
 from veza.rooms.marketplace.following import follow_track as withdraw_track
 from veza.rooms.marketplace.jobs import MarketJobs
+from veza.rooms.marketplace.payment_jobs import PaymentJobs
 from veza.rooms.playlists import events as playlist_events
 from veza.rooms.playlists import jobs as playlist_jobs
 from veza.rooms.playlists import parting
@@ -97,8 +98,9 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *play_jobs.tasks(database),
         *comment_jobs.tasks(database),
         *playlist_jobs.tasks(database, parts.storage),
-        *MarketJobs(database, parts.mailer, base_url, parts.payments).tasks(),
         *CopyJobs(database, parts.storage, MediaLimits()).tasks(),
+        *MarketJobs(database, parts.mailer, base_url).tasks(),
+        *PaymentJobs(database, parts.providers).tasks(),
         *search_jobs.tasks(database),
         *recommendation_jobs.tasks(database, parts.storage),
         Task(PURGE_ANSWERS, purge_answers),

@@ -16,6 +16,8 @@ from veza.rooms.comments.routes import ROUTES as COMMENTS
 from veza.rooms.feed.routes import ROUTES as FEED
 from veza.rooms.following.routes import ROUTES as FOLLOWING
 from veza.rooms.likes.routes import ROUTES as LIKES
+from veza.rooms.marketplace import payment_pages
+from veza.rooms.marketplace.payment_routes import ROUTES as PAYMENTS
 from veza.rooms.marketplace.routes import ROUTES as MARKETPLACE
 from veza.rooms.playlists import pages as playlist_pages
 from veza.rooms.playlists.routes import ROUTES as PLAYLISTS
@@ -33,8 +35,12 @@ from veza.rooms.tracks.routes import ROUTES as TRACKS
 from veza.rooms.uploads.routes import ROUTES as UPLOADS
 
 BASE = "/api/v1"
-# Bytes of sound and pictures do not count to the limit of requests; chunks have a limit of their own.
-_BYTES = ("/stream", "/download", "/file", "/avatar", "/cover", "/init.mp4", ".m4s", "/tracks/chunk")
+# Bytes of sound and pictures do not count to the limit of requests; chunks have a limit of their own. A
+# payment provider's notices come from few addresses, and by the thousand after an outage.
+_UNCOUNTED = (
+    "/stream", "/download", "/file", "/avatar", "/cover", "/init.mp4", ".m4s", "/tracks/chunk",
+    "/payments/stripe/webhook",
+)  # fmt: skip
 
 # What stands under each first word of an address.
 AREAS = {
@@ -49,6 +55,7 @@ AREAS = {
     "playlists": "Tracks in an order: who works on it, follows it, or sees it by a link.",
     "feed": "What is new by whom somebody follows.",
     "marketplace": "Products, orders, downloads of what was bought, and what a seller sold.",
+    "payments": "What payment providers tell, signed by them.",
     "search": "Everything that can be found, at once.",
 }
 
@@ -83,6 +90,7 @@ def api() -> Router:
             *SEARCH,
             *RECOMMENDATIONS,
             *MARKETPLACE,
+            *PAYMENTS,
         ],
         dto=StrictJSON,
     )
@@ -94,6 +102,7 @@ def pages(document: Callable[[], bytes]) -> Sequence[HTTPRouteHandler]:
         *docs_pages.docs_routes(document),
         *account_pages.PAGES,
         *playlist_pages.PAGES,
+        *payment_pages.PAGES,
         *probes.PROBES,
     ]
 
@@ -118,4 +127,4 @@ def hot_posts(parts: Parts, means: Means, dress: Dress) -> Mapping[str, HotPost]
 
 def is_uncounted(path: str) -> bool:
     """Whether a path of the API is left out of the limit on all requests."""
-    return path.endswith(_BYTES)
+    return path.endswith(_UNCOUNTED)

@@ -1,6 +1,7 @@
 """Settings: from the environment (``VEZA_…``) or ``veza.toml``; the only reader of the environment."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 from veza.core.exchange import parse_networks
 from veza.core.limits import parse_limit
 from veza.rooms.marketplace.money import BASIS_POINTS
-from veza.rooms.marketplace.payments import PROVIDERS
+from veza.rooms.marketplace.payments import NAMES
 
 
 class BadSetting(Exception):
@@ -64,8 +65,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, doc("Whether uploading and selling need a verified e-mail address.")
     ] = False
     payment_provider: Annotated[
-        str, doc("Who sees to payments: `instant` completes every order at once and takes no money.")
+        str,
+        doc("Who sees to payments: `stripe`, or `instant`, which completes every order and takes no money."),
     ] = "instant"
+    stripe_secret_key: Annotated[
+        str, doc("Stripe's key, `sk_…` or a restricted `rk_…`; see docs/payments.md.")
+    ] = ""
+    stripe_webhook_secrets: Annotated[
+        str, doc("The `whsec_…` of each webhook endpoint at Stripe, with commas; while rolled, the old too.")
+    ] = ""
+    stripe_api_url: Annotated[str, doc("Where Stripe's API is, if not at Stripe: for tests.")] = ""
+    payment_return_url: Annotated[
+        str,
+        doc("Where the payment provider's pages lead back to; by default to a page that thanks."),
+    ] = ""
     platform_fee: Annotated[
         int, doc("The platform's share of each sale, in hundredths of a percent: 1000 is a tenth.")
     ] = 0
@@ -99,6 +112,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
 
     @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """What Stripe's notices are signed with."""
+        return tuple(part.strip() for part in self.stripe_webhook_secrets.split(",") if part.strip())
+
+    @property
     def embedded(self) -> bool:
         """Whether the database is a file of this process."""
         return self.database.startswith("sqlite")
@@ -128,15 +146,24 @@ def address_of(host: str, port: int) -> str:
 _CHOICES = {
     "log_format": ("auto", "json", "console"),
     "log_level": ("debug", "info", "warning", "error"),
-    "payment_provider": tuple(PROVIDERS),
+    "payment_provider": NAMES,
 }
 _LIMITS = tuple(
     f"rate_limit_{name}" for name in ("global", "login", "verification", "upload", "chunk", "comment")
 )
 _POSITIVE = ("max_file_size", "quota", "media_jobs")
-_SECRET = {"secret_key", "smtp_url", "redis_url", "database_url"}
+_SECRET = {
+    "stripe_secret_key",
+    "stripe_webhook_secrets",
+    "secret_key",
+    "smtp_url",
+    "redis_url",
+    "database_url",
+}
 _TRUTHS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 _MOST_PORT = 65_535
+_STRIPE_KEY = re.compile(r"[sr]k_(?:test|live)_\w+")
+_STRIPE_SECRET = re.compile(r"whsec_[\w+/=-]+")
 
 
 def load(environment: Mapping[str, str] | None = None, file: Path | None = None) -> Settings:
@@ -224,6 +251,25 @@ def _check(settings: Settings) -> None:
     if not 0 <= settings.port <= _MOST_PORT:
         raise BadSetting(f"VEZA_PORT must be between 0 and {_MOST_PORT}.")
     _check_addresses(settings)
+    _check_stripe(settings)
+
+
+def _check_stripe(settings: Settings) -> None:
+    key, secrets = settings.stripe_secret_key, settings.webhook_secrets
+    if key and not _STRIPE_KEY.fullmatch(key):
+        raise BadSetting("VEZA_STRIPE_SECRET_KEY must look like sk_test_… or rk_live_….")
+    if not all(_STRIPE_SECRET.fullmatch(one) for one in secrets):
+        raise BadSetting("VEZA_STRIPE_WEBHOOK_SECRETS must look like whsec_…,whsec_….")
+    for name in ("stripe_api_url", "payment_return_url"):
+        url = getattr(settings, name)
+        if url and urlsplit(url).scheme not in {"http", "https"}:
+            raise BadSetting(f"VEZA_{name.upper()} must begin with http:// or https://.")
+    if settings.payment_provider == "stripe":
+        public = settings.public_url
+        given = {"STRIPE_SECRET_KEY": key, "STRIPE_WEBHOOK_SECRETS": secrets, "PUBLIC_URL": public}
+        missing = [f"VEZA_{name}" for name, value in given.items() if not value]
+        if missing:
+            raise BadSetting(f"VEZA_PAYMENT_PROVIDER=stripe needs {' and '.join(missing)} as well.")
 
 
 def _check_addresses(settings: Settings) -> None:

@@ -52,7 +52,21 @@ ROWS = {
          "https://*.example, x": "look like"},
     ),
     "require_verified_email": ({"true": True}, {"": ""}),
-    "payment_provider": ({"instant": "instant"}, {"paypal": "must be one of: instant"}),
+    "payment_provider": (
+        {"instant": "instant"},
+        {"paypal": "must be one of: instant, stripe", "stripe": "needs VEZA_STRIPE_SECRET_KEY and VEZA"},
+    ),
+    "stripe_secret_key": ({"rk_live_4242": "rk_live_4242"}, {"pk_live_4242": "sk_test_", "4242": "sk_test_"}),
+    "stripe_webhook_secrets": (
+        {"whsec_a, whsec_b+/=": "whsec_a, whsec_b+/="},
+        {"we_1": "whsec_", "whsec_a;whsec_b": "whsec_"},
+    ),
+    "stripe_api_url": (
+        {"http://127.0.0.1:12111": "http://127.0.0.1:12111"}, {"127.0.0.1:12111": "begin with"},
+    ),
+    "payment_return_url": (
+        {"https://a.example/thanks?x=1": "https://a.example/thanks?x=1"}, {"/thanks": "begin with"},
+    ),
     "platform_fee": (
         {"0": 0, "10000": 10_000}, {"-1": "between", "10001": "between", "2.5": "whole number"},
     ),
@@ -200,3 +214,19 @@ def test_the_table_tells_every_setting():
     assert all(row.count("|") == 4 for row in table)
     assert "| `VEZA_PORT` | `8080` | Port to listen on; 0 takes a free one. |" in table
     assert all(variable(name) in settings_table() for name in ROWS)
+
+
+def test_stripe_needs_all_that_belongs_to_it():
+    """K19: and no line tells a secret."""
+    given = {
+        "VEZA_PAYMENT_PROVIDER": "stripe", "VEZA_STRIPE_SECRET_KEY": "sk_test_4242",
+        "VEZA_STRIPE_WEBHOOK_SECRETS": "whsec_a, whsec_b", "VEZA_PUBLIC_URL": "https://music.example",
+    }  # fmt: skip
+    assert load(given, HERE).webhook_secrets == ("whsec_a", "whsec_b")
+    for name in list(given)[1:]:
+        with pytest.raises(BadSetting, match=f"stripe needs {name} as well"):
+            load(given | {name: ""}, HERE)
+    for name in ("VEZA_STRIPE_SECRET_KEY", "VEZA_STRIPE_WEBHOOK_SECRETS"):
+        with pytest.raises(BadSetting) as caught:
+            load(given | {name: "hush hush"}, HERE)
+        assert "hush" not in str(caught.value)

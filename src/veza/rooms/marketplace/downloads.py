@@ -24,7 +24,7 @@ from veza.media import COPY_FORMATS
 from veza.rooms.marketplace import copies_store, licences_store, products, products_store
 from veza.rooms.marketplace.archive import Entry, ZipAnswer
 from veza.rooms.marketplace.copies import ORIGINAL, Copies, Standing
-from veza.rooms.marketplace.errors import CopyNotReady, NotBought, NothingToDownload
+from veza.rooms.marketplace.errors import CopyNotReady, NotBought, NothingToDownload, PurchaseDisputed
 from veza.rooms.marketplace.licences_store import Licence
 from veza.rooms.marketplace.order_schemas import Link, Preparing
 
@@ -59,10 +59,10 @@ class Downloads:
         """Where the actor gets what they bought in this format; 202 as long as it is being made.
 
         Raises :class:`veza.rooms.marketplace.errors.ProductNotFound`, :class:`NotBought`,
-        :class:`NothingToDownload`, ``FormatNotAvailable``, ``CopyFailed``.
+        :class:`PurchaseDisputed`, :class:`NothingToDownload`, ``FormatNotAvailable``, ``CopyFailed``.
         """
         async with self._database.read() as view:
-            if await licences_store.find(view, actor.id, product_id) is None:
+            if await _held(view, actor.id, product_id) is None:
                 await products.get_visible(view, actor, product_id)
                 raise NotBought
         if wanted != ORIGINAL:
@@ -70,7 +70,7 @@ class Downloads:
             if not standing.whole:
                 return _later(wanted, standing)
         async with self._database.read() as view:
-            licence = await licences_store.find(view, actor.id, product_id)
+            licence = await _held(view, actor.id, product_id)
             if licence is None:
                 raise NotBought
             found = await _content(view, licence, wanted)
@@ -96,10 +96,10 @@ class Downloads:
         """What this address opens: a file, or a pack as a ZIP of files.
 
         Raises :class:`veza.access.signing.SignatureInvalid`, ``UrlExpired``, :class:`NotBought`,
-        :class:`CopyNotReady`.
+        :class:`PurchaseDisputed`, :class:`CopyNotReady`.
         """
         buyer_id = self._signer.check(_thing(product_id, wanted), signature)
-        licence = await licences_store.find(tx, buyer_id, product_id)
+        licence = await _held(tx, buyer_id, product_id)
         if licence is None:
             raise NotBought
         found = await _content(tx, licence, wanted)
@@ -123,6 +123,14 @@ def _later(wanted: str, standing: Standing) -> Bytes:
 
 def _thing(product_id: UUID, wanted: str) -> str:
     return f"product:{product_id}" if wanted == ORIGINAL else f"product:{product_id}:{wanted}"
+
+
+async def _held(tx: Tx, buyer_id: UUID, product_id: UUID) -> Licence | None:
+    """The licence by which somebody has it, if they do. Raises :class:`PurchaseDisputed`."""
+    licence = await licences_store.find(tx, buyer_id, product_id)
+    if licence is not None and licence.frozen_at is not None:
+        raise PurchaseDisputed
+    return licence
 
 
 async def _content(tx: Tx, licence: Licence, wanted: str) -> Download:

@@ -1,6 +1,6 @@
 """What can go wrong in the marketplace."""
 
-from veza.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from veza.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable, ValidationFailed
 
 
 class ProductNotFound(NotFound):
@@ -91,3 +91,63 @@ class CopyNotReady(Conflict):
     """What this address was for is not there any more; ask for a new one."""
 
     code = "COPY_NOT_READY"
+
+
+class PaymentUnavailable(Unavailable):
+    """Payments are not possible right now; try again soon."""
+
+    code = "PAYMENT_UNAVAILABLE"
+
+
+class AmountRefused(ValidationFailed):
+    """The payment provider does not take amounts like this one."""
+
+    code = "AMOUNT_REFUSED"
+
+
+class SignatureRefused(InvalidRequest):
+    """The provider did not sign this, or not lately."""
+
+    code = "INVALID_SIGNATURE"
+
+
+class ProviderNotFound(NotFound):
+    """This payment provider is not set up here."""
+
+    code = "PAYMENT_PROVIDER_NOT_FOUND"
+
+
+class PayoutsNotOffered(Conflict):
+    """Here sellers are not paid by a payment provider."""
+
+    code = "PAYOUTS_NOT_OFFERED"
+
+
+class OrderPending(Conflict):
+    """Something of this is in an order of yours that is not paid for: pay for it, or cancel it."""
+
+    code = "ORDER_PENDING"
+
+
+class OrderNotPending(Conflict):
+    """Only an order that is not paid for can be cancelled."""
+
+    code = "ORDER_NOT_PENDING"
+
+
+class PaymentUnderWay(Conflict):
+    """This order is being paid for; your bank takes its time."""
+
+    code = "PAYMENT_UNDER_WAY"
+
+
+class OrderDisputed(Conflict):
+    """The buyer's bank disputes the payment of this order: that is to be over first."""
+
+    code = "ORDER_DISPUTED"
+
+
+class PurchaseDisputed(Forbidden):
+    """Your bank disputes the payment of this; until that is over it cannot be downloaded."""
+
+    code = "PURCHASE_DISPUTED"

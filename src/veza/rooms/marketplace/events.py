@@ -42,3 +42,21 @@ class OrderRefunded(Event, frozen=True):
     product_ids: Sequence[UUID]
     amount: int
     currency: str
+
+
+class OrderDisputed(Event, frozen=True):
+    """A buyer's (``user_id``) bank disputes the payment of an order: what was bought is frozen."""
+
+    kind: ClassVar[str] = "order.disputed"
+    order_id: UUID
+    user_id: UUID
+    seller_ids: Sequence[UUID]
+
+
+class DisputeClosed(Event, frozen=True):
+    """No payment of an order is disputed any more: what its buyer (``user_id``) kept is no longer frozen."""
+
+    kind: ClassVar[str] = "order.dispute_closed"
+    order_id: UUID
+    user_id: UUID
+    seller_ids: Sequence[UUID]

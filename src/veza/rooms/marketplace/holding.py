@@ -20,6 +20,7 @@ from veza.rooms.marketplace import (
     products,
     products_store,
     sales_store,
+    sellers_store,
     settling,
 )
 from veza.rooms.marketplace.money import shown
@@ -44,6 +45,8 @@ async def _export(tx: Tx, user_id: UUID) -> dict[str, Any]:
             for item in sold
         ],
         "balance": {name: shown(amount) for name, amount in (await ledger.balance(tx, user_id)).items()},
+        "payout_account": await sellers_store.find(tx, user_id),
+        "transfers": await sellers_store.shares_of(tx, user_id),
         "ledger": await ledger_store.list_of(tx, user_id),
     }  # fmt: skip
 
@@ -54,6 +57,7 @@ async def _erase(tx: Tx, user_id: UUID) -> None:
     await copies_store.drop_of(tx, user_id)
     await licences_store.drop_of(tx, user_id)
     await sales.drop_buyer(tx, user_id)
+    await sellers_store.drop(tx, user_id)
 
 
 HOLDING = Holding("marketplace", _export, _erase)

@@ -1,6 +1,6 @@
 """What is done for the marketplace when nobody waits for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +16,12 @@ from veza.rooms.marketplace import copies, orders_store, products, products_stor
 from veza.rooms.marketplace.copies import spoken
 from veza.rooms.marketplace.kinds import (
     MARK_TRACKS,
-    PAY_BACK,
     RELEASE_FILES,
     SEND_RECEIPT,
     SEND_REFUND,
     MarkTracks,
-    PayBack,
 )
 from veza.rooms.marketplace.money import written
-from veza.rooms.marketplace.payments import PROVIDERS, PaymentProvider
 from veza.rooms.tracks import sales
 
 log = structlog.get_logger()
@@ -42,31 +39,19 @@ class _Told(msgspec.Struct, frozen=True):
 class MarketJobs:
     """The jobs of this room, with what they work on."""
 
-    def __init__(self, database: Database, mailer: Mailer, base_url: str, provider: PaymentProvider) -> None:
+    def __init__(self, database: Database, mailer: Mailer, base_url: str) -> None:
         self._database = database
         self._mailer = mailer
         self._base_url = base_url
-        # What was paid by a provider that the settings have left since is paid back by it, too.
-        self._providers: Mapping[str, PaymentProvider] = {
-            **{name: make() for name, make in PROVIDERS.items()},
-            provider.name: provider,
-        }
 
     def tasks(self) -> Sequence[Task]:
         """What the worker is to know."""
         return [
-            Task(PAY_BACK, self.pay_back),
             Task(SEND_RECEIPT, self.send_receipt),
             Task(SEND_REFUND, self.send_refund),
             Task(MARK_TRACKS, self.mark_tracks),
             Task(RELEASE_FILES, self.release_files),
         ]
-
-    async def pay_back(self, job: Job, what: PayBack) -> None:
-        """Have the provider of a payment give some of it back."""
-        del job
-        provider = self._providers[what.provider]
-        await provider.refund(what.reference, what.amount, what.currency, what.key)
 
     async def send_receipt(self, job: Job, told: EventJob) -> None:
         """Tell a buyer what they bought, and where they get it."""

@@ -2,6 +2,11 @@
 
 Of each line that is paid for, what the buyer paid stands against what the seller and the platform have of
 it. A refund is the same with the signs turned. Rows are written in the transaction of what they tell of.
+
+Accounts: what buyers paid (``payments``) is what sellers (``seller``) and the platform (``fees``) have, and
+what was handed to sellers since (``transfers``). Money that went back and no line was refunded for is the
+platform's loss (``concessions``, ``disputes``), and so is what a provider takes for a dispute (``provider``).
+What should have gone back, and could not be sent, is ``owed``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +22,11 @@ from veza.rooms.marketplace.ledger_store import Entry
 from veza.rooms.marketplace.orders_store import Item
 
 PAYMENTS, SELLER, FEES = "payments", "seller", "fees"
+TRANSFERS, CONCESSIONS, DISPUTES, PROVIDER = "transfers", "concessions", "disputes", "provider"
+OWED = "owed"
 SALE, REFUND = "sale", "refund"
+# What is not of a line stands behind all of them: an order has a hundred at most.
+_BEHIND = 1_000
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -55,8 +64,28 @@ async def write(tx: Tx, items: Iterable[Item], currency: str, kind: str) -> None
     await store.add(tx, rows)
 
 
+async def book(
+    tx: Tx, order_id: UUID, kind: str, move: tuple[str, str, int, str], owner: UUID | None = None
+) -> None:
+    """Write down that of an order, which is locked, an amount moved: from, to, how much, in what currency.
+
+    ``owner`` is the seller whose account one of the two is. A negative amount moves the other way.
+    """
+    giver, taker, amount, currency = move
+    if not amount:
+        return
+    now, position = clock.now(), await store.next_position(tx, order_id, _BEHIND)
+    sides = ((giver, -amount), (taker, amount))
+    rows = [
+        Entry(new_id(), order_id, position, kind, account, owner if account == SELLER else None, change,
+              currency, now)
+        for account, change in sides
+    ]  # fmt: skip
+    await store.add(tx, rows)
+
+
 async def balance(tx: Tx, seller_id: UUID) -> dict[str, int]:
-    """By currency what a seller has earned, in minor units."""
+    """By currency what a seller has earned and was not handed yet, in minor units."""
     return {row.currency: row.amount for row in await store.balances(tx, seller_id)}
 
 

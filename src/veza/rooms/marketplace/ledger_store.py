@@ -56,6 +56,13 @@ _OF_OWNER = Statement(
     .order_by(G.created_at, G.id),
     Entry,
 )
+_OF_ORDER = Statement(
+    sa.select(*(ledger.c[name] for name in Entry.__struct_fields__))
+    .where(G.order_id == sa.bindparam("order"))
+    .order_by(G.position, G.id),
+    Entry,
+)
+_LAST_POSITION = Statement(sa.select(sa.func.max(G.position)).where(G.order_id == sa.bindparam("order")), int)
 _UNBALANCED = Statement(
     sa.select(G.order_id)
     .group_by(G.order_id, G.currency, G.kind)
@@ -125,6 +132,17 @@ _WITHOUT_LICENCE = Statement(
 async def add(tx: Tx, entries: Sequence[Entry]) -> None:
     """Write entries down."""
     await tx.run_many(_ADD, [msgspec.structs.asdict(entry) for entry in entries])
+
+
+async def list_of_order(tx: Tx, order_id: UUID) -> list[Entry]:
+    """Everything that stands there of an order."""
+    return await tx.all(_OF_ORDER, order=order_id)
+
+
+async def next_position(tx: Tx, order_id: UUID, least: int) -> int:
+    """Where the next entry of an order, which is locked, stands: at ``least`` or behind all others."""
+    last = await tx.first(_LAST_POSITION, order=order_id)
+    return least if last is None else max(last + 1, least)
 
 
 async def balances(tx: Tx, owner_id: UUID) -> list[Balance]:

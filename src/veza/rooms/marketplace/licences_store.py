@@ -16,13 +16,14 @@ L = licences.c
 
 
 class Licence(msgspec.Struct, frozen=True):
-    """What somebody has bought and not given back."""
+    """What somebody has bought and not given back; ``frozen_at`` while its payment is disputed."""
 
     buyer_id: UUID
     product_id: UUID
     order_id: UUID
     license_type: str
     created_at: datetime
+    frozen_at: datetime | None = None
 
 
 _ALL = sa.select(*(licences.c[name] for name in Licence.__struct_fields__))
@@ -36,6 +37,9 @@ _OF_BUYER = Statement(_ALL.where(_mine).order_by(L.created_at, L.product_id), Li
 _ADD: Statement[None] = Statement(sa.insert(licences))
 _DROP: Statement[None] = Statement(
     sa.delete(licences).where(L.order_id == sa.bindparam("order_id"), any_of(L.product_id, "products"))
+)
+_FREEZE: Statement[None] = Statement(
+    sa.update(licences).where(L.order_id == sa.bindparam("order")).values(frozen_at=sa.bindparam("at"))
 )
 _DROP_OF: Statement[None] = Statement(sa.delete(licences).where(_mine))
 
@@ -75,6 +79,11 @@ async def add(tx: Tx, new: Sequence[tuple[UUID, str]], buyer_id: UUID, order_id:
 async def drop(tx: Tx, order_id: UUID, product_ids: Sequence[UUID]) -> None:
     """Take back what an order gave of these products."""
     await tx.run(_DROP, order_id=order_id, products=product_ids)
+
+
+async def freeze(tx: Tx, order_id: UUID, at: datetime | None) -> None:
+    """What an order gave opens nothing since then; with None it opens everything again."""
+    await tx.run(_FREEZE, order=order_id, at=at)
 
 
 async def drop_of(tx: Tx, buyer_id: UUID) -> None:

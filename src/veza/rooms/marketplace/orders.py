@@ -26,6 +26,7 @@ from veza.rooms.marketplace.errors import (
     AlreadyOwned,
     MixedCurrencies,
     OrderNotFound,
+    OrderPending,
     OwnProduct,
     PriceChanged,
     ProductNotAvailable,
@@ -35,7 +36,7 @@ from veza.rooms.marketplace.events import OrderCompleted
 from veza.rooms.marketplace.money import share_of, shown, to_minor
 from veza.rooms.marketplace.order_schemas import ItemDraft, ItemView, OrderDraft, OrderList, OrderView
 from veza.rooms.marketplace.orders_store import Item, Order
-from veza.rooms.marketplace.payments import Begun, Payment, PaymentProvider
+from veza.rooms.marketplace.payments import Begun, Line, Payment, PaymentProvider
 from veza.rooms.marketplace.products import stand
 from veza.rooms.marketplace.products_store import Product
 from veza.rooms.tracks import sales
@@ -82,7 +83,8 @@ class Shop:
         """Somebody buys things, all of them or none; ``tx`` begins only when their payment has.
 
         Raises :class:`ProductNotFound`, :class:`ProductNotAvailable`, :class:`OwnProduct`,
-        :class:`AlreadyOwned`, :class:`PriceChanged`, :class:`MixedCurrencies`, :class:`ValidationFailed`,
+        :class:`AlreadyOwned`, :class:`OrderPending`, :class:`PriceChanged`, :class:`MixedCurrencies`,
+        :class:`ValidationFailed`, what the provider says that does not take the payment,
         and the answer to the same request if it came before (:class:`veza.core.idempotency.Replayed`).
         """
         key = claim(exchange, actor.id, ROUTE)
@@ -90,9 +92,11 @@ class Shop:
             if key is not None:
                 await key.check(view, fingerprint_of(draft))
             quote = await price(view, actor, draft.items)
+            await self._check_pending(view, actor, quote)
         begun = Begun(paid=True, reference=FREE)
         if quote.total:
-            payment = Payment(quote.order_id, actor.id, quote.total, quote.currency)
+            lines = [Line(product.title, product.price) for product in quote.products]
+            payment = Payment(quote.order_id, actor.id, quote.total, quote.currency, lines)
             begun = await self._provider.begin(payment)
         return await self._place(tx, actor, quote, begun)
 
@@ -101,6 +105,7 @@ class Shop:
         held = await products_store.hold(tx, quote.ids)
         products = [held[one] for one in quote.ids if one in held]
         await _check(tx, actor, products, quote.ids)
+        await self._check_pending(tx, actor, quote)
         if [(one.price, one.currency) for one in products] != [
             (one.price, one.currency) for one in quote.products
         ]:
@@ -122,6 +127,14 @@ class Shop:
         if begun.paid:
             order = await complete(tx, order, items, held)
         return view(order, items, await copies.list_formats(tx, quote.ids))
+
+    async def _check_pending(self, tx: Tx, actor: Member, quote: Quote) -> None:
+        """Raise where somebody is about to pay for a thing twice; without money nothing is ever pending."""
+        if self._provider.moves_money:
+            pending = await store.pending_with(tx, actor.id, quote.ids)
+            if pending:
+                details = [Detail("items", f"Order {one} is not paid for.", "INVALID") for one in pending]
+                raise OrderPending(details=details)
 
     def _line(self, order: Order, position: int, product: Product) -> Item:
         assert product.seller_id is not None  # nobody's product is not on sale

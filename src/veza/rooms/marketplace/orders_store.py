@@ -82,6 +82,24 @@ _LOCK = Statement(_ALL.where(_one).with_for_update(), Order)
 _LOCK_PENDING = Statement(
     _ALL.where(_mine, ORDER.status == "pending").order_by(ORDER.id).with_for_update(), Order
 )
+_PENDING_WITH = Statement(
+    sa.select(ORDER.id)
+    .select_from(orders.join(order_items, LINE.order_id == ORDER.id))
+    .where(_mine, ORDER.status == "pending", any_of(LINE.product_id, "products"))
+    .distinct(),
+    UUID,
+)
+_PENDING_SINCE = Statement(
+    _ALL.where(
+        ORDER.status == "pending",
+        ORDER.created_at < sa.bindparam("before"),
+        ORDER.id > sa.bindparam("after"),
+    )
+    .order_by(ORDER.id)
+    .limit(sa.bindparam("most", type_=sa.BigInteger)),
+    Order,
+    heavy=True,
+)
 _INSERT: Statement[None] = Statement(sa.insert(orders))
 _ADD_ITEM: Statement[None] = Statement(sa.insert(order_items))
 _ITEMS_OF = Statement(_ITEMS.where(any_of(LINE.order_id, "ids")).order_by(LINE.order_id, LINE.position), Item)
@@ -154,6 +172,16 @@ async def lock(tx: Tx, order_id: UUID) -> Order | None:
 async def lock_pending(tx: Tx, buyer_id: UUID) -> list[Order]:
     """Those orders of somebody's that are not paid for yet."""
     return await tx.all(_LOCK_PENDING, buyer=buyer_id)
+
+
+async def pending_with(tx: Tx, buyer_id: UUID, product_ids: Sequence[UUID]) -> list[UUID]:
+    """Those orders of somebody's that are not paid for yet and have one of these products in them."""
+    return await tx.all(_PENDING_WITH, buyer=buyer_id, products=product_ids)
+
+
+async def pending_since(tx: Tx, before: datetime, after: UUID, most: int) -> list[Order]:
+    """The next orders by id that have not been paid for since then."""
+    return await tx.all(_PENDING_SINCE, before=before, after=after, most=most)
 
 
 async def add(tx: Tx, order: Order, items: Sequence[Item]) -> None:

@@ -8,9 +8,17 @@ from veza.access.policy import Action, may
 from veza.core.db import Tx
 from veza.core.errors import Forbidden
 from veza.core.jobs import enqueue
-from veza.rooms.marketplace import ledger, licences_store, orders, products, products_store
+from veza.rooms.marketplace import (
+    charges_store,
+    ledger,
+    licences_store,
+    orders,
+    products,
+    products_store,
+    transfers,
+)
 from veza.rooms.marketplace import orders_store as store
-from veza.rooms.marketplace.errors import NothingToRefund, OrderNotFound
+from veza.rooms.marketplace.errors import NothingToRefund, OrderDisputed, OrderNotFound
 from veza.rooms.marketplace.events import OrderRefunded
 from veza.rooms.marketplace.kinds import PAY_BACK, PayBack
 from veza.rooms.marketplace.order_schemas import OrderView
@@ -37,14 +45,19 @@ async def settle(tx: Tx, order_id: UUID) -> Order:
     available = all(one in held and held[one].status == "active" for one in ids)
     if available and not owned and buyer is not None:
         return await orders.complete(tx, order, items, held)
-    await _pay_back(tx, order, order.total, "cancelled")
+    return await call_off(tx, order, order.total, order.currency)
+
+
+async def call_off(tx: Tx, order: Order, amount: int, currency: str) -> Order:
+    """An order comes to nothing, and so much that was paid for it is given back."""
+    await _pay_back(tx, order, amount, "cancelled", currency)
     return await store.set_status(tx, order, "cancelled")
 
 
 async def refund(tx: Tx, actor: Member, order_id: UUID) -> OrderView:
     """A seller gives back what they sold in an order, an admin all that is left of it.
 
-    Raises :class:`OrderNotFound`, :class:`Forbidden`, :class:`NothingToRefund`.
+    Raises :class:`OrderNotFound`, :class:`Forbidden`, :class:`NothingToRefund`, :class:`OrderDisputed`.
     """
     await orders.get_visible(tx, actor, order_id)
     order = await store.lock(tx, order_id)
@@ -57,13 +70,17 @@ async def refund(tx: Tx, actor: Member, order_id: UUID) -> OrderView:
     given_back = [item for item in theirs if item.refundable]
     if not given_back:
         raise NothingToRefund
-    await _give_back(tx, order, given_back)
-    left = any(item.refundable for item in items if item not in given_back)
-    await store.set_status(tx, order, "partially_refunded" if left else "refunded")
+    if await charges_store.is_disputed(tx, order_id):
+        raise OrderDisputed
+    await give_back(tx, order, items, given_back)
     return await orders.get_visible(tx, actor, order_id)
 
 
-async def _give_back(tx: Tx, order: Order, items: Sequence[Item]) -> None:
+async def give_back(tx: Tx, order: Order, lines: Sequence[Item], items: Sequence[Item]) -> None:
+    """Of all ``lines`` of an order, which is locked, these are given back, with all that follows.
+
+    Their price goes to the buyer, but for what has gone back already at the platform's expense.
+    """
     ids = [item.product_id for item in items]
     held = await products_store.hold(tx, ids)
     await store.refund(tx, items)
@@ -73,16 +90,33 @@ async def _give_back(tx: Tx, order: Order, items: Sequence[Item]) -> None:
         if product.exclusive and product.status == "sold":
             await products.withdraw(tx, product)
     await ledger.write(tx, items, order.currency, ledger.REFUND)
+    await transfers.take_back(tx, order, items)
     amount = sum(item.price for item in items)
-    await _pay_back(tx, order, amount, "-".join(str(item.position) for item in items))
+    asked = amount - await _count_in(tx, order, lines, amount)
+    await _pay_back(tx, order, asked, "-".join(str(item.position) for item in items), order.currency)
+    left = any(item.refundable for item in lines if item not in items)
+    await store.set_status(tx, order, "partially_refunded" if left else "refunded")
     sellers = sorted({item.seller_id for item in items})
     tx.emit(OrderRefunded(order.id, order.buyer_id, sellers, sorted(ids), amount, order.currency))
 
 
-async def _pay_back(tx: Tx, order: Order, amount: int, what: str) -> None:
+async def _count_in(tx: Tx, order: Order, lines: Sequence[Item], amount: int) -> int:
+    """How much of an amount that is to go back has done so: no more can than was paid."""
+    charge = await charges_store.find(tx, order.id)
+    if charge is None or not charge.conceded:
+        return 0
+    before = sum(item.price for item in lines if item.refunded_at is not None)
+    counted = max(before + charge.conceded + amount - order.total, 0)
+    await charges_store.concede(tx, order.id, -counted)
+    move = (ledger.PAYMENTS, ledger.CONCESSIONS, counted, order.currency)
+    await ledger.book(tx, order.id, "concession_back", move)
+    return counted
+
+
+async def _pay_back(tx: Tx, order: Order, amount: int, what: str, currency: str) -> None:
     """Have the provider give money back once this is certain, however often it has to be asked."""
     if amount:
-        told = PayBack(order.provider, order.payment_ref, amount, order.currency, f"{order.id}:{what}")
+        told = PayBack(order.provider, order.payment_ref, amount, currency, f"{order.id}:{what}")
         await enqueue(tx, PAY_BACK, told)
 
 

@@ -89,6 +89,12 @@ orders = sa.Table(
     sa.Column("completed_at", Time),
     sa.Index("ix_orders_buyer_id_created_at", "buyer_id", "created_at", "id"),
     sa.Index("ix_orders_provider_payment_ref", "provider", "payment_ref"),
+    sa.Index(
+        "ix_orders_pending",
+        "id",
+        sqlite_where=sa.text("status = 'pending'"),
+        postgresql_where=sa.text("status = 'pending'"),
+    ),
 )
 
 order_items = sa.Table(
@@ -122,6 +128,8 @@ licences = sa.Table(
     sa.Column("order_id", Id, nullable=False),
     sa.Column("license_type", sa.Text, nullable=False),
     sa.Column("created_at", Time, nullable=False),
+    # Since when its payment is disputed; meanwhile it opens nothing.
+    sa.Column("frozen_at", Time),
     sa.PrimaryKeyConstraint("buyer_id", "product_id"),
     sa.Index("ix_licences_product_id", "product_id"),
     sa.Index("ix_licences_order_id", "order_id"),
@@ -155,7 +163,7 @@ ledger = sa.Table(
     sa.Column("order_id", Id, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
-    # `payments`, `fees`, or `seller`, whose id `owner_id` then is.
+    # `seller`, whose id `owner_id` then is, or one of those that `ledger.py` names.
     sa.Column("account", sa.Text, nullable=False),
     sa.Column("owner_id", Id),
     sa.Column("amount", sa.BigInteger, nullable=False),
@@ -163,4 +171,80 @@ ledger = sa.Table(
     sa.Column("created_at", Time, nullable=False),
     sa.UniqueConstraint("order_id", "position", "kind", "account"),
     sa.Index("ix_ledger_owner_id_created_at", "owner_id", "created_at", "id"),
+)
+
+# What was paid, as a provider that moves money says: once an order is here, it is decided what becomes of it.
+charges = sa.Table(
+    "charges",
+    metadata,
+    sa.Column("order_id", Id, sa.ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True),
+    # What the provider calls the payment, and the movement of money within it.
+    sa.Column("intent", sa.Text, nullable=False),
+    sa.Column("charge", sa.Text, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    # What has gone back to the buyer, and no line was refunded for it: the platform bears it.
+    sa.Column("conceded", sa.BigInteger, nullable=False),
+    # What was to go back, and the provider would not send.
+    sa.Column("owed", sa.BigInteger, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.UniqueConstraint("intent"),
+)
+
+disputes = sa.Table(
+    "disputes",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("order_id", Id, sa.ForeignKey("orders.id", ondelete="CASCADE"), nullable=False),
+    # What the bank holds of what had not gone back anyway.
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("fee", sa.BigInteger, nullable=False),
+    sa.Column("fee_currency", sa.Text, nullable=False),
+    # `open`, `won` by the platform, or `lost`.
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Index("ix_disputes_order_id", "order_id"),
+)
+
+# Where a provider pays sellers.
+seller_accounts = sa.Table(
+    "seller_accounts",
+    metadata,
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("ready", sa.Boolean, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("updated_at", Time, nullable=False),
+    sa.UniqueConstraint("account"),
+)
+
+# A seller's share of an order, handed over by a provider: once, in one piece.
+seller_shares = sa.Table(
+    "seller_shares",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("order_id", Id, sa.ForeignKey("orders.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("seller_id", Id, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("taken_back", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    # `begun` and booked, `done`, or `failed` and booked back.
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("reference", sa.Text),
+    sa.Column("created_at", Time, nullable=False),
+    sa.UniqueConstraint("order_id", "seller_id"),
+    sa.Index("ix_seller_shares_seller_id", "seller_id"),
+)
+
+# The notices of providers that have been dealt with.
+provider_notices = sa.Table(
+    "provider_notices",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Index("ix_provider_notices_created_at", "created_at"),
 )

@@ -1,0 +1,172 @@
+"""Asking payment providers, and having them do things, when nobody waits for it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from veza.core import clock
+from veza.core.db import Database, Tx
+from veza.core.jobs import Job, NoPayload, enqueue, finish
+from veza.core.worker import Task
+from veza.rooms.marketplace import (
+    charges_store,
+    notices,
+    orders_store,
+    reconciling,
+    sellers,
+    sellers_store,
+    transfers,
+)
+from veza.rooms.marketplace.kinds import PAY_BACK, PayBack
+from veza.rooms.marketplace.payment_kinds import (
+    ASK_ACCOUNT,
+    ASK_INTENT,
+    ASK_MISSED,
+    ASK_PAYMENT,
+    PAY_SELLERS,
+    TAKE_BACK,
+    AskAccount,
+    AskIntent,
+    AskPayment,
+    PaySellers,
+    TakeBack,
+)
+from veza.rooms.marketplace.payments import MoneyProvider, ProviderRefused, Providers, RefundWaits
+
+log = structlog.get_logger()
+
+# A notice mostly comes within seconds. Stripe brings one again for three days, and tells of it for thirty.
+PATIENCE = timedelta(minutes=10)
+MISSED = timedelta(days=3)
+KEPT = timedelta(days=60)
+# Banks take weeks.
+DISPUTED = timedelta(days=1)
+_PIECE = 200
+
+
+class NotYet(Exception):
+    """What is to be done waits for something else; the job is tried again."""
+
+
+class PaymentJobs:
+    """The jobs that deal with providers."""
+
+    def __init__(self, database: Database, providers: Providers) -> None:
+        self._database = database
+        self._providers = providers
+
+    def tasks(self) -> Sequence[Task]:
+        """What the worker is to know."""
+        return [
+            Task(PAY_BACK, self.pay_back, self.not_paid_back),
+            Task(ASK_PAYMENT, self.ask_payment),
+            Task(ASK_INTENT, self.ask_intent),
+            Task(ASK_ACCOUNT, self.ask_account),
+            Task(PAY_SELLERS, self.pay_sellers),
+            Task(TAKE_BACK, self.take_back, transfers.not_taken_back),
+            Task(ASK_MISSED, self.ask_missed),
+        ]
+
+    def _money(self, name: str) -> MoneyProvider:
+        found = self._providers.find_money(name)
+        if found is None:
+            raise LookupError(f"{name} moves no money here, or is not set up any more")
+        return found
+
+    async def pay_back(self, job: Job, what: PayBack) -> None:
+        """Have the provider of a payment give some of it back; after a dispute, where there is one."""
+        provider = self._providers.get(what.provider)
+        try:
+            await provider.refund(what.reference, what.amount, what.currency, what.key)
+        except RefundWaits:
+            async with self._database.write() as tx:
+                await finish(tx, job)
+                await enqueue(tx, PAY_BACK, what, delay=DISPUTED)
+
+    async def not_paid_back(self, tx: Tx, what: PayBack) -> None:
+        """A buyer waits for money that only the operator can give back now."""
+        log.error("payments.not_paid_back", reference=what.reference, amount=what.amount, what=what.key)
+        order_id = UUID(what.key.partition(":")[0])
+        await reconciling.owe(tx, order_id, what.amount, what.currency)
+        await enqueue(tx, ASK_PAYMENT, AskPayment(order_id))  # some may have gone back otherwise
+
+    async def ask_payment(self, job: Job, what: AskPayment) -> None:
+        """Ask what has become of an order's payment, and have the order become that."""
+        del job
+        async with self._database.read() as view:
+            order = await orders_store.find(view, what.order_id)
+        if order is not None:
+            standing = await self._money(order.provider).look(order.payment_ref)
+            async with self._database.write() as tx:
+                await reconciling.follow(tx, what, standing)
+
+    async def ask_intent(self, job: Job, what: AskIntent) -> None:
+        """Ask what a payment is for; it may be none of ours."""
+        order_id = await self._money(what.provider).find_order(what.intent)
+        if order_id is not None:
+            await self.ask_payment(job, AskPayment(order_id))
+
+    async def ask_account(self, job: Job, what: AskAccount) -> None:
+        """Ask whether a seller can be paid; whoever waits for that is handed what is theirs."""
+        del job
+        async with self._database.write() as tx:
+            account = await sellers.find(tx, what.account)
+        if account is None:
+            return
+        ready = await self._money(account.provider).is_ready(account.account)
+        async with self._database.write() as tx:
+            account = await sellers.find(tx, what.account)
+            if account is not None:
+                await sellers.set_ready(tx, account, ready=ready)
+
+    async def pay_sellers(self, job: Job, what: PaySellers) -> None:
+        """Hand an order's sellers their shares; of those who cannot be paid yet, later."""
+        del job
+        async with self._database.write() as tx:
+            begun = await transfers.begin(tx, what.order_id)
+            order = await orders_store.find(tx, what.order_id)
+        for share, transfer in begun:
+            assert order is not None  # else nothing was begun
+            try:
+                reference = await self._money(order.provider).transfer(transfer)
+            except ProviderRefused:
+                async with self._database.write() as tx:
+                    await transfers.failed(tx, share)
+                continue
+            async with self._database.write() as tx:
+                await transfers.done(tx, share, reference)
+
+    async def take_back(self, job: Job, what: TakeBack) -> None:
+        """Have some of a seller's share taken back."""
+        del job
+        async with self._database.write() as tx:
+            share = await sellers_store.lock_share(tx, what.share_id)
+        if share is None or share.state == "failed":
+            return
+        if share.reference is None:
+            raise NotYet
+        await self._money(what.provider).take_back(share.reference, what.amount, what.key)
+
+    async def ask_missed(self, job: Job, what: NoPayload) -> None:
+        """Ask for what was not told, and after orders that have waited for their payment for some time."""
+        del job, what
+        now = clock.now()
+        for provider in self._providers.list_money():
+            for notice in await provider.missed(now - MISSED):
+                async with self._database.write() as tx:
+                    await notices.note(tx, provider.name, notice)
+        after = UUID(int=0)
+        while True:
+            async with self._database.write() as tx:
+                waiting = await orders_store.pending_since(tx, now - PATIENCE, after, _PIECE)
+                for order in waiting:
+                    if self._providers.find_money(order.provider) is not None:
+                        key = f"ask:{order.id}"
+                        await enqueue(tx, ASK_PAYMENT, AskPayment(order.id), unique_key=key)
+            if len(waiting) < _PIECE:
+                break
+            after = waiting[-1].id
+        async with self._database.write() as tx:
+            await charges_store.forget(tx, now - KEPT)

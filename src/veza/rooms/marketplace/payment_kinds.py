@@ -1,0 +1,51 @@
+"""The kinds of jobs that deal with payment providers, who may be away for hours."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from veza.core.jobs import JobKind, NoPayload
+
+
+class AskPayment(msgspec.Struct, frozen=True):
+    """An order of which it is to be asked what has become of its payment."""
+
+    order_id: UUID
+
+
+class AskIntent(msgspec.Struct, frozen=True):
+    """A payment of which it is to be asked whether it is for an order of ours."""
+
+    provider: str
+    intent: str
+
+
+class AskAccount(msgspec.Struct, frozen=True):
+    """A seller's account of which it is to be asked whether it is ready."""
+
+    account: str
+
+
+class PaySellers(msgspec.Struct, frozen=True):
+    """An order whose sellers are to be handed their shares."""
+
+    order_id: UUID
+
+
+class TakeBack(msgspec.Struct, frozen=True):
+    """So much, in minor units, of a share is to be taken back; the same ``key`` is once."""
+
+    provider: str
+    order_id: UUID
+    share_id: UUID
+    amount: int
+    key: str
+
+
+ASK_PAYMENT = JobKind("marketplace.ask_payment", AskPayment, attempts=50)
+ASK_INTENT = JobKind("marketplace.ask_intent", AskIntent, attempts=50)
+ASK_ACCOUNT = JobKind("marketplace.ask_account", AskAccount, attempts=50)
+PAY_SELLERS = JobKind("marketplace.pay_sellers", PaySellers, attempts=50)
+TAKE_BACK = JobKind("marketplace.take_back", TakeBack, attempts=50)
+ASK_MISSED = JobKind("marketplace.ask_missed", NoPayload, every=timedelta(minutes=15))

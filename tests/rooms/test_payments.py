@@ -1,0 +1,293 @@
+"""Orders that are paid by Stripe: once, for the right amount, whatever of its notices comes when."""
+
+import asyncio
+import json
+import os
+import random
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rooms.listening_house import rows_of
+from tests.rooms.market_house import ORDERS, buy, link, offer, offer_track
+from tests.rooms.payments_house import open_shop
+from tests.rooms.tracks_house import BYTES, code
+from tests.stripe_fake.params import Refused
+from veza.core import clock
+from veza.core.db import Database
+
+
+async def test_what_is_paid_for_is_given_once(database: Database, tmp_path: Path) -> None:
+    """K5, K19: it waits for the payment; notices come twice, and the last first; sellers get their shares."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, stan, bob = [await shop.person(name) for name in ("olga", "stan", "bob")]
+        one, two = await offer_track(shop.world, olga, price=9.99), await offer(stan, price=5.01)
+        account = await shop.connect(olga)
+        order = await shop.order(bob, one["id"], two["id"], pay=False)
+        session = shop.stripe.objects[shop.session(order)]
+        assert (order["status"], order["payment_url"]) == ("pending", session["url"])
+        assert (session["amount_total"], session["currency"]) == (1_500, "eur")
+        assert await rows_of(shop.world, "licences", "ledger") == {"licences": 0, "ledger": 0}
+        assert code(await bob.get(f"/marketplace/download/{one['id']}")) == (403, "NOT_PURCHASED")
+        again = await buy(bob, one["id"])
+        assert code(again) == (409, "ORDER_PENDING")
+        assert order["id"] in again.text
+        shop.stripe.pay(session["id"])
+        news = shop.stripe.events[-3:]
+        assert {event["type"] for event in news} == {
+            "checkout.session.completed", "payment_intent.succeeded", "charge.succeeded",
+        }  # fmt: skip
+        await shop.deliver(*reversed(news), *news)
+        assert (await shop.see(bob, order))["status"] == "completed"
+        await shop.deliver(*news)
+        assert await rows_of(shop.world, "orders", "licences", "charges") == {
+            "orders": 1, "licences": 2, "charges": 1,
+        }  # fmt: skip
+        assert (await shop.world.guest.get(await link(bob, one["id"]))).content == BYTES
+        [share] = shop.stripe.list("transfer")
+        assert (share["destination"], share["amount"], share["transfer_group"]) == (account, 899, order["id"])
+        assert await shop.sums() == {"payments": -1_500, "fees": 150, "seller": 451, "transfers": 899}
+        await shop.connect(stan)  # what has waited for him follows
+        assert await shop.sums() == {"payments": -1_500, "fees": 150, "transfers": 1_350}
+        emitted = await database.rows("SELECT COUNT(*) FROM events WHERE kind = 'order.completed'")
+        assert emitted == [(1,)]
+        await shop.prove()
+
+
+async def test_a_forged_notice_changes_nothing(database: Database, tmp_path: Path) -> None:
+    """K19: unsigned, signed with another secret, of old, or changed after; two secrets are good at a time."""
+    async with open_shop(database, tmp_path, rate_limit_enabled=True, rate_limit_global="9/min") as shop:
+        olga, bob = await shop.person("olga"), await shop.person("bob")
+        order = await shop.order(bob, (await offer(olga))["id"], pay=False)
+        shop.stripe.pay(shop.session(order))
+        body = json.dumps(shop.stripe.told("checkout.session.completed"))
+        signed = shop.stripe.sign(body)
+        forged: list[tuple[str, str]] = [
+            (body, ""), (body, "t=1"), (body, "v1=abc"), (body, "nonsense"), (body + " ", signed),
+            (body, shop.stripe.sign(body, secret="whsec_another")),
+            (body, shop.stripe.sign(body, age=301)), (body, signed.replace("t=", "t=1")),
+            (body, signed.replace("v1=", "v0=")), ("\ud800", signed), ("[]", shop.stripe.sign("[]")),
+        ]  # fmt: skip
+        before = await database.rows("SELECT COUNT(*) FROM jobs")
+        for text, signature in forged:
+            raw = text.encode("utf-8", "surrogatepass")
+            answer = await shop.world.guest.post(
+                "/payments/stripe/webhook", content=raw, headers={"Stripe-Signature": signature}
+            )
+            assert code(answer) == (400, "INVALID_SIGNATURE"), signature
+        assert await database.rows("SELECT COUNT(*) FROM jobs") == before
+        assert await rows_of(shop.world, "provider_notices") == {"provider_notices": 0}
+        await shop.work()
+        assert (await shop.see(bob, order))["status"] == "pending"
+        # What it has no use for, or is not about an order of ours, is acknowledged, and beyond all limits.
+        dispute = {"id": "dp_x", "object": "dispute", "payment_intent": "pi_x", "metadata": {}}
+        charge = {
+            "id": "ch_x",
+            "object": "charge",
+            "payment_intent": None,
+            "metadata": {"veza_order": bob.id},
+        }
+        customer = {"id": "cus_x", "object": "customer"}
+        await shop.deliver(
+            shop.stripe.happen("charge.dispute.created", dispute),
+            shop.stripe.happen("charge.refunded", charge),
+            shop.stripe.happen("customer.created", customer),
+        )
+        await shop.deliver(shop.stripe.told("checkout.session.completed"), secret="whsec_the-old-one")
+        assert shop.put_off == []
+        rows = await database.rows("SELECT status FROM orders")
+        assert rows == [("completed",)]
+
+
+async def test_an_order_waits_no_longer_than_its_payment(database: Database, tmp_path: Path) -> None:
+    """K19, X15: lost notices are asked for; who does not pay has ordered nothing; banks take days."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, bob, eve = [await shop.person(name) for name in ("olga", "bob", "eve")]
+        ids = [(await offer(olga))["id"] for _ in range(5)]
+        lost, idle, slow, bad, given_up = [await shop.order(bob, one, pay=False) for one in ids]
+        shop.stripe.pay(shop.session(lost))
+        shop.stripe.expire_session(shop.session(idle))
+        for late in (slow, bad):
+            shop.stripe.pay(shop.session(late), later=True)
+        assert code(await eve.post(f"{ORDERS}/{given_up['id']}/cancel")) == (404, "ORDER_NOT_FOUND")
+        assert code(await bob.post(f"{ORDERS}/{slow['id']}/cancel")) == (409, "PAYMENT_UNDER_WAY")
+        answer = await bob.post(f"{ORDERS}/{given_up['id']}/cancel")
+        assert answer.json()["data"]["status"] == "cancelled"
+        assert code(await bob.post(f"{ORDERS}/{given_up['id']}/cancel")) == (409, "ORDER_NOT_PENDING")
+        shop.stripe.delivered |= {event["id"] for event in shop.stripe.events}  # says Stripe
+        await shop.ask_missed()
+        assert (await shop.see(bob, lost))["status"] == "pending"
+        with clock.shifted(timedelta(minutes=11)):
+            await shop.ask_missed()
+        orders = [lost, idle, slow, bad]
+        assert [(await shop.see(bob, one))["status"] for one in orders] == [
+            "completed", "cancelled", "pending", "pending",
+        ]  # fmt: skip
+        shop.stripe.arrive(shop.session(slow), good=True)
+        shop.stripe.arrive(shop.session(bad), good=False)
+        await shop.ask_missed()  # these Stripe knows to be undelivered
+        assert [(await shop.see(bob, one))["status"] for one in (slow, bad)] == ["completed", "cancelled"]
+        assert await rows_of(shop.world, "licences") == {"licences": 2}
+        assert (await buy(bob, ids[1])).status_code == 201
+        await shop.prove()
+
+
+async def test_the_wrong_amount_buys_nothing(database: Database, tmp_path: Path) -> None:
+    """K6, K19: nor does another currency; what comes too late, or cannot be had any more, is paid back."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, bob, eve = [await shop.person(name) for name in ("olga", "bob", "eve")]
+        orders = [await shop.order(bob, (await offer(olga))["id"], pay=False) for _ in range(4)]
+        less, dollars, early, late = orders
+        shop.stripe.pay(shop.session(less), amount=998)
+        shop.stripe.pay(shop.session(dollars), currency="usd")
+        shop.stripe.refund({"payment_intent": shop.stripe.pay(shop.session(early))["id"]})
+        await shop.world.parts.database.script("UPDATE orders SET status = 'cancelled'"
+                                               f" WHERE payment_ref = '{shop.session(late)}'")  # fmt: skip
+        shop.stripe.pay(shop.session(late))
+        one = await offer_track(shop.world, olga, license_type="exclusive", price=500)
+        first, second = [await shop.order(person, one["id"], pay=False) for person in (bob, eve)]
+        shop.stripe.pay(shop.session(first))
+        shop.stripe.pay(shop.session(second))
+        await shop.deliver()
+        found = [(await shop.see(bob, order))["status"] for order in (*orders, first)]
+        assert found == ["cancelled"] * 4 + ["completed"]
+        assert (await shop.see(eve, second))["status"] == "cancelled"
+        assert await rows_of(shop.world, "licences") == {"licences": 1}
+        for order in (*orders, second):
+            assert shop.charge(order)["refunded"]
+        assert len(shop.stripe.list("refund")) == 5
+        await shop.prove()
+
+
+async def test_stripe_is_away(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X15, K17: an order is refused, and nothing is left; an answer that is lost is asked for again."""
+    monkeypatch.setattr("stripe.HTTPXClient.sleep_async", lambda *_: asyncio.sleep(0))
+    async with open_shop(database, tmp_path) as shop:
+        olga, bob = await shop.person("olga"), await shop.person("bob")
+        one, cheap, free = await offer(olga), await offer(olga, price=0.49), await offer(olga, price=0)
+        shop.stripe.down = True
+        answer = await buy(bob, one["id"])
+        assert code(answer) == (503, "PAYMENT_UNAVAILABLE")
+        assert "Retry-After" in answer.headers
+        assert (await buy(bob, free["id"])).json()["data"]["status"] == "completed"
+        shop.stripe.down = False
+        refused = await buy(bob, cheap["id"])
+        assert code(refused) == (422, "AMOUNT_REFUSED")
+        assert await rows_of(shop.world, "orders") == {"orders": 1}
+        shop.stripe.broken = 2
+        order = await shop.order(bob, one["id"], pay=False)
+        assert len(shop.stripe.list("checkout.session")) == 1
+        shop.stripe.pay(shop.session(order))
+        shop.stripe.down = True
+        await shop.deliver()
+        assert "marketplace.ask_payment" in shop.put_off
+        shop.stripe.down = False
+        await shop.again()
+        assert (await shop.see(bob, order))["status"] == "completed"
+        shop.stripe.broken = 1
+        await olga.post(f"{ORDERS}/{order['id']}/refund")
+        await shop.work()
+        assert [one["amount"] for one in shop.stripe.list("refund")] == [999]
+        await shop.prove()
+
+
+async def test_sellers_say_where_their_money_goes(database: Database, tmp_path: Path) -> None:
+    """G6: once; what is refused is tried again when Stripe says so; it is gone with the account."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, bob = await shop.person("olga"), await shop.person("bob")
+        path = "/marketplace/payouts/account"
+        assert code(await shop.world.guest.get(path)) == (401, "UNAUTHENTICATED")
+        state = (await olga.get(path)).json()["data"]
+        assert (state["provider"], state["connected"], state["ready"]) == ("stripe", False, False)
+        assert code(await olga.post(path, json={"country": "Austria"})) == (422, "VALIDATION_ERROR")
+        links = await asyncio.gather(*(olga.post(path, json={"country": "AT"}) for _ in range(5)))
+        assert {answer.json()["data"]["connected"] for answer in links} == {True}
+        [account] = shop.stripe.list("account")
+        assert (account["country"], account["metadata"]) == ("AT", {"veza_user": olga.id})
+        assert account["id"] in links[0].json()["data"]["url"]
+        order = await shop.order(bob, (await offer(olga, price=10))["id"])
+        assert shop.stripe.list("transfer") == []
+        shop.stripe.set_transfers(account["id"])
+        news = shop.stripe.told("account.updated")
+        account["capabilities"]["transfers"] = "inactive"  # by now: it is asked, and not believed
+        await shop.deliver(news)
+        assert (await olga.get(path)).json()["data"]["ready"] is False
+        shop.stripe.set_transfers(account["id"])
+        await shop.deliver()
+        assert (await olga.get(path)).json()["data"]["ready"] is True
+        assert [one["amount"] for one in shop.stripe.list("transfer")] == [900]
+        export = (await olga.get(f"/users/{olga.id}/export")).json()["data"]["marketplace"]
+        assert export["payout_account"]["account"] == account["id"]
+        assert [one["order_id"] for one in export["transfers"]] == [order["id"]]
+        account["capabilities"]["transfers"] = "inactive"  # and nobody says so
+        await shop.order(bob, (await offer(olga, price=20))["id"])
+        assert (await shop.sums())["seller"] == 1_800
+        shop.stripe.set_transfers(account["id"])
+        await shop.deliver()
+        assert await shop.sums() == {"payments": -3_000, "fees": 300, "transfers": 2_700}
+        await shop.prove()
+
+
+async def test_where_no_money_moves(database: Database, tmp_path: Path) -> None:
+    """K19: without a provider there is nobody to be paid by, and nobody whose notices are taken."""
+    async with open_shop(database, tmp_path, payment_provider="instant", stripe_secret_key="") as shop:
+        olga = await shop.person("olga")
+        for method in (olga.get, olga.post):
+            assert code(await method("/marketplace/payouts/account")) == (409, "PAYOUTS_NOT_OFFERED")
+        answer = await olga.post("/payments/stripe/webhook", json={})
+        assert code(answer) == (404, "PAYMENT_PROVIDER_NOT_FOUND")
+        page = await shop.world.guest.get("http://veza.test/payments/returned")
+        assert page.status_code == 200
+
+
+async def test_many_orders_whose_notices_come_at_random(database: Database, tmp_path: Path) -> None:
+    """K5, K17, K18: any number of times, in any order, some never; refunds, disputes, Stripe's dashboard."""
+    seed = int.from_bytes(os.urandom(4))
+    print(f"{seed=}")  # shown if it fails
+    dice = random.Random(seed)
+    async with open_shop(database, tmp_path) as shop:
+        sellers, bob = [await shop.person(name) for name in ("olga", "stan")], await shop.person("bob")
+        await shop.connect(sellers[0])
+        orders = []
+        for _ in range(8):
+            things = [(await offer(dice.choice(sellers), price=dice.randrange(50, 3_000) / 100))["id"]
+                      for _ in range(dice.randrange(1, 4))]  # fmt: skip
+            orders.append(await shop.order(bob, *things, pay=False))
+        for order in orders:
+            shop.stripe.pay(shop.session(order))
+        acts: list[Any] = []
+        for number, order in enumerate(orders):
+            intent, total = shop.intent(order), round(order["total_amount"] * 100)
+            some = dice.randrange(1, total)
+            if number % 4 == 0:
+                acts.append(lambda i=intent, n=some: shop.stripe.refund({"payment_intent": i, "amount": n}))
+            elif number % 4 == 1:
+                acts.append(lambda i=intent, n=total: shop.stripe.dispute(i, n))
+            elif number % 4 == 2:
+                acts.append(
+                    lambda i=intent, n=some: shop.stripe.close(shop.stripe.dispute(i, n)["id"], won=False)
+                )
+        dice.shuffle(acts)
+        for act in acts:
+            with suppress(Refused):  # a seller was quicker
+                act()
+            told = dice.sample(shop.stripe.events, k=3)
+            await shop.deliver(*told)
+            order, seller = dice.choice(orders), dice.choice(sellers)
+            await seller.post(f"{ORDERS}/{order['id']}/refund")
+            await shop.work()
+        for dispute in shop.stripe.list("dispute", status="needs_response"):
+            shop.stripe.close(dispute["id"], won=dice.random() < 0.5)
+        await shop.connect(sellers[1])
+        told = [*shop.stripe.events, *dice.sample(shop.stripe.events, 20)]
+        dice.shuffle(told)
+        await shop.deliver(*told)
+        await shop.again()
+        assert set(shop.put_off) <= {"marketplace.pay_back"}
+        await shop.again(give_up=True)  # Stripe refunds nothing of what is lost in part
+        states = {(await shop.see(bob, order))["status"] for order in orders}
+        assert states <= {"completed", "partially_refunded", "refunded", "cancelled"}
+        await shop.prove()
