@@ -155,7 +155,7 @@ class Shop:
             entries = [row for row in await self.entries(order_id) if row[1] == "payments"]
             assert -sum(amount for *_, amount in entries) == there, (charge, disputes, entries)
         handed = sum(one["amount"] - one["amount_reversed"] for one in stripe.list("transfer"))
-        assert sums.get("transfers", 0) == handed
+        assert sums.get("handed", 0) == handed
         fees = sum(move["fee"] for one in stripe.list("dispute") for move in one["balance_transactions"])
         assert sums.get("provider", 0) == fees
         assert sum(sums.values()) == 0

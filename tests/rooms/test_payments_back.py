@@ -37,11 +37,11 @@ async def test_a_refund_takes_back_the_sellers_share(database: Database, tmp_pat
         assert shop.put_off == ["marketplace.take_back"]
         await shop.again(give_up=True)
         # The platform has paid for her: 18.00 of 19.99 were handed over.
-        assert await shop.sums() == {"seller": -1_799, "transfers": 1_799}
+        assert await shop.sums() == {"seller": -1_799, "handed": 1_799}
         await shop.prove()
         shop.stripe.poor.clear()
         await shop.order(bob, (await offer(olga, price=30))["id"])
-        assert await shop.sums() == {"payments": -3_000, "fees": 300, "transfers": 2_700}
+        assert await shop.sums() == {"payments": -3_000, "fees": 300, "handed": 2_700}
         await shop.prove()
 
 
@@ -57,7 +57,7 @@ async def test_what_stripes_dashboard_gives_back_is_booked(database: Database, t
             shop.stripe.refund({"payment_intent": shop.intent(order), "amount": 100})
         await shop.deliver()
         assert await shop.sums() == {
-            "payments": -2_200, "concessions": -800, "fees": 300, "transfers": 2_700,
+            "payments": -2_200, "concessions": -800, "fees": 300, "handed": 2_700,
         }  # fmt: skip
         assert (await shop.see(bob, whole))["status"] == "completed"
         assert (await bob.get(f"/marketplace/download/{one['id']}")).status_code == 200
@@ -112,7 +112,7 @@ async def test_a_dispute_freezes_what_was_bought(database: Database, tmp_path: P
         assert (await shop.see(bob, lost))["status"] == "refunded"
         assert code(await bob.get(f"/marketplace/download/{two['id']}")) == (403, "NOT_PURCHASED")
         assert await shop.sums() == {
-            "payments": -1_000, "fees": 100, "transfers": 900, "disputes": -3_000, "provider": 3_000,
+            "payments": -1_000, "fees": 100, "handed": 900, "disputes": -3_000, "provider": 3_000,
         }  # fmt: skip
         kinds = await database.rows("SELECT kind FROM events WHERE kind LIKE 'order.disp%' ORDER BY id")
         assert [kind for (kind,) in kinds] == ["order.disputed"] * 2 + ["order.dispute_closed"] * 2
@@ -137,7 +137,7 @@ async def test_a_dispute_takes_back_what_was_handed_over(database: Database, tmp
         assert code(await shop.world.guest.get(address)) == (403, "NOT_PURCHASED")
         assert (await bob.get(f"/marketplace/download/{two['id']}")).status_code == 200
         assert await shop.sums() == {
-            "payments": -600, "concessions": -400, "fees": 100, "transfers": 900,
+            "payments": -600, "concessions": -400, "fees": 100, "handed": 900,
             "disputes": -3_000, "provider": 3_000,
         }  # fmt: skip
         await shop.prove()

@@ -35,8 +35,8 @@ async def give_up(
     if provider is None:
         raise PaymentUnavailable
     await provider.withdraw(order.payment_ref)
-    standing = await provider.look(order.payment_ref)
-    if standing.state in {"open", "under_way"}:
+    outcome = await provider.look(order.payment_ref)
+    if outcome.state in {"open", "under_way"}:
         raise PaymentUnderWay
-    await reconciling.follow(tx, AskPayment(order_id), standing)
+    await reconciling.follow(tx, AskPayment(order_id), outcome)
     return await orders.get_visible(tx, actor, order_id)

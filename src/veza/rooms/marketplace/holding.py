@@ -46,7 +46,7 @@ async def _export(tx: Tx, user_id: UUID) -> dict[str, Any]:
         ],
         "balance": {name: shown(amount) for name, amount in (await ledger.balance(tx, user_id)).items()},
         "payout_account": await sellers_store.find(tx, user_id),
-        "transfers": await sellers_store.shares_of(tx, user_id),
+        "shares": await sellers_store.shares_of(tx, user_id),
         "ledger": await ledger_store.list_of(tx, user_id),
     }  # fmt: skip
 

@@ -4,7 +4,7 @@ Of each line that is paid for, what the buyer paid stands against what the selle
 it. A refund is the same with the signs turned. Rows are written in the transaction of what they tell of.
 
 Accounts: what buyers paid (``payments``) is what sellers (``seller``) and the platform (``fees``) have, and
-what was handed to sellers since (``transfers``). Money that went back and no line was refunded for is the
+what was handed to sellers since (``handed``). Money that went back and no line was refunded for is the
 platform's loss (``concessions``, ``disputes``), and so is what a provider takes for a dispute (``provider``).
 What should have gone back, and could not be sent, is ``owed``.
 """
@@ -22,7 +22,7 @@ from veza.rooms.marketplace.ledger_store import Entry
 from veza.rooms.marketplace.orders_store import Item
 
 PAYMENTS, SELLER, FEES = "payments", "seller", "fees"
-TRANSFERS, CONCESSIONS, DISPUTES, PROVIDER = "transfers", "concessions", "disputes", "provider"
+HANDED, CONCESSIONS, DISPUTES, PROVIDER = "handed", "concessions", "disputes", "provider"
 OWED = "owed"
 SALE, REFUND = "sale", "refund"
 # What is not of a line stands behind all of them: an order has a hundred at most.

@@ -17,7 +17,7 @@ from veza.rooms.marketplace import (
     reconciling,
     sellers,
     sellers_store,
-    transfers,
+    shares,
 )
 from veza.rooms.marketplace.kinds import PAY_BACK, PayBack
 from veza.rooms.marketplace.payment_kinds import (
@@ -65,7 +65,7 @@ class PaymentJobs:
             Task(ASK_INTENT, self.ask_intent),
             Task(ASK_ACCOUNT, self.ask_account),
             Task(PAY_SELLERS, self.pay_sellers),
-            Task(TAKE_BACK, self.take_back, transfers.not_taken_back),
+            Task(TAKE_BACK, self.take_back, shares.not_taken_back),
             Task(ASK_MISSED, self.ask_missed),
         ]
 
@@ -98,9 +98,9 @@ class PaymentJobs:
         async with self._database.read() as view:
             order = await orders_store.find(view, what.order_id)
         if order is not None:
-            standing = await self._money(order.provider).look(order.payment_ref)
+            outcome = await self._money(order.provider).look(order.payment_ref)
             async with self._database.write() as tx:
-                await reconciling.follow(tx, what, standing)
+                await reconciling.follow(tx, what, outcome)
 
     async def ask_intent(self, job: Job, what: AskIntent) -> None:
         """Ask what a payment is for; it may be none of ours."""
@@ -125,18 +125,18 @@ class PaymentJobs:
         """Hand an order's sellers their shares; of those who cannot be paid yet, later."""
         del job
         async with self._database.write() as tx:
-            begun = await transfers.begin(tx, what.order_id)
+            begun = await shares.begin(tx, what.order_id)
             order = await orders_store.find(tx, what.order_id)
-        for share, transfer in begun:
+        for share, handover in begun:
             assert order is not None  # else nothing was begun
             try:
-                reference = await self._money(order.provider).transfer(transfer)
+                reference = await self._money(order.provider).hand_over(handover)
             except ProviderRefused:
                 async with self._database.write() as tx:
-                    await transfers.failed(tx, share)
+                    await shares.failed(tx, share)
                 continue
             async with self._database.write() as tx:
-                await transfers.done(tx, share, reference)
+                await shares.done(tx, share, reference)
 
     async def take_back(self, job: Job, what: TakeBack) -> None:
         """Have some of a seller's share taken back."""

@@ -54,7 +54,7 @@ class Dispute(msgspec.Struct, frozen=True):
     state: Literal["open", "won", "lost"]
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What has become of a payment, as its provider says now; amounts in minor units.
 
     ``open``: it can still be paid; ``under_way``: it was, and the bank takes its time; ``over``: it never
@@ -80,8 +80,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
 
 
-class Transfer(msgspec.Struct, frozen=True):
-    """So much, in minor units, of a charge is a seller's; the same ``key`` is one transfer."""
+class Handover(msgspec.Struct, frozen=True):
+    """So much, in minor units, of a charge is a seller's; the same ``key`` is one handover."""
 
     account: str
     amount: int
@@ -132,7 +132,7 @@ class MoneyProvider(PaymentProvider, Protocol):
     Everything raises :class:`ProviderRefused`, and ``PaymentUnavailable`` where trying again may help.
     """
 
-    async def look(self, reference: str) -> Standing:
+    async def look(self, reference: str) -> Outcome:
         """What has become of a payment."""
 
     async def withdraw(self, reference: str) -> None:
@@ -141,11 +141,11 @@ class MoneyProvider(PaymentProvider, Protocol):
     async def find_order(self, intent: str) -> UUID | None:
         """The order that a payment was for, by another of its names; None where it is none of ours."""
 
-    async def transfer(self, what: Transfer) -> str:
-        """Hand a seller their share; what the provider calls the transfer."""
+    async def hand_over(self, what: Handover) -> str:
+        """Hand a seller their share; what the provider calls that."""
 
     async def take_back(self, reference: str, amount: int, key: str) -> None:
-        """Take so much of a transfer back; the same ``key`` twice is once."""
+        """Take so much of a share back; the same ``key`` twice is once."""
 
     async def open_account(self, user_id: UUID, country: str | None) -> str:
         """Open an account for a seller to be paid on, or find the one there is; what it is called."""
@@ -154,7 +154,7 @@ class MoneyProvider(PaymentProvider, Protocol):
         """An address where a seller says who they are and where their money goes, and until when it works."""
 
     async def is_ready(self, account: str) -> bool:
-        """Whether transfers to an account are possible now."""
+        """Whether shares can be handed over to an account now."""
 
     def read(self, body: bytes, signature: str) -> Notice:
         """A notice that somebody brought. Raises ``SignatureRefused`` unless it was signed, and lately."""

@@ -1,6 +1,6 @@
 """What has become of a payment is carried over to its order: once, whatever was told before, and how often.
 
-Nothing here goes by the notice that made somebody ask. A standing is the provider's whole answer, perhaps not
+Nothing here goes by the notice that made somebody ask. An outcome is the provider's whole answer, perhaps not
 its newest by now: what an order has become by a later one is not turned back by an earlier.
 """
 
@@ -20,13 +20,13 @@ from veza.rooms.marketplace.charges_store import Charge
 from veza.rooms.marketplace.events import DisputeClosed, OrderDisputed
 from veza.rooms.marketplace.orders_store import Item, Order
 from veza.rooms.marketplace.payment_kinds import PAY_SELLERS, AskPayment, PaySellers
-from veza.rooms.marketplace.payments import Dispute, Standing
+from veza.rooms.marketplace.payments import Dispute, Outcome
 from veza.rooms.tracks import sales
 
 log = structlog.get_logger()
 
 
-async def follow(tx: Tx, told: AskPayment, standing: Standing) -> Order | None:
+async def follow(tx: Tx, told: AskPayment, outcome: Outcome) -> Order | None:
     """An order becomes what its payment has; what it is then, or None where there is none."""
     order = await store.find(tx, told.order_id)
     if order is None:
@@ -35,47 +35,47 @@ async def follow(tx: Tx, told: AskPayment, standing: Standing) -> Order | None:
     order = await store.lock(tx, told.order_id)
     if order is None:
         return None
-    if standing.state == "paid":
-        return await _follow_money(tx, order, standing)
-    if standing.state == "over" and order.status == "pending":
+    if outcome.state == "paid":
+        return await _follow_money(tx, order, outcome)
+    if outcome.state == "over" and order.status == "pending":
         return await store.set_status(tx, order, "cancelled")
     return order
 
 
-async def _follow_money(tx: Tx, order: Order, standing: Standing) -> Order:
+async def _follow_money(tx: Tx, order: Order, outcome: Outcome) -> Order:
     charge = await charges_store.find(tx, order.id)
     if charge is None:
-        charge, order = await _receive(tx, order, standing)
+        charge, order = await _receive(tx, order, outcome)
     if order.completed_at is not None:
-        await _follow_disputes(tx, order, charge, standing.disputes)
-    lost = sum(one.amount for one in standing.disputes if one.state == "lost")
-    await _follow_returns(tx, order, charge, standing.returned + lost)
+        await _follow_disputes(tx, order, charge, outcome.disputes)
+    lost = sum(one.amount for one in outcome.disputes if one.state == "lost")
+    await _follow_returns(tx, order, charge, outcome.returned + lost)
     return order
 
 
-async def _receive(tx: Tx, order: Order, standing: Standing) -> tuple[Charge, Order]:
+async def _receive(tx: Tx, order: Order, outcome: Outcome) -> tuple[Charge, Order]:
     """Money has come for an order. Goods are given for the right amount alone, and only once."""
     charge = Charge(
         order_id=order.id,
-        intent=standing.intent,
-        charge=standing.charge,
-        amount=standing.amount,
-        currency=standing.currency,
+        intent=outcome.intent,
+        charge=outcome.charge,
+        amount=outcome.amount,
+        currency=outcome.currency,
         conceded=0,
         owed=0,
         created_at=clock.now(),
     )
     await charges_store.add(tx, charge)
-    left = standing.amount - standing.returned
-    right = (standing.amount, standing.currency) == (order.total, order.currency)
+    left = outcome.amount - outcome.returned
+    right = (outcome.amount, outcome.currency) == (order.total, order.currency)
     if not right:
-        log.error("payments.wrong_amount", order_id=str(order.id), intent=standing.intent)
+        log.error("payments.wrong_amount", order_id=str(order.id), intent=outcome.intent)
     if order.status == "pending" and right and left > 0:
         order = await settling.settle(tx, order.id)
         if order.status == "completed":
             await enqueue(tx, PAY_SELLERS, PaySellers(order.id))
     else:
-        order = await settling.call_off(tx, order, left, standing.currency)
+        order = await settling.call_off(tx, order, left, outcome.currency)
     return charge, order
 
 

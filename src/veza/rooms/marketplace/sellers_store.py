@@ -1,4 +1,4 @@
-"""SQL about the accounts on which sellers are paid, and what was transferred to them."""
+"""SQL about the accounts on which sellers are paid, and what was handed to them."""
 
 from collections.abc import Sequence
 from datetime import datetime

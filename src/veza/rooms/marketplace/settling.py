@@ -15,7 +15,7 @@ from veza.rooms.marketplace import (
     orders,
     products,
     products_store,
-    transfers,
+    shares,
 )
 from veza.rooms.marketplace import orders_store as store
 from veza.rooms.marketplace.errors import NothingToRefund, OrderDisputed, OrderNotFound
@@ -90,7 +90,7 @@ async def give_back(tx: Tx, order: Order, lines: Sequence[Item], items: Sequence
         if product.exclusive and product.status == "sold":
             await products.withdraw(tx, product)
     await ledger.write(tx, items, order.currency, ledger.REFUND)
-    await transfers.take_back(tx, order, items)
+    await shares.take_back(tx, order, items)
     amount = sum(item.price for item in items)
     asked = amount - await _count_in(tx, order, lines, amount)
     await _pay_back(tx, order, asked, "-".join(str(item.position) for item in items), order.currency)

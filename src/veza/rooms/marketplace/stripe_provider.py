@@ -17,13 +17,13 @@ import structlog
 from veza.rooms.marketplace.errors import AmountRefused, PaymentUnavailable, SignatureRefused
 from veza.rooms.marketplace.payments import (
     Begun,
+    Handover,
     Notice,
+    Outcome,
     Payment,
     ProviderRefused,
     RefundWaits,
-    Standing,
     StripeConfig,
-    Transfer,
 )
 from veza.rooms.marketplace.stripe_words import (
     KINDS,
@@ -33,7 +33,7 @@ from veza.rooms.marketplace.stripe_words import (
     Session,
     notice_of,
     order_of,
-    standing_of,
+    outcome_of,
 )
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class Stripe:
         url = self._config.return_url
         return f"{url}{'&' if '?' in url else '?'}order={order_id}&outcome={outcome}"
 
-    async def look(self, reference: str) -> Standing:
+    async def look(self, reference: str) -> Outcome:
         """What has become of a payment."""
         session = await self._session(reference)
         intent, disputes = session.payment_intent, list[Disputed]()
@@ -112,7 +112,7 @@ class Stripe:
             with _asking():
                 found = await self._stripe.disputes.list_async({"payment_intent": intent.id, "limit": 100})
             disputes = [_as(one, Disputed) for one in found.data]
-        return standing_of(session, disputes)
+        return outcome_of(session, disputes)
 
     async def _session(self, reference: str) -> Session:
         with _asking():
@@ -164,7 +164,7 @@ class Stripe:
                 {"idempotency_key": f"refund:{key}"},
             )
 
-    async def transfer(self, what: Transfer) -> str:
+    async def hand_over(self, what: Handover) -> str:
         """Hand over a share of a charge, which is the seller's as soon as the charge's money is there."""
         with _asking():
             made = await self._stripe.transfers.create_async(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from veza.rooms.marketplace.payments import Dispute, Notice, Standing
+from veza.rooms.marketplace.payments import Dispute, Notice, Outcome
 
 # Under which our orders are named in what Stripe keeps of them.
 ORDER = "veza_order"
@@ -102,7 +102,7 @@ class EventBody(msgspec.Struct):
     account: str | None = None
 
 
-def standing_of(session: Session, disputes: Sequence[Disputed]) -> Standing:
+def outcome_of(session: Session, disputes: Sequence[Disputed]) -> Outcome:
     """What has become of a payment."""
     intent = session.payment_intent
     state: Literal["open", "under_way", "paid", "over"] = "over"
@@ -113,9 +113,9 @@ def standing_of(session: Session, disputes: Sequence[Disputed]) -> Standing:
     elif session.status == "complete" and intent is not None and intent.status in _UNDER_WAY:
         state = "under_way"
     if intent is None:
-        return Standing(state=state)
+        return Outcome(state=state)
     charge = intent.latest_charge
-    return Standing(
+    return Outcome(
         state=state,
         amount=intent.amount_received,
         currency=intent.currency.upper(),

@@ -18,11 +18,11 @@ from veza.rooms.marketplace import charges_store, ledger, orders_store
 from veza.rooms.marketplace import sellers_store as store
 from veza.rooms.marketplace.orders_store import Item, Order
 from veza.rooms.marketplace.payment_kinds import TAKE_BACK, TakeBack
-from veza.rooms.marketplace.payments import Transfer
+from veza.rooms.marketplace.payments import Handover
 from veza.rooms.marketplace.sellers_store import Share
 
 
-async def begin(tx: Tx, order_id: UUID) -> list[tuple[Share, Transfer]]:
+async def begin(tx: Tx, order_id: UUID) -> list[tuple[Share, Handover]]:
     """Book what sellers are to get of an order now; what is to be asked for, once that is certain."""
     items = await orders_store.items_of(tx, [order_id])
     sellers = sorted({item.seller_id for item in items})
@@ -42,7 +42,7 @@ async def begin(tx: Tx, order_id: UUID) -> list[tuple[Share, Transfer]]:
                 if amount > 0:
                     shares[seller_id] = await _book(tx, order, share, seller_id, account.account, amount)
     return [
-        (one, Transfer(one.account, one.amount, one.currency, charge.charge, order.id, one.key))
+        (one, Handover(one.account, one.amount, one.currency, charge.charge, order.id, one.key))
         for one in shares.values()
         if one.state == "begun"
     ]
@@ -73,28 +73,28 @@ async def _book(
         created_at=before.created_at if before else clock.now(),
     )
     await (store.set_share if before else store.add_share)(tx, share)
-    await _move(tx, share, "transfer", share.amount)
+    await _move(tx, share, "handed", share.amount)
     return share
 
 
 async def _move(tx: Tx, share: Share, kind: str, amount: int) -> None:
-    move = (ledger.SELLER, ledger.TRANSFERS, amount, share.currency)
+    move = (ledger.SELLER, ledger.HANDED, amount, share.currency)
     await ledger.book(tx, share.order_id, kind, move, share.seller_id)
 
 
 async def done(tx: Tx, share: Share, reference: str) -> None:
-    """A provider has made a transfer; told twice, it is once."""
+    """A provider has handed a share over; told twice, it is once."""
     now = await _lock(tx, share)
     if now is not None and now.state == "begun":
         await store.set_share(tx, msgspec.structs.replace(now, state="done", reference=reference))
 
 
 async def failed(tx: Tx, share: Share) -> None:
-    """A provider has refused a transfer: what was booked, and not taken back since, is booked back."""
+    """A provider will not hand a share over: what was booked, and not taken back since, is booked back."""
     now = await _lock(tx, share)
     if now is not None and now.state == "begun":
         await store.set_share(tx, msgspec.structs.replace(now, state="failed"))
-        await _move(tx, now, "transfer_back", now.taken_back - now.amount)
+        await _move(tx, now, "handed_back", now.taken_back - now.amount)
 
 
 async def _lock(tx: Tx, share: Share) -> Share | None:
@@ -113,7 +113,7 @@ async def take_back(tx: Tx, order: Order, items: Sequence[Item]) -> None:
         if share.state == "failed" or amount <= 0:
             continue
         await store.set_share(tx, msgspec.structs.replace(share, taken_back=share.taken_back + amount))
-        await _move(tx, share, "transfer_back", -amount)
+        await _move(tx, share, "handed_back", -amount)
         key = f"{share.key}:{share.taken_back + amount}"
         await enqueue(tx, TAKE_BACK, TakeBack(order.provider, order.id, share.id, amount, key))
 
@@ -125,4 +125,4 @@ async def not_taken_back(tx: Tx, told: TakeBack) -> None:
     if share is not None and share.state != "failed":
         taken = share.taken_back - told.amount
         await store.set_share(tx, msgspec.structs.replace(share, taken_back=taken))
-        await _move(tx, share, "transfer", told.amount)
+        await _move(tx, share, "handed", told.amount)
