@@ -20,7 +20,7 @@ from veza.core.jobs import BURY, CLAIM, RESTART, Job, LeaseLost, NoPayload, fini
 from veza.rooms.marketplace import ledger_store
 from veza.rooms.marketplace.errors import PaymentUnavailable
 from veza.rooms.marketplace.payment_jobs import NotYet
-from veza.rooms.marketplace.payments import ProviderRefused
+from veza.rooms.marketplace.payments import Outcome, ProviderRefused
 
 LATER = (PaymentUnavailable, ProviderRefused, NotYet, LookupError)
 
@@ -105,6 +105,11 @@ class Shop:
     async def see(self, person: Person, order: JSON) -> JSON:
         """An order as somebody sees it."""
         return dict((await person.get(f"/marketplace/orders/{order['id']}")).json()["data"])
+
+    async def outcomes(self, *orders: JSON) -> list[tuple[UUID, Outcome]]:
+        """What Stripe says now of the payments of these orders."""
+        provider = self.world.parts.providers.list_money()[0]
+        return [(UUID(one["id"]), await provider.look(self.session(one))) for one in orders]
 
     def session(self, order: JSON) -> str:
         """The Checkout Session of an order."""
