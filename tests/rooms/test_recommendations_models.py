@@ -207,6 +207,7 @@ def test_a_server_does_not_load_what_learns() -> None:
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     modules = done.stdout.split()
     assert "numpy" not in modules
+    assert "stripe" not in modules, "only where its key is set"
     names = {name.rpartition(".")[2] for name in modules if "recommendations" in name}
     assert names & {"learning", "gathering", "training", "writing", "child"} == set()
     assert {"model", "ranking", "service"} <= names
