@@ -67,6 +67,7 @@ ROWS = {
     "payment_return_url": (
         {"https://a.example/thanks?x=1": "https://a.example/thanks?x=1"}, {"/thanks": "begin with"},
     ),
+    "presigned_downloads": ({"false": False}, {"maybe": "true or false"}),
     "platform_fee": (
         {"0": 0, "10000": 10_000}, {"-1": "between", "10001": "between", "2.5": "whole number"},
     ),
