@@ -57,7 +57,7 @@ WAYS: tuple[dict[Any, dict[str, int]], ...] = (
         store: {"WINDOW": 4},
         answers: {"MOST": 9},
         sqlite_store: {"SAMPLE": 3, "FEW_ROWS": 0, "MOST_WALKED": 90},
-        postgres_store: {"FEW": 7, "DENSE": 9, "WINDOW": 4, "WALKED": 8},
+        postgres_store: {"FEW": 7, "DENSE": 9, "WINDOW": 4, "WALKED": 8, "FEW_WORDS": 1, "SURELY": 0},
     },
     {ranges: {"FEW_THINGS": 5}, answers: {"MOST": 9}, sqlite_store: {"SAMPLE": 3, "MOST_WALKED": 10}},
 )

@@ -76,7 +76,7 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Beginning(msgspec.Struct, frozen=True):
-    """How many words begin alike, and in how many entries the commonest of them is."""
+    """How many words begin alike, or are asked for, and in how many entries the commonest of them is."""
 
     words: int
     entries: int
@@ -147,6 +147,11 @@ class Entries(ABC):
         )
         most = sa.func.coalesce(sa.func.max(commonest.c.entries), 0).label("entries")
         self._commonest = Statement(sa.select(sa.func.count().label("words"), most), Beginning)
+        highest = sa.func.coalesce(sa.func.max(vocabulary.c.entries), 0).label("entries")
+        self._of_words = Statement(
+            sa.select(sa.func.count().label("words"), highest).where(any_of(vocabulary.c.word, "words")),
+            Beginning,
+        )
         self._after = Statement(
             sa.select(vocabulary.c.word)
             .where(vocabulary.c.word > sa.bindparam("last"))

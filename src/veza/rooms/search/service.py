@@ -18,7 +18,7 @@ from veza.rooms.search.ladder import Filters, Match, Rung, beginning, exactly
 from veza.rooms.search.nearby import ladders
 from veza.rooms.search.ranges import find as in_ranges
 from veza.rooms.search.schemas import Found, FoundPagination, FoundTracks
-from veza.rooms.search.store import Index
+from veza.rooms.search.store import Index, Part, Weighed
 from veza.rooms.search.words import words_asked
 from veza.rooms.tracks import service as tracks
 
@@ -100,13 +100,14 @@ async def find(
     index = index_of(finding, tx)
     if filters.ranged:
         return await in_ranges(tx, index, words, filters, page, order)
-    rungs, total = await _climb(tx, index, words, filters)
+    rungs, weighed = await _climb(tx, index, words, filters)
+    total = weighed.total
     exact, shown = total <= answers.MOST, min(total, answers.MOST)
     offset, limit = page.offset, min(page.limit, shown - page.offset)
     if limit <= 0:
         return Answer((), shown, exact)
     if order.by is None:
-        return Answer(await _relevant(tx, index, rungs, filters, total, offset, limit), shown, exact)
+        return Answer(await _relevant(tx, index, rungs, filters, weighed, offset, limit), shown, exact)
     how: dict[str, Any] = {
         "total": total, "descending": order.descending, "offset": offset, "limit": limit,
     }  # fmt: skip
@@ -116,47 +117,58 @@ async def find(
     return Answer(await index.sorted(tx, text, filters, by=order.by, **how), shown, exact)
 
 
-async def _climb(tx: Tx, index: Index, words: Sequence[str], filters: Filters) -> tuple[Sequence[Rung], int]:
+async def _climb(
+    tx: Tx, index: Index, words: Sequence[str], filters: Filters
+) -> tuple[Sequence[Rung], Weighed]:
     """The rungs on which something stands, each with all that those before it hold; and how much that is."""
     rungs: Sequence[Rung] = (exactly(words), beginning(words))
-    total = await _count(tx, index, rungs[-1], filters)
-    if total:
-        return rungs, total
+    weighed = await index.weigh(tx, rungs, filters, answers.MOST)
+    if weighed.total:
+        return rungs, weighed
     # Only where nothing is as it was typed.
     for rungs in await ladders(tx, index, words):
-        total = await _count(tx, index, rungs[-1], filters)
-        if total:
-            return rungs, total
-    return (), 0
-
-
-async def _count(tx: Tx, index: Index, rung: Rung, filters: Filters) -> int:
-    if len(rung) == 1 and rung[0].strict and not filters.marks and not filters.hidden:
-        # A word that nothing else begins like is counted already; and one that is in more than are counted
-        # is enough.
-        (term,) = rung
-        known = await index.beginning(tx, term.word)
-        if term.prefix and not term.near and (known.words == 1 or known.entries > answers.MOST):
-            return min(known.entries, answers.MOST + 1)
-    return await index.count(tx, await index.expression(tx, Match(rung, filters)), filters, answers.MOST + 1)
+        if not rungs:
+            continue
+        weighed = await index.weigh(tx, rungs, filters, answers.MOST)
+        if weighed.total:
+            return rungs, weighed
+    return (), Weighed(0)
 
 
 async def _relevant(
-    tx: Tx, index: Index, rungs: Sequence[Rung], filters: Filters, total: int, offset: int, limit: int
+    tx: Tx, index: Index, rungs: Sequence[Rung], filters: Filters, weighed: Weighed, offset: int, limit: int
 ) -> list[UUID]:
     found: list[UUID] = []
     for n, rung in enumerate(rungs):
-        text = await index.expression(tx, Match(rung, filters, less=rungs[:n]))
-        part = await index.best(tx, text, filters, total=total, offset=offset, limit=limit)
-        found += part
-        limit -= len(part)
+        part = weighed.parts[n] if n < len(weighed.parts) else None
+        if part is not None and offset >= part.size:
+            offset -= part.size
+            continue
+        got = await _standing(tx, index, Match(rung, filters, less=rungs[:n]), weighed, part, offset, limit)
+        found += got
+        limit -= len(got)
         if not limit:
             break
-        size = (
-            offset + len(part) if part or not offset else await index.count(tx, text, filters, answers.MOST)
-        )
+        if part is not None or got or not offset:
+            size = part.size if part is not None else offset + len(got)
+        else:
+            text = await index.expression(tx, Match(rung, filters, less=rungs[:n]))
+            size = await index.count(tx, text, filters, answers.MOST)
         offset = max(offset - size, 0)
     return found
+
+
+async def _standing(
+    tx: Tx, index: Index, match: Match, weighed: Weighed, part: Part | None, offset: int, limit: int
+) -> list[UUID]:
+    """What stands on one rung, from there on: of the window that was seen already, or found anew."""
+    if part is not None and (offset + limit <= len(part.first) or part.size == len(part.first)):
+        return await index.ordered(
+            tx, part.first, by="popularity", descending=True, offset=offset, limit=limit
+        )
+    total = weighed.total if part is None else part.size
+    text = await index.expression(tx, match)
+    return await index.best(tx, text, match.filters, total=total, offset=offset, limit=limit)
 
 
 def _stands(place: Pagination, *, exact: bool) -> FoundPagination:

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from veza.core.db import Tx
 from veza.rooms.search.entries_store import Beginning, off
-from veza.rooms.search.ladder import Filters, Match
+from veza.rooms.search.ladder import Filters, Match, Rung
 from veza.rooms.search.places import popularity_of
 from veza.rooms.search.select_store import Selects, Told, wanted_of
 from veza.rooms.search.typos import keys_asked
@@ -23,6 +25,20 @@ MOST_BEGINNING = 2_000
 GLANCED = 100_000
 
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What stands on a rung and on none before it: how much, and the places of its first window."""
+
+    size: int
+    first: Sequence[int]
+
+
+class Weighed(msgspec.Struct, frozen=True):
+    """How much some rungs hold together; and the parts of those that were looked at as a whole."""
+
+    total: int
+    parts: Sequence[Part | None] = ()
 
 
 class Index(Selects):
@@ -45,6 +61,29 @@ class Index(Selects):
         end = start + "\U0010ffff"
         found = await view.first(self._commonest, first=start, end=end, most=MOST_BEGINNING)
         return found or Beginning(0, 0)
+
+    async def weigh(self, view: Tx, rungs: Sequence[Rung], filters: Filters, most: int) -> Weighed:
+        """How much these rungs hold, each of which holds all that those before it do; up to ``most + 1``."""
+        last = rungs[-1]
+        total = await self._told_by_words(view, last, filters, most)
+        if total is None:
+            text = await self.expression(view, Match(last, filters))
+            total = await self.count(view, text, filters, most + 1)
+        return Weighed(total)
+
+    async def _told_by_words(self, view: Tx, rung: Rung, filters: Filters, most: int) -> int | None:
+        """How much a rung of one term holds, where its words tell: there is but one, or a frequent one."""
+        if len(rung) != 1 or filters.marks or filters.hidden:
+            return None
+        (term,) = rung
+        if term.strict and term.prefix:
+            known = Beginning(0, 0) if term.near else await self.beginning(view, term.word)
+            told = not term.near and (known.words == 1 or known.entries > most)
+        else:
+            words = (*term.near, term.word) if term.strict else term.near
+            known = await view.first(self._of_words, words=words) or Beginning(0, 0)
+            told = known.words <= 1 or known.entries > most
+        return min(known.entries, most + 1) if told else None
 
     @abstractmethod
     async def expression(self, view: Tx, match: Match) -> str:
