@@ -93,23 +93,67 @@ async def test_a_build_that_is_killed_is_begun_again(database: Database, tmp_pat
     async with open_world(database, tmp_path) as world:
         olga = await world.person("olga")
         ids = await add(world, olga, "One song", "Two songs")
-        index = beside.PostgresIndex(TRACKS.kind)
-        total = await beside._begin(database, TRACKS, index)
-        assert total == 2
+        building = beside.Building(database, TRACKS)
+        assert await building.begin() == 2
         async with database.write() as tx:
-            assert not await index.is_complete(tx)
+            assert not await building.index.is_complete(tx)
             (track,) = [
                 track for track in (await source_store.tracks(tx, None))[0] if str(track.id) == ids[0]
             ]
             await follow(tx, TRACKS, track.id)
-        await index.prepare(database)
-        await beside._fill(database, TRACKS, index, total)
+        await building.fill()
         # Killed here: nothing is finished, nothing said to be complete.
         await build.complete(database)
         await check_index(world)
         assert sorted(await titles(world, "song")) == ["One song", "Two songs"]
         assert (await titles(world, "sonq"), await titles(world, "sonqs")) == (["One song"], ["Two songs"])
         assert await build.rebuild(database) == 3
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_what_is_changed_beside_a_build_is_found_as_it_is_then(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T17: what was read and is no longer public, was renamed, or is new, before and after it is written."""
+    monkeypatch.setattr(source_store, "PART", 1)
+    monkeypatch.setattr(beside, "TOGETHER", 2)
+    read = beside.Building._read_beside
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        ids = await add(world, olga, *(f"Song number{n} here" for n in range(8)))
+        reads = 0
+
+        async def read_and_change(self: beside.Building, start: source_store.Cursor | None) -> beside.Part:
+            nonlocal reads
+            part = await read(self, start)
+            reads += self.finding is TRACKS
+            if self.finding is TRACKS and reads == 2:
+                # The third and the fourth are read, and not yet written.
+                for n, change in {
+                    2: {"is_public": False}, 3: {"title": "Sonnet"},
+                    1: {"title": "Number"}, 0: {"is_public": False},
+                }.items():  # fmt: skip
+                    assert (await olga.put(f"/tracks/{ids[n]}", json=change)).status_code == 200
+                assert (await olga.delete(f"/tracks/{ids[6]}")).status_code == 200
+                await add(world, olga, "Newest sonata", "Brief")
+                assert (await olga.delete(f"/tracks/{ids[7]}")).status_code == 200
+            return part
+
+        with monkeypatch.context() as patch:
+            patch.setattr(beside.Building, "_read_beside", read_and_change)
+            await build.rebuild(database)
+        await check_index(world)
+        assert await titles(world, "song") == ["Song number5 here", "Song number4 here"]
+        asked = {
+            question: await titles(world, question) for question in ("sonata", "somnet", "breif", "nunber")
+        }
+        assert asked == {
+            "sonata": ["Newest sonata"], "somnet": ["Sonnet"], "breif": ["Brief"], "nunber": ["Number"],
+        }  # fmt: skip
+        keys = "SELECT count(*) FROM search_tracks_typos"
+        (before,) = await database.rows(keys)
+        await build.rebuild(database)
+        assert await database.rows(keys) == [before]
 
 
 async def test_the_popular_are_found_first_before_and_after_they_get_their_places(

@@ -2,7 +2,8 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -206,6 +207,12 @@ class Database(ABC):
         On SQLite its statements run off the event loop, and who else writes is refused after five seconds.
         """
         return self.write()
+
+    @asynccontextmanager
+    async def turn(self, name: str) -> AsyncIterator[None]:
+        """Do what only one process may do at a time; others wait. Alone with a database, nobody does."""
+        del name
+        yield
 
     @abstractmethod
     async def script(self, sql: str, *, unless: str | None = None) -> bool:

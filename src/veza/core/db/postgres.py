@@ -156,6 +156,13 @@ class PostgresDatabase(Database):
         finally:
             await connection.close()
 
+    @asynccontextmanager
+    async def turn(self, name: str) -> AsyncIterator[None]:
+        """Hold a lock of this name for as long as its own connection lives."""
+        async with self.alone() as connection:
+            await connection.execute("SELECT pg_advisory_lock($1, hashtext($2))", _SCRIPT_LOCK, name)
+            yield
+
     async def script(self, sql: str, *, unless: str | None = None) -> bool:
         """Run it on a connection of its own, one script at a time in all processes, with no limit of time."""
         async with self.alone() as connection, connection.transaction():

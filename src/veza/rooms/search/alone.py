@@ -27,7 +27,7 @@ WORDS = 50_000
 async def build(database: Database, finding: Finding) -> int:
     """Build one kind's index; how many things it holds."""
     writer = SqliteBuild(finding.kind)
-    with _nothing_to_collect():
+    with nothing_to_collect():
         return await _build(database, finding, writer)
 
 
@@ -37,7 +37,7 @@ async def _build(database: Database, finding: Finding, writer: SqliteBuild) -> i
         await index.empty(tx)
         await writer.begin(tx)
         total = await finding.total(view)
-        last = await index.number(tx, total)
+        last = (await index.number(tx, total)).numbered
         await _write_while_more_is_made(
             _numbered(finding, view, last), lambda part: writer.write(tx, part[1], part[0])
         )
@@ -48,7 +48,7 @@ async def _build(database: Database, finding: Finding, writer: SqliteBuild) -> i
 
 
 @contextmanager
-def _nothing_to_collect() -> Iterator[None]:
+def nothing_to_collect() -> Iterator[None]:
     """Without the search for cycles: there are none, and among so many objects it takes long."""
     enabled = gc.isenabled()
     gc.disable()

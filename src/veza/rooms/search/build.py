@@ -15,19 +15,27 @@ from veza.rooms.search.findings import FINDINGS, Finding, index_of
 
 log = structlog.get_logger()
 
+_TURN = "search.build"
+
 
 async def complete(database: Database) -> None:
-    """Build what is not complete."""
+    """Build what is not complete; where another process does, wait until it is."""
     for finding in FINDINGS:
-        async with database.read() as view:
-            if await index_of(finding, view).is_complete(view):
-                continue
-        await build(database, finding)
+        if not await _is_complete(database, finding):
+            async with database.turn(_TURN):
+                if not await _is_complete(database, finding):
+                    await build(database, finding)
 
 
 async def rebuild(database: Database) -> int:
     """Build everything anew; how many things there are to find."""
-    return sum([await build(database, finding) for finding in FINDINGS])
+    async with database.turn(_TURN):
+        return sum([await build(database, finding) for finding in FINDINGS])
+
+
+async def _is_complete(database: Database, finding: Finding) -> bool:
+    async with database.read() as view:
+        return await index_of(finding, view).is_complete(view)
 
 
 async def build(database: Database, finding: Finding) -> int:

@@ -11,29 +11,16 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core.db import Id, Statement, Time, Tx, any_of, metadata
-from veza.rooms.search import tables
+from veza.rooms.search import state_store
 from veza.rooms.search.places import FEW, HALF, number_of, place_of, popularity_of
+from veza.rooms.search.state_store import State
 from veza.rooms.search.typos import keys_of
 from veza.rooms.search.words import is_mark
 
 # To be raised when what is below, or in words.py and typos.py, makes other entries of the same things.
 VERSION = 2
-
-S = tables.search_state.c
-_NUMBER = Statement(
-    sa.text(
-        "INSERT INTO search_state (kind, version, numbered) VALUES (:kind, 0, :count)"
-        " ON CONFLICT (kind) DO UPDATE SET numbered = search_state.numbered + excluded.numbered"
-        " RETURNING numbered"
-    )
-    .bindparams(sa.bindparam("kind", type_=sa.Text), sa.bindparam("count", type_=sa.BigInteger))
-    .columns(sa.column("numbered", sa.BigInteger)),
-    int,
-)
-_VERSION = Statement(sa.select(S.version).where(S.kind == sa.bindparam("of")), int)
-_SET_VERSION: Statement[None] = Statement(
-    sa.update(tables.search_state).where(S.kind == sa.bindparam("of")).values(version=sa.bindparam("now"))
-)
+# And while everything is being written.
+BUILDING = -1
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -124,7 +111,6 @@ class Entries(ABC):
         self._add_typos: Statement[None] = self.statement(
             f"INSERT INTO {typos.name} (key, word) {self._keyed} ON CONFLICT DO NOTHING", self._keys
         )
-        self._known: Statement[UUID] = Statement(sa.select(entries.id).where(any_of(entries.id, "ids")), UUID)
         self._drop_typos: Statement[None] = Statement(
             sa.delete(typos).where(any_of(typos.c.key, "keys"), typos.c.word == sa.bindparam("gone"))
         )
@@ -151,13 +137,6 @@ class Entries(ABC):
         self._of_words = Statement(
             sa.select(sa.func.count().label("words"), highest).where(any_of(vocabulary.c.word, "words")),
             Beginning,
-        )
-        self._after = Statement(
-            sa.select(vocabulary.c.word)
-            .where(vocabulary.c.word > sa.bindparam("last"))
-            .order_by(vocabulary.c.word)
-            .limit(sa.bindparam("most", type_=sa.BigInteger)),
-            str,
         )
         self._emptied: list[Statement[None]] = [
             Statement(sa.delete(metadata.tables[name])) for name in (table, words, typos.name)
@@ -206,9 +185,9 @@ class Entries(ABC):
         """Know this of a thing, whatever was known before."""
         # Who writes an index waits for whoever else does, from here on to the end of the transaction: so
         # that two of them never wait for each other's words.
-        number = await self.number(tx)
+        state = await self.number(tx)
         before: Entry | None = await tx.first(self._find, id=document.id)
-        words, place = document.words, place_of(document.popularity, number)
+        words, place = document.words, place_of(document.popularity, state.numbered)
         old: frozenset[str] = frozenset()
         if before is not None:
             old = frozenset(before.words.split())
@@ -221,30 +200,38 @@ class Entries(ABC):
                 place = place_of(document.popularity, number_of(place))
             await self._erase(tx, before.place)
         await self._write(tx, [row_of(document, place)])
-        await self._count(tx, come=words - old, gone=old - words)
+        await self._count(tx, state, come=words - old, gone=old - words)
 
     async def remove(self, tx: Tx, thing_id: UUID) -> None:
         """Know nothing of a thing any more."""
-        await self.number(tx, 0)
+        # It needs no number: but who builds the index beside us sees by it that something has changed.
+        state = await self.number(tx)
         before: Entry | None = await tx.first(self._find, id=thing_id)
         if before is not None:
             await self._erase(tx, before.place)
-            await self._count(tx, gone=frozenset(before.words.split()))
+            await self._count(tx, state, gone=frozenset(before.words.split()))
 
-    async def number(self, tx: Tx, count: int = 1) -> int:
+    async def number(self, tx: Tx, count: int = 1) -> State:
         """The last of so many new numbers; nobody else changes this index until ``tx`` ends."""
-        return await tx.first(_NUMBER, kind=self.kind.name, count=count) or 0
+        return await state_store.number(tx, self.kind.name, count)
 
-    async def _count(self, tx: Tx, *, come: Iterable[str] = (), gone: Iterable[str] = ()) -> None:
+    async def _count(
+        self, tx: Tx, state: State, *, come: Iterable[str] = (), gone: Iterable[str] = ()
+    ) -> None:
         counts = dict.fromkeys(come, 1) | dict.fromkeys(gone, -1)
         found = await self.count_words(tx, Counter(counts))
+        if state.version == BUILDING:
+            return  # Who builds it counts at the end; what a word then comes to, and its typos, are theirs.
         added = [word for word, entries in found if entries == 1 and counts[word] == 1]
         await self.add_typos(tx, added)
-        lost = [word for word, entries in found if entries <= 0]
-        for word in lost:
+        await self.lose_words(tx, [word for word, entries in found if entries <= 0])
+
+    async def lose_words(self, tx: Tx, words: Sequence[str]) -> None:
+        """Words that are in no entry any more."""
+        for word in words:
             await tx.run(self._drop_typos, keys=sorted(keys_of(word)), gone=word)
-        if lost:
-            await tx.run(self._drop_words, gone=lost)
+        if words:
+            await tx.run(self._drop_words, gone=words)
 
     async def count_words(self, tx: Tx, counts: Mapping[str, int]) -> list[tuple[str, int]]:
         """Say that words are in so many entries more; in how many they then are."""
@@ -259,31 +246,19 @@ class Entries(ABC):
             await tx.run(self._add_typos, **self._typo_params(keys))
 
     async def empty(self, tx: Tx) -> None:
-        """Know nothing at all, and be of no version."""
+        """Know nothing at all, so that everything can be written."""
         await self.number(tx, 0)
-        await tx.run(_SET_VERSION, of=self.kind.name, now=0)
+        await state_store.set_version(tx, self.kind.name, BUILDING)
         for statement in self._emptied:
             await tx.run(statement)
 
-    async def fill(self, tx: Tx, documents: Sequence[Document], first: int) -> Counter[str]:
-        """Write what is not there yet, numbered downwards from ``first``; which words are to be counted."""
-        # What changed beside a build is there already.
-        known = set(await tx.all(self._known, ids=[one.id for one in documents]))
-        new = [(first - n, one) for n, one in enumerate(documents) if one.id not in known]
-        await self._write(tx, [row_of(one, place_of(one.popularity, number)) for number, one in new])
-        return Counter(word for _, one in new for word in one.words)
-
-    async def words_after(self, view: Tx, last: str, most: int) -> list[str]:
-        """Words that come after this one, in order."""
-        return await view.all(self._after, last=last, most=most)
-
     async def is_complete(self, view: Tx) -> bool:
         """Whether everything was written by these very rules."""
-        return await view.first(_VERSION, of=self.kind.name) == VERSION
+        return (await state_store.read(view, self.kind.name)).version == VERSION
 
     async def complete(self, tx: Tx) -> None:
         """Say that everything is written."""
-        await tx.run(_SET_VERSION, of=self.kind.name, now=VERSION)
+        await state_store.set_version(tx, self.kind.name, VERSION)
 
 
 def row_of(document: Document, place: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from veza.core.db import Database, Id, Statement, Tx
+from veza.core.db import Id, Statement, Tx
 from veza.rooms.search.entries_store import Kind, Word
 from veza.rooms.search.ladder import Filters, Match, Rung, Term
 from veza.rooms.search.select_store import PAGE, Matches, Types, Wanted, wanted_of
@@ -68,17 +68,6 @@ class PostgresIndex(Index):
 
     async def _erase(self, tx: Tx, place: int) -> None:
         await tx.run(self._drop, at=place)
-
-    async def prepare(self, database: Database) -> None:
-        """Go without the index: made at once it takes a fifth of the time."""
-        await database.script(f"DROP INDEX IF EXISTS ix_{self.table}_words")
-
-    async def finish(self, database: Database) -> None:
-        """Make the index."""
-        await database.script(
-            f"CREATE INDEX IF NOT EXISTS ix_{self.table}_words ON {self.table} USING gin (words)"
-            f" WITH (fastupdate = off); ANALYZE {self.table}"
-        )
 
     async def weigh(self, view: Tx, rungs: Sequence[Rung], filters: Filters, most: int) -> Weighed:
         """Rung by rung: what is on it is found once, to be counted and for the first window of it."""

@@ -65,8 +65,9 @@ _USER = sa.select(*(U[name] for name in UserText.__struct_fields__))
 _PLAYLIST = sa.select(*(P[name] for name in PlaylistText.__struct_fields__)).where(P.is_public)
 _part = sa.bindparam("part", type_=sa.BigInteger)
 _after, _popular = sa.bindparam("after", type_=T.id.type), sa.bindparam("popular", type_=sa.BigInteger)
-# By popularity for SQLite, whose full-text table is quickest written in its own order. There nobody plays
-# anything meanwhile; in PostgreSQL somebody may, and what gained a place would be passed over.
+# In the order of finding for SQLite, whose full-text table is quickest written in its own order. There nobody
+# plays anything meanwhile; in PostgreSQL somebody may, and what gained a place would be passed over: so there
+# all is read from the oldest to the newest.
 _FIRST_POPULAR = Statement(_TRACK.order_by(T.play_count.desc(), T.id.desc()).limit(_part), TrackText)
 _NEXT_POPULAR = Statement(
     _TRACK.where(sa.tuple_(T.play_count, T.id) < sa.tuple_(_popular, _after))
@@ -86,6 +87,7 @@ _NEXT_FOLLOWED = Statement(
 _NEXT_PLAYLISTS = Statement(_PLAYLIST.where(P.id > _after).order_by(P.id).limit(_part), PlaylistText)
 _FIRST_NEW = Statement(_USER.order_by(U.id.desc()).limit(_part), UserText)
 _NEXT_NEW = Statement(_USER.where(U.id < _after).order_by(U.id.desc()).limit(_part), UserText)
+_NEXT_USERS = Statement(_USER.where(U.id > _after).order_by(U.id).limit(_part), UserText)
 _COUNT_TRACKS = Statement(sa.select(sa.func.count(T.id)).where(T.listed), int)
 _COUNT_PLAYLISTS = Statement(sa.select(sa.func.count(P.id)).where(P.is_public), int)
 _COUNT_USERS = Statement(sa.select(sa.func.count(U.id)), int)
@@ -103,8 +105,13 @@ async def tracks(tx: Tx, cursor: Cursor | None) -> tuple[Sequence[TrackText], Cu
 
 
 async def users(tx: Tx, cursor: Cursor | None) -> tuple[Sequence[UserText], Cursor | None]:
-    """The next users, the newest first; and where to go on, or None at the end."""
-    found = await (tx.all(_NEXT_NEW, part=PART, after=cursor.id) if cursor else tx.all(_FIRST_NEW, part=PART))
+    """The next users; and where to go on, or None at the end."""
+    if tx.database.shared:
+        found = await tx.all(_NEXT_USERS, part=PART, after=cursor.id if cursor else UUID(int=0))
+    elif cursor is None:
+        found = await tx.all(_FIRST_NEW, part=PART)
+    else:
+        found = await tx.all(_NEXT_NEW, part=PART, after=cursor.id)
     return found, Cursor(found[-1].id) if len(found) == PART else None
 
 

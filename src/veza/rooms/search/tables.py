@@ -20,9 +20,9 @@ search_state = sa.Table(
     "search_state",
     metadata,
     sa.Column("kind", sa.Text, primary_key=True),
-    # By which version of these rules the entries were made; 0 if they never all were.
+    # By which version of these rules the entries were made; 0 if they never all were, -1 while they are.
     sa.Column("version", sa.Integer, nullable=False),
-    # How many entries were ever made.
+    # How many numbers were ever given, to entries and to changes of them.
     sa.Column("numbered", sa.BigInteger, nullable=False),
 )
 
