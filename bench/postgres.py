@@ -1,6 +1,7 @@
 """The same tracks in a PostgreSQL of its own: the tests' server, filled from a seeded SQLite database.
 
-At a million tracks that takes some ten minutes: python -m bench.postgres 1000000
+At a million tracks, in some minutes: python -m bench.postgres 1000000. Every combination of filters:
+python -m bench.postgres 100000 filters.
 """
 
 import sys
@@ -16,7 +17,8 @@ import asyncpg
 import sqlalchemy as sa
 import uvloop
 
-from bench.search import KINDS, TARGETS, asked, questions
+from bench.filters import combined
+from bench.search import BUILD, KINDS, TARGETS, asked, questions
 from bench.seed import seeded
 from bench.servers import Veza
 from bench.table import Figure, show
@@ -37,31 +39,39 @@ _INDEXES = (
 
 
 @asynccontextmanager
-async def postgres(path: Path) -> AsyncIterator[str]:
-    """The address of a database with what is in this file; it is gone afterwards."""
+async def postgres(path: Path) -> AsyncIterator[tuple[str, float]]:
+    """The address of a database with what is in this file, gone afterwards; and the seconds of its index."""
     url, stop = start_postgres(shared_buffers=_MEMORY)
     try:
-        await _fill(url, path)
-        yield url
+        yield url, await _fill(url, path)
     finally:
         stop()
 
 
 async def search(tracks: int = 100_000) -> list[Figure]:
-    """The kinds of questions that have targets, asked of PostgreSQL."""
+    """The kinds of questions that have targets, asked of PostgreSQL, and how long its index took."""
     path = seeded(tracks)
     found = questions(path)
-    async with postgres(path) as url:
+    limit = BUILD * tracks / 1_000_000
+    async with postgres(path) as (url, seconds):
         with Veza(url, copy=False) as veza:
+            name = f"search at {tracks:,}, PostgreSQL"
             return [
-                await asked(
-                    veza, f"search at {tracks:,}, PostgreSQL: {kind}", found[kind], None, TARGETS[tracks]
-                )
-                for kind in KINDS
+                *[await asked(veza, f"{name}: {kind}", found[kind], None, TARGETS[tracks]) for kind in KINDS],
+                Figure(f"{name}: build", f"{seconds:.1f} s", "-", f"≤ {limit:.0f} s", seconds <= limit),
             ]
 
 
-async def _fill(url: str, path: Path) -> None:
+async def filters(tracks: int = 100_000) -> list[Figure]:
+    """Every combination of filters and orders, asked of PostgreSQL."""
+    path = seeded(tracks)
+    async with postgres(path) as (url, _):
+        with Veza(url, copy=False) as veza:
+            return combined(veza, questions(path), f"search at {tracks:,}, PostgreSQL", tracks)
+
+
+async def _fill(url: str, path: Path) -> float:
+    """Copy what is in this file and index it; the seconds that the index took."""
     database = open_database(url)
     await upgrade(database)
     began = time.perf_counter()
@@ -80,8 +90,10 @@ async def _fill(url: str, path: Path) -> None:
     print(f"copied {path.name} to PostgreSQL in {time.perf_counter() - began:.0f} s", flush=True)
     began = time.perf_counter()
     await rebuild(database)
-    print(f"indexed it there in {time.perf_counter() - began:.0f} s", flush=True)
+    seconds = time.perf_counter() - began
+    print(f"indexed it there in {seconds:.0f} s", flush=True)
     await database.close()
+    return seconds
 
 
 async def _copy(source: apsw.Connection, target: asyncpg.Connection, table: sa.Table) -> None:
@@ -103,4 +115,5 @@ def _reading(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
 
 
 if __name__ == "__main__":
-    show(uvloop.run(search(int(sys.argv[1]))))
+    measure = filters if sys.argv[2:] == ["filters"] else search
+    show(uvloop.run(measure(int(sys.argv[1]))))

@@ -37,7 +37,7 @@ GENRES = ("Electronic", "Rock", "Jazz", "Folk", "Hip hop", "Ambient", "Metal", "
 FORMATS = ("mp3", "flac", "wav", "ogg")
 _GENRE_WEIGHTS = (30, 20, 10, 10, 10, 6, 6, 4, 3, 1)
 _FORMAT_WEIGHTS = (40, 30, 20, 10)
-_FIRST = datetime(2020, 1, 1, tzinfo=UTC)
+FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 _AUDIO = Audio("mp3", 44_100, 2, None, 320_000, -9.1, 6.2, -0.4)
 
 
@@ -131,7 +131,7 @@ async def _users() -> list[dict[str, Any]]:
         nothing
         | {"id": user_id(n), "username": f"user{n}", "username_key": f"user{n}", "email": email(n)}
         | {"email_key": email(n), "email_verified": True, "password_hash": password_hash, "role": "user"}
-        | {"storage_used": 0, "created_at": _FIRST, "updated_at": _FIRST}
+        | {"storage_used": 0, "created_at": FIRST, "updated_at": FIRST}
         | {"follower_count": 0, "following_count": 0, "has_blocks": False}
         for n in range(USERS)
     ]
@@ -161,7 +161,7 @@ def _rows(tracks: int, counts: Counter[str]) -> Iterator[dict[str, Any]]:
         genre = dice.choices(GENRES, _GENRE_WEIGHTS)[0]
         form = dice.choices(FORMATS, _FORMAT_WEIGHTS)[0]
         title, artist = text(1, 2, 2, 3, 3, 4, 5), artists[int(len(artists) * dice.random() ** 2)]
-        moment = _FIRST + timedelta(seconds=number)
+        moment = FIRST + timedelta(seconds=number)
         for combination in product((None, user), (None, keys[genre]), (None, form)):
             counts[store.scope_of(*combination)] += 1
         yield row | {

@@ -1,5 +1,6 @@
 """The index as a whole: built from all there is, put in order again, bounded; and its words and typos."""
 
+import asyncio
 import random
 import string
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from tests.rooms.search_house import add, check_index, found, titles
 from tests.world import open_world
-from veza.core.db import Database
+from veza.core.db import Database, open_database
 from veza.rooms.search import alone, answers, beside, build, entries_store, source_store, store
 from veza.rooms.search.findings import TRACKS, index_of
 from veza.rooms.search.following import follow
@@ -154,6 +155,27 @@ async def test_what_is_changed_beside_a_build_is_found_as_it_is_then(
         (before,) = await database.rows(keys)
         await build.rebuild(database)
         assert await database.rows(keys) == [before]
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_two_processes_build_one_after_the_other(database: Database, tmp_path: Path) -> None:
+    """Neither counts what the other has written; who waited for a whole index has nothing to do."""
+    async with open_world(database, tmp_path) as world:
+        olga = await world.person("olga")
+        await add(world, olga, *(f"Song {n} of all" for n in range(9)))
+        wanted = await titles(world, "song")
+        other = open_database(database.url)
+        assert await asyncio.gather(build.rebuild(database), build.rebuild(other)) == [10, 10]
+        await check_index(world)
+        assert await titles(world, "song") == wanted
+        numbered = "SELECT numbered FROM search_state WHERE kind = 'tracks'"
+        ((before,),) = await database.rows(numbered)
+        await empty(database)
+        await asyncio.gather(build.complete(database), build.complete(other))
+        await other.close()
+        assert await database.rows(numbered) == [(9,)]
+        assert before >= 27
+        await check_index(world)
 
 
 async def test_the_popular_are_found_first_before_and_after_they_get_their_places(

@@ -11,7 +11,7 @@ from veza.core.db import Id, Statement, Tx
 from veza.rooms.search.entries_store import Kind, Word
 from veza.rooms.search.ladder import Filters, Match, Rung, Term
 from veza.rooms.search.select_store import PAGE, Matches, Types, Wanted, wanted_of
-from veza.rooms.search.store import MOST_BEGINNING, WINDOW, Index, Part, Weighed
+from veza.rooms.search.store import MOST_BEGINNING, WINDOW, Index, Standing, Weighed
 
 # More than so many matches are not counted.
 DENSE = 10_000
@@ -71,12 +71,12 @@ class PostgresIndex(Index):
 
     async def weigh(self, view: Tx, rungs: Sequence[Rung], filters: Filters, most: int) -> Weighed:
         """Rung by rung: what is on it is found once, to be counted and for the first window of it."""
-        total, parts, before = 0, list[Part | None](), list[str]()
+        total, parts, before = 0, list[Standing | None](), list[str]()
         for rung in rungs:
             if total > most:
                 break
             text = await self._rung(view, rung)
-            part: Part | None = Part(0, ())
+            part: Standing | None = Standing(0, ())
             if text not in before:
                 told = await self._told_by_words(view, rung, filters, most)
                 if told is not None and told > most:
@@ -110,11 +110,11 @@ class PostgresIndex(Index):
         shown = await self.count(view, f"({rest}) & !({_quoted(words[0].word)})", filters, most + 1 - first)
         return most + 1 if first + shown > most else None
 
-    async def _gather(self, view: Tx, expression: str, filters: Filters, most: int) -> Part:
+    async def _gather(self, view: Tx, expression: str, filters: Filters, most: int) -> Standing:
         """All that matches, up to ``most``."""
         statement = self._statement("gather", wanted_of(expression, filters))
         found = await view.first(statement, most=most, size=WINDOW, **self._values(expression, filters))
-        return found or Part(0, ())
+        return found or Standing(0, ())
 
     async def expression(self, view: Tx, match: Match) -> str:
         """The query, as a tsquery; every word is quoted, and so none is a command."""
@@ -193,7 +193,7 @@ class PostgresIndex(Index):
             Word,
         )
 
-    def _make_gather(self, wanted: Wanted) -> Statement[Part]:
+    def _make_gather(self, wanted: Wanted) -> Statement[Standing]:
         source = self._alone("place", self._rules(wanted))
         first = "(array_agg(place ORDER BY place))[1:CAST(:size AS integer)]"
         return self.statement(
@@ -201,7 +201,7 @@ class PostgresIndex(Index):
             f" FROM (SELECT place FROM {source} LIMIT :most) f",
             {**self._params_of(wanted), "most": sa.BigInteger(), "size": sa.Integer()},
             [sa.column("size", sa.BigInteger), sa.column("first", postgresql.ARRAY(sa.BigInteger))],
-            Part,
+            Standing,
             heavy=True,
         )
 

@@ -18,7 +18,7 @@ from veza.rooms.search.ladder import Filters, Match, Rung, beginning, exactly
 from veza.rooms.search.nearby import ladders
 from veza.rooms.search.ranges import find as in_ranges
 from veza.rooms.search.schemas import Found, FoundPagination, FoundTracks
-from veza.rooms.search.store import Index, Part, Weighed
+from veza.rooms.search.store import Index, Standing, Weighed
 from veza.rooms.search.words import words_asked
 from veza.rooms.tracks import service as tracks
 
@@ -144,7 +144,7 @@ async def _relevant(
         if part is not None and offset >= part.size:
             offset -= part.size
             continue
-        got = await _standing(tx, index, Match(rung, filters, less=rungs[:n]), weighed, part, offset, limit)
+        got = await _on_rung(tx, index, Match(rung, filters, less=rungs[:n]), weighed, part, offset, limit)
         found += got
         limit -= len(got)
         if not limit:
@@ -158,8 +158,8 @@ async def _relevant(
     return found
 
 
-async def _standing(
-    tx: Tx, index: Index, match: Match, weighed: Weighed, part: Part | None, offset: int, limit: int
+async def _on_rung(
+    tx: Tx, index: Index, match: Match, weighed: Weighed, part: Standing | None, offset: int, limit: int
 ) -> list[UUID]:
     """What stands on one rung, from there on: of the window that was seen already, or found anew."""
     if part is not None and (offset + limit <= len(part.first) or part.size == len(part.first)):

@@ -27,7 +27,7 @@ GLANCED = 100_000
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
-class Part(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True):
     """What stands on a rung and on none before it: how much, and the places of its first window."""
 
     size: int
@@ -38,7 +38,7 @@ class Weighed(msgspec.Struct, frozen=True):
     """How much some rungs hold together; and the parts of those that were looked at as a whole."""
 
     total: int
-    parts: Sequence[Part | None] = ()
+    parts: Sequence[Standing | None] = ()
 
 
 class Index(Selects):
