@@ -116,4 +116,6 @@ def _times(veza: Veza, queries: list[str], tracks: int) -> list[tuple[float, str
 
 
 if __name__ == "__main__":
-    show(uvloop.run(filters(int(sys.argv[1]))))
+    size = int(sys.argv[1])
+    seeded(size)
+    show(uvloop.run(filters(size)))

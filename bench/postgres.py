@@ -115,5 +115,6 @@ def _reading(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
 
 
 if __name__ == "__main__":
-    measure = filters if sys.argv[2:] == ["filters"] else search
-    show(uvloop.run(measure(int(sys.argv[1]))))
+    size, *what = sys.argv[1:]
+    seeded(int(size))
+    show(uvloop.run((filters if what == ["filters"] else search)(int(size))))
