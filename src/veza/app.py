@@ -33,6 +33,8 @@ from veza.rooms.accounts.avatars import Avatars
 from veza.rooms.accounts.config import AccountsConfig
 from veza.rooms.accounts.deletion import HOLDING as ACCOUNT
 from veza.rooms.accounts.pictures import PictureIntake
+from veza.rooms.analytics.holding import HOLDING as ANALYTICS
+from veza.rooms.analytics.recording import EventLimit
 from veza.rooms.comments.holding import HOLDING as COMMENTS
 from veza.rooms.comments.service import CommentLimit
 from veza.rooms.following.holding import HOLDING as FOLLOWING
@@ -202,6 +204,7 @@ def _given(parts: Parts, means: Means) -> Given:
         "readiness": parts.readiness,
         "accounts": AccountsConfig(settings.base_url, verification),
         "avatars": Avatars(parts.database, parts.storage, pictures),
+        "event_limit": EventLimit(parts.limiter, parts.limit("analytics", settings.rate_limit_analytics)),
         "comment_limit": CommentLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
         # Likes before tracks: what is liked is counted down while it is there. Playlists are held after them.
         "holdings": (
@@ -215,6 +218,7 @@ def _given(parts: Parts, means: Means) -> Given:
             PLAYLISTS,
             UPLOADS,
             MARKETPLACE,
+            ANALYTICS,
         ),
         "prove_password": prove_password,
         "forget_member": parts.authenticator.forget_user,

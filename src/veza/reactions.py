@@ -11,6 +11,7 @@ from veza.media import MediaLimits
 from veza.parts import Parts
 from veza.rooms.accounts import events as account_events
 from veza.rooms.accounts.jobs import AccountJobs
+from veza.rooms.analytics import jobs as analytics_jobs
 from veza.rooms.comments import jobs as comment_jobs
 from veza.rooms.following import events as following_events
 from veza.rooms.following import jobs as following_jobs
@@ -102,6 +103,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *MarketJobs(database, parts.mailer, base_url).tasks(),
         *PaymentJobs(database, parts.providers).tasks(),
         *search_jobs.tasks(database),
+        *analytics_jobs.tasks(database),
         *recommendation_jobs.tasks(database, parts.storage),
         Task(PURGE_ANSWERS, purge_answers),
     ]

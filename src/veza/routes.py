@@ -12,6 +12,7 @@ from veza.core.http import StrictJSON
 from veza.parts import Parts
 from veza.rooms.accounts import pages as account_pages
 from veza.rooms.accounts.routes import ROUTES as ACCOUNTS
+from veza.rooms.analytics.routes import ROUTES as ANALYTICS
 from veza.rooms.comments.routes import ROUTES as COMMENTS
 from veza.rooms.feed.routes import ROUTES as FEED
 from veza.rooms.following.routes import ROUTES as FOLLOWING
@@ -56,6 +57,7 @@ AREAS = {
     "feed": "What is new by whom somebody follows.",
     "marketplace": "Products, orders, downloads of what was bought, and what a seller sold.",
     "payments": "What payment providers tell, signed by them.",
+    "analytics": "What is heard, by how many, from where and how far; events of applications.",
     "search": "Everything that can be found, at once.",
 }
 
@@ -91,6 +93,7 @@ def api() -> Router:
             *RECOMMENDATIONS,
             *MARKETPLACE,
             *PAYMENTS,
+            *ANALYTICS,
         ],
         dto=StrictJSON,
     )

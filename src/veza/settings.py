@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_verification: Annotated[str, doc("Verification mails to one address.")] = "3/hour"
     rate_limit_upload: Annotated[str, doc("Uploads of one user.")] = "10/hour"
     rate_limit_chunk: Annotated[str, doc("Chunks of one user's uploads.")] = "6000/min"
+    rate_limit_analytics: Annotated[str, doc("Requests of one user that tell of events.")] = "600/min"
     rate_limit_comment: Annotated[str, doc("Comments of one user.")] = "10/min"
     trusted_proxies: Annotated[
         str, doc("Addresses or CIDR ranges, with commas, whose X-Forwarded-For is believed.")
@@ -149,7 +150,9 @@ _CHOICES = {
     "payment_provider": NAMES,
 }
 _LIMITS = tuple(
-    f"rate_limit_{name}" for name in ("global", "login", "verification", "upload", "chunk", "comment")
+    name
+    for name in Settings.__struct_fields__
+    if name.startswith("rate_limit_") and name != "rate_limit_enabled"
 )
 _POSITIVE = ("max_file_size", "quota", "media_jobs")
 _SECRET = {

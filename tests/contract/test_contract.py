@@ -15,8 +15,6 @@ from veza.core.errors import all_errors
 from veza.rooms.uploads.schemas import ChunkForm
 
 NOT_YET = {
-    "POST /api/v1/analytics/events",
-    "GET /api/v1/analytics/tracks/{id}",
     "POST /api/v1/webhooks",
     "GET /api/v1/webhooks",
     "DELETE /api/v1/webhooks/{id}",

@@ -39,6 +39,7 @@ ROWS = {
     "rate_limit_global": ({"7/min": "7/min"}, {"0/min": "100/min", "many": "100/min"}),
     "rate_limit_login": ({"7/hour": "7/hour"}, {"7": "100/min"}),
     "rate_limit_verification": ({"7/day": "7/day"}, {"7/week": "100/min"}),
+    "rate_limit_analytics": ({"7/min": "7/min"}, {"often": "100/min"}),
     "rate_limit_comment": ({"7/min": "7/min"}, {"7/min/min": "100/min"}),
     "rate_limit_upload": ({"7/10min": "7/10min"}, {"-7/min": "100/min"}),
     "rate_limit_chunk": ({"7/s": "7/s"}, {"7/": "100/min"}),

@@ -72,6 +72,10 @@ ON_TRACKS = {
     "POST /comments":                "u+++++ u+++++ unn+++ unnccc unnccc unnnnn u+++++",
     "DELETE /cover":                 "uffooo uffooo unnooo unnooo unnooo unnnnn uffooo",
 }  # fmt: skip
+ON_ANALYTICS = {
+    "GET ":                          "uffofo uffofo unnofo unnofo unnofo unnnnn uffofo",
+    "GET /export":                   "uffofo uffofo unnofo unnofo unnofo unnnnn uffofo",
+}  # fmt: skip
 # On Cleo's comment.
 ON_COMMENTS = {
     "PUT ":                          "ufofff ufofff ummfff ummfff ummfff ummmmm ufofff",
@@ -97,7 +101,11 @@ def rows() -> Iterator[tuple[str, list[str]]]:
 
     Whoever is blocked finds nothing of the owner's; where there is nothing to find, they are a stranger.
     """
-    tables = (("/tracks/{track_id}", ON_TRACKS, "n"), ("/comments/{comment_id}", ON_COMMENTS, "m"))
+    tables = (
+        ("/tracks/{track_id}", ON_TRACKS, "n"),
+        ("/analytics/tracks/{track_id}", ON_ANALYTICS, "n"),
+        ("/comments/{comment_id}", ON_COMMENTS, "m"),
+    )
     for base, table, unseen in (*tables, ("", ON_OWN, "")):
         for endpoint, words in table.items():
             told = [word + (unseen or word[1]) for word in words.split()]

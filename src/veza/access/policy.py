@@ -69,6 +69,8 @@ class Action(Enum):
     SEE_BLOCKS = auto()
     SEE_HIDDEN = auto()
     ASSIGN_ROLE = auto()
+    SEE_ANALYTICS = auto()
+    SEE_PLATFORM = auto()
 
 
 Rule = Callable[[Actor, Any], bool]
@@ -125,6 +127,8 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.SEE_ORDER: (owner, holder(Permission.MANAGE_SALES)),
     Action.EDIT_PROFILE: (owner, holder(Permission.MANAGE_USERS)),
     Action.SEE_COMPLETION: (owner, holder(Permission.MANAGE_USERS)),
+    Action.SEE_ANALYTICS: (owner, holder(Permission.READ_ANALYTICS)),
+    Action.SEE_PLATFORM: (holder(Permission.READ_ANALYTICS),),
     Action.SEE_QUOTA: (owner, holder(Permission.MANAGE_USERS)),
     Action.EXPORT_ACCOUNT: (owner, holder(Permission.MANAGE_USERS)),
     Action.DELETE_ACCOUNT: (owner, holder(Permission.MANAGE_USERS)),

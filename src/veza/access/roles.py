@@ -17,6 +17,7 @@ class Permission(StrEnum):
     MANAGE_USERS = "users.manage"
     ASSIGN_ROLES = "roles.assign"
     READ_AUDIT = "audit.read"
+    READ_ANALYTICS = "analytics.read"
 
 
 _USER = frozenset({Permission.UPLOAD_TRACKS, Permission.SELL})

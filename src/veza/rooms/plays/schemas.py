@@ -1,7 +1,7 @@
 """Plays and statistics as callers send and see them."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -14,11 +14,18 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Device = Annotated[str, checked(partial(clean_text, max_chars=MAX_DEVICE), maxLength=MAX_DEVICE)]
 
 
+# Where in a player somebody was when they pressed play.
+Source = Literal[
+    "direct", "search", "feed", "profile", "playlist", "recommendation", "chart", "embed", "share", "other"
+]
+
+
 class PlayDraft(msgspec.Struct, frozen=True):
-    """A play as the player tells it: how many seconds were heard, and on what."""
+    """A play as the player tells it: how many seconds were heard, on what, and where it was found."""
 
     duration: Seconds
     device: Device | None = None
+    source: Source | None = None
 
 
 class RecordedPlay(msgspec.Struct, frozen=True):

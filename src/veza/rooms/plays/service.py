@@ -18,8 +18,10 @@ from veza.core import clock
 from veza.core.db import Tx
 from veza.core.errors import Detail, InvalidToken, ValidationFailed, VezaError
 from veza.core.ids import new_id
+from veza.core.jobs import NoPayload, enqueue
 from veza.rooms.accounts import service as accounts
-from veza.rooms.plays import store
+from veza.rooms.plays import store, sums_store
+from veza.rooms.plays.kinds import ADD_UP, ADD_UP_AFTER
 from veza.rooms.plays.schemas import PlayDraft, Stats
 from veza.rooms.plays.store import Day
 from veza.rooms.tracks import counts
@@ -37,15 +39,16 @@ class Play(msgspec.Struct, frozen=True):
     listener: Member
     track_id: UUID
     told: PlayDraft
+    country: str | None = None
 
 
-async def record(tx: Tx, actor: Member, track_id: UUID, told: PlayDraft) -> UUID:
+async def record(tx: Tx, actor: Member, track_id: UUID, told: PlayDraft, country: str | None = None) -> UUID:
     """Keep one play; its id, or that of the play which it repeats.
 
     Raises :class:`veza.rooms.tracks.errors.TrackNotFound`, ``TrackNotReady``, and
     :class:`veza.core.errors.ValidationFailed` for what is longer than the track.
     """
-    (outcome,) = await record_all(tx, [Play(actor, track_id, told)])
+    (outcome,) = await record_all(tx, [Play(actor, track_id, told, country)])
     if isinstance(outcome, VezaError):
         raise outcome
     return outcome
@@ -63,7 +66,7 @@ async def record_all(tx: Tx, plays: Sequence[Play]) -> list[UUID | VezaError]:
             if play.listener.id not in people:
                 raise InvalidToken
             track = counts.check_audible(play.listener, tracks_.get(play.track_id))
-            outcomes[turn] = await book.enter(tx, track, play.listener.id, play.told)
+            outcomes[turn] = await book.enter(tx, track, play)
         except VezaError as error:
             if error.status >= 500:  # noqa: PLR2004 - the database's, and so everybody's
                 raise
@@ -81,10 +84,12 @@ class _Book:
 
     def __init__(self) -> None:
         self.rows: dict[UUID, dict[str, Any]] = {}
+        self.fresh: list[dict[str, Any]] = []
         self.totals: dict[UUID, Totals] = defaultdict(Totals)
         self.days: dict[tuple[UUID, int], Day] = defaultdict(Day)
 
-    async def enter(self, tx: Tx, track: Heard, user_id: UUID, told: PlayDraft) -> UUID:
+    async def enter(self, tx: Tx, track: Heard, play: Play) -> UUID:
+        told, user_id = play.told, play.listener.id
         heard_ms, part = _measure(track, told.duration)
         play_id, at = new_id(), clock.now()
         counted = await store.count(tx, track.id, user_id, play_id, at, heard_ms)
@@ -94,6 +99,8 @@ class _Book:
             "listener_id": counted.id, "id": play_id, "at": at, "heard_ms": heard_ms, "part": part,
             "device": told.device or None,
         }  # fmt: skip
+        more = {"plays": 1, "part_before": None, "source": told.source, "country": play.country}
+        self.fresh.append(self.rows[play_id] | more)
         totals = self.totals[track.id]
         totals.plays += 1
         totals.listeners += counted.plays == 1
@@ -109,8 +116,12 @@ class _Book:
             await store.lengthen(tx, first, heard_ms, part)
             if first.last_play in self.rows:  # of this very transaction, and not yet written
                 self.rows[first.last_play] |= {"heard_ms": heard_ms, "part": part}
-            more = heard_ms - first.last_ms
-            self._hear(track.id, first.last_at, more, part - _part(track, first.last_ms))
+            more, before = heard_ms - first.last_ms, _part(track, first.last_ms)
+            self._hear(track.id, first.last_at, more, part - before)
+            self.fresh.append({
+                "id": new_id(), "listener_id": first.id, "at": first.last_at, "plays": 0, "heard_ms": more,
+                "part": part, "part_before": before, "device": None, "source": None, "country": None,
+            })  # fmt: skip
         return first.last_play
 
     def _hear(self, track_id: UUID, at: datetime, heard_ms: int, part: int) -> None:
@@ -121,6 +132,9 @@ class _Book:
     async def close(self, tx: Tx) -> None:
         if self.rows:
             await store.add(tx, list(self.rows.values()))
+        if self.fresh:
+            await enqueue(tx, ADD_UP, NoPayload(), delay=ADD_UP_AFTER, unique_key=ADD_UP.name)
+            await sums_store.add_fresh(tx, self.fresh)
         await counts.add_plays(tx, self.totals)
         await store.add_days(tx, self.days)
 

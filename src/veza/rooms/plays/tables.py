@@ -1,4 +1,4 @@
-"""Who listened to what, each play of it, and each day's sums.
+"""Who listened to what, each play of it, each day's totals, and the sums that artists look at.
 
 None of them refers to tracks: what was heard of a track that is gone is removed in pieces, not while somebody
 waits.
@@ -54,5 +54,87 @@ play_days = sa.Table(
     sa.Column("heard_ms", sa.BigInteger, nullable=False),
     sa.Column("parts", sa.BigInteger, nullable=False),
     sa.PrimaryKeyConstraint("track_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+# What was told of plays and is not yet in the sums below; a job takes it over some seconds later. A repeat
+# that heard more than its first tells only what is more (no play, and which part it had come to before).
+fresh_plays = sa.Table(
+    "fresh_plays",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("listener_id", _Number, nullable=False),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("plays", sa.Integer, nullable=False),
+    sa.Column("heard_ms", sa.BigInteger, nullable=False),
+    sa.Column("part", sa.Integer, nullable=False),
+    sa.Column("part_before", sa.Integer),
+    sa.Column("device", sa.Text),
+    sa.Column("source", sa.Text),
+    sa.Column("country", sa.Text),
+)
+
+# Sums are kept for each scope: a track, an artist (the id of their account), and all there is (the nil UUID).
+# A quarter of an hour is the largest span of which every time zone's days are made.
+play_quarters = sa.Table(
+    "play_quarters",
+    metadata,
+    sa.Column("scope", Id, nullable=False),
+    # Counted since 1970.
+    sa.Column("quarter", sa.Integer, nullable=False),
+    sa.Column("plays", sa.BigInteger, nullable=False),
+    sa.Column("heard_ms", sa.BigInteger, nullable=False),
+    sa.Column("parts", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("scope", "quarter"),
+    sqlite_with_rowid=False,
+)
+
+# Each day's plays by device, source or country.
+play_facets = sa.Table(
+    "play_facets",
+    metadata,
+    sa.Column("scope", Id, nullable=False),
+    sa.Column("day", sa.Integer, nullable=False),
+    sa.Column("facet", sa.Text, nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("plays", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("scope", "day", "facet", "value"),
+    sqlite_with_rowid=False,
+)
+
+# Each day's plays by how far they came, in twentieths of the track.
+play_ends = sa.Table(
+    "play_ends",
+    metadata,
+    sa.Column("scope", Id, nullable=False),
+    sa.Column("day", sa.Integer, nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("plays", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("scope", "day", "step"),
+    sqlite_with_rowid=False,
+)
+
+# Each day's listeners, as a sketch (veza.rooms.plays.sketch).
+play_listeners = sa.Table(
+    "play_listeners",
+    metadata,
+    sa.Column("scope", Id, nullable=False),
+    sa.Column("day", sa.Integer, nullable=False),
+    sa.Column("sketch", sa.LargeBinary, nullable=False),
+    sa.PrimaryKeyConstraint("scope", "day"),
+    sqlite_with_rowid=False,
+)
+
+# Who listens to an artist, and how much.
+fans = sa.Table(
+    "fans",
+    metadata,
+    sa.Column("artist_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("user_id", Id, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("plays", sa.BigInteger, nullable=False),
+    sa.Column("heard_ms", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("artist_id", "user_id"),
+    sa.Index("ix_fans_artist_id_plays", "artist_id", "plays"),
+    sa.Index("ix_fans_user_id", "user_id"),
     sqlite_with_rowid=False,
 )
