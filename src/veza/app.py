@@ -141,6 +141,7 @@ def _document(names: tuple[str, ...]) -> dict[str, Any]:
 async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
     await parts.database.start()
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(parts.live.running())
         await stack.enter_async_context(
             _tasks(parts.authenticator.run(), parts.shelf.run(), watch_jobs(parts.database))
         )

@@ -117,7 +117,7 @@ async def _process(parts: Parts, lock: Lock, stop: asyncio.Event, console: Conso
         return
     with held:
         await parts.database.start()
-        async with working(parts):
+        async with parts.live.running(), working(parts):
             await _watch(parts, stop, console)
 
 

@@ -12,6 +12,7 @@ from veza.access.secrets import Keyring
 from veza.access.tokens import Tokens
 from veza.core.db import Database, open_database
 from veza.core.limits import Limit, Limiter, open_limiter, parse_limit
+from veza.core.live import Live, open_live
 from veza.core.mail import Mailer, mailer_from
 from veza.core.malware import Scanner, open_scanner
 from veza.core.probes import Readiness
@@ -32,6 +33,7 @@ class Parts(msgspec.Struct, frozen=True):
     storage: Storage
     chunks: ChunkStore
     limiter: Limiter
+    live: Live
     mailer: Mailer
     scanner: Scanner
     keyring: Keyring
@@ -68,6 +70,7 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
         storage=storage,
         chunks=open_chunks(storage),
         limiter=_made("REDIS_URL", lambda: open_limiter(settings.redis_url or None)),
+        live=_made("REDIS_URL", lambda: open_live(settings.redis_url or None)),
         mailer=_made(
             "SMTP_URL" if settings.smtp_url else "MAIL_FROM",
             lambda: mailer_from(settings.smtp_url or None, settings.mail_folder, settings.mail_from),

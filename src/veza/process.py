@@ -55,8 +55,14 @@ async def _serve(settings: Settings) -> int:
                 make_app(parts, work=settings.serve_jobs),
                 listeners=listeners,
                 ready=lambda host, port: _welcome(settings, parts, host, port),
-                on_drain=parts.readiness.drain,
+                on_drain=partial(_drain, parts),
             )
+
+
+def _drain(parts: Parts) -> None:
+    """Nothing new comes here, and who only waits for news goes at once: others have it, too."""
+    parts.readiness.drain()
+    parts.live.close()
 
 
 def work_only() -> int:
@@ -74,7 +80,7 @@ async def _work(settings: Settings) -> int:
     async with _prepared(settings) as parts:
         parts.database.record_events = outbox()
         await parts.database.start()
-        async with working(parts):
+        async with parts.live.running(), working(parts):
             print("Veza is working", flush=True)  # noqa: T201 - for the person who started it
             await stop.wait()
     return 0
