@@ -42,6 +42,7 @@ from veza.rooms.likes.holding import HOLDING as LIKES
 from veza.rooms.marketplace.downloads import Downloads
 from veza.rooms.marketplace.holding import HOLDING as MARKETPLACE
 from veza.rooms.marketplace.orders import Shop
+from veza.rooms.notifications.holding import HOLDING as NOTIFICATIONS
 from veza.rooms.playlists.covers import Covers as PlaylistCovers
 from veza.rooms.playlists.holding import HOLDING as PLAYLISTS
 from veza.rooms.plays.holding import HOLDING as PLAYS
@@ -203,6 +204,7 @@ def _given(parts: Parts, means: Means) -> Given:
         "means": means,
         "authenticator": parts.authenticator,
         "readiness": parts.readiness,
+        "live": parts.live,
         "accounts": AccountsConfig(settings.base_url, verification),
         "avatars": Avatars(parts.database, parts.storage, pictures),
         "event_limit": EventLimit(parts.limiter, parts.limit("analytics", settings.rate_limit_analytics)),
@@ -220,6 +222,7 @@ def _given(parts: Parts, means: Means) -> Given:
             UPLOADS,
             MARKETPLACE,
             ANALYTICS,
+            NOTIFICATIONS,
         ),
         "prove_password": prove_password,
         "forget_member": parts.authenticator.forget_user,

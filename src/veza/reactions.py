@@ -12,9 +12,11 @@ from veza.parts import Parts
 from veza.rooms.accounts import events as account_events
 from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.analytics import jobs as analytics_jobs
+from veza.rooms.comments import events as comment_events
 from veza.rooms.comments import jobs as comment_jobs
 from veza.rooms.following import events as following_events
 from veza.rooms.following import jobs as following_jobs
+from veza.rooms.likes import events as like_events
 from veza.rooms.likes import jobs as like_jobs
 from veza.rooms.marketplace import events as market_events
 from veza.rooms.marketplace import kinds as market_kinds
@@ -23,6 +25,8 @@ from veza.rooms.marketplace.following import follow_file as withdraw_file
 from veza.rooms.marketplace.following import follow_track as withdraw_track
 from veza.rooms.marketplace.jobs import MarketJobs
 from veza.rooms.marketplace.payment_jobs import PaymentJobs
+from veza.rooms.notifications import jobs as notification_jobs
+from veza.rooms.notifications.kinds import FORGET_USER, PART, RELEASE, TELL
 from veza.rooms.playlists import events as playlist_events
 from veza.rooms.playlists import jobs as playlist_jobs
 from veza.rooms.playlists import parting
@@ -41,21 +45,34 @@ from veza.rooms.uploads.jobs import UploadJobs
 PURGE_ANSWERS = JobKind("core.purge_answers", NoPayload, every=timedelta(hours=1))
 
 REACTIONS: Reactions = {
-    session_events.RefreshReused: [session_jobs.SEND_ALERT],
-    session_events.LoginSlowed: [session_jobs.SEND_ALERT],
-    session_events.TwoFactorEnabled: [session_jobs.SEND_ALERT],
-    session_events.TwoFactorDisabled: [session_jobs.SEND_ALERT],
-    session_events.RecoveryCodeUsed: [session_jobs.SEND_ALERT],
-    session_events.PasswordChanged: [session_jobs.SEND_ALERT],
-    account_events.UserDeleted: [following_jobs.FORGET_USER],
+    session_events.RefreshReused: [session_jobs.SEND_ALERT, TELL],
+    session_events.LoginSlowed: [session_jobs.SEND_ALERT, TELL],
+    session_events.TwoFactorEnabled: [session_jobs.SEND_ALERT, TELL],
+    session_events.TwoFactorDisabled: [session_jobs.SEND_ALERT, TELL],
+    session_events.RecoveryCodeUsed: [session_jobs.SEND_ALERT, TELL],
+    session_events.PasswordChanged: [session_jobs.SEND_ALERT, TELL],
+    account_events.UserDeleted: [following_jobs.FORGET_USER, FORGET_USER],
     track_events.TrackDeleted: [
         like_jobs.FORGET_TRACK,
         play_jobs.FORGET_TRACK,
         comment_jobs.FORGET_TRACK,
         playlist_jobs.FORGET_TRACK,
     ],
+    track_events.TrackPublished: [RELEASE],
+    track_events.TrackFailed: [TELL],
+    like_events.TrackLiked: [TELL],
+    like_events.TrackUnliked: [TELL],
+    comment_events.TrackCommented: [TELL],
+    comment_events.CommentDeleted: [TELL],
+    following_events.UserFollowed: [TELL],
+    following_events.UserUnfollowed: [TELL],
+    following_events.UserBlocked: [PART],
+    playlist_events.PlaylistFollowed: [TELL],
+    playlist_events.PlaylistUnfollowed: [TELL],
+    playlist_events.PlaylistCollaboratorAdded: [TELL],
+    playlist_events.PlaylistCollaboratorRemoved: [TELL],
     playlist_events.PlaylistDeleted: [playlist_jobs.FORGET_PLAYLIST],
-    market_events.OrderCompleted: [market_kinds.SEND_RECEIPT],
+    market_events.OrderCompleted: [market_kinds.SEND_RECEIPT, TELL],
     market_events.OrderRefunded: [market_kinds.SEND_REFUND],
 }
 
@@ -68,10 +85,14 @@ AT_ONCE: AtOnce = {
     playlist_events.PlaylistCreated: [follow_playlist],
     playlist_events.PlaylistUpdated: [follow_playlist],
     playlist_events.PlaylistDeleted: [follow_playlist],
-    track_events.TrackProcessed: [playlist_jobs.follow_track, follow_track],
+    track_events.TrackProcessed: [
+        playlist_jobs.follow_track,
+        follow_track,
+        notification_jobs.tell_of_processed,
+    ],
     track_events.TrackUpdated: [playlist_jobs.follow_track, follow_track],
     track_events.TrackFailed: [withdraw_track, playlist_jobs.follow_track, follow_track],
-    track_events.TrackDeleted: [withdraw_track, follow_track],
+    track_events.TrackDeleted: [withdraw_track, follow_track, notification_jobs.forget_release],
     upload_events.FileDeleted: [withdraw_file],
 }
 
@@ -104,6 +125,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *PaymentJobs(database, parts.providers).tasks(),
         *search_jobs.tasks(database),
         *analytics_jobs.tasks(database),
+        *notification_jobs.NotificationJobs(database, parts.live).tasks(),
         *recommendation_jobs.tasks(database, parts.storage),
         Task(PURGE_ANSWERS, purge_answers),
     ]

@@ -20,6 +20,7 @@ from veza.rooms.likes.routes import ROUTES as LIKES
 from veza.rooms.marketplace import payment_pages
 from veza.rooms.marketplace.payment_routes import ROUTES as PAYMENTS
 from veza.rooms.marketplace.routes import ROUTES as MARKETPLACE
+from veza.rooms.notifications.routes import ROUTES as NOTIFICATIONS
 from veza.rooms.playlists import pages as playlist_pages
 from veza.rooms.playlists.routes import ROUTES as PLAYLISTS
 from veza.rooms.plays.gathering import Gatherer
@@ -58,6 +59,7 @@ AREAS = {
     "marketplace": "Products, orders, downloads of what was bought, and what a seller sold.",
     "payments": "What payment providers tell, signed by them.",
     "analytics": "What is heard, by how many, from where and how far; events of applications.",
+    "notifications": "What you are told, and what of it you want to be told.",
     "search": "Everything that can be found, at once.",
 }
 
@@ -94,6 +96,7 @@ def api() -> Router:
             *MARKETPLACE,
             *PAYMENTS,
             *ANALYTICS,
+            *NOTIFICATIONS,
         ],
         dto=StrictJSON,
     )

@@ -37,7 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     storage_url: Annotated[str, doc("`file:///path` or `s3://bucket`; by default the data folder.")] = ""
     redis_url: Annotated[
-        str, doc("Valkey or Redis (`redis://…`) for what several processes tell and count; in-process if unset.")
+        str,
+        doc("Valkey or Redis (`redis://…`) for what several processes tell and count; in-process if unset."),
     ] = ""
     secret_key: Annotated[
         str, doc("At least 32 bytes; made at the first start and kept in the data folder if unset.")

@@ -58,14 +58,18 @@ events = sa.Table(
 
 
 class Source(msgspec.Struct, frozen=True):
-    """From where an event was caused, and when."""
+    """By whom and from where an event was caused, and when."""
 
     ip: str
     created_at: datetime
+    actor_id: UUID | None
 
 
 _SOURCE = Statement(
-    sa.select(events.c.ip, events.c.created_at).where(events.c.id == sa.bindparam("event_id")), Source
+    sa.select(events.c.ip, events.c.created_at, events.c.actor_id).where(
+        events.c.id == sa.bindparam("event_id")
+    ),
+    Source,
 )
 _INSERT: Statement[None] = Statement(sa.insert(events))
 

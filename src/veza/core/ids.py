@@ -6,9 +6,15 @@ its ``created_at``. Secrets are never ids; they come from :mod:`secrets`.
 
 import os
 import time
+from datetime import datetime
 from uuid import UUID
 
 _last = 0
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """What is smaller than every id made at this moment or later, and greater than those made before."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80 | 0x7000 << 64)
 
 
 def new_id() -> UUID:

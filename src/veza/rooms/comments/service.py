@@ -105,6 +105,11 @@ def _refuse(field: str, said: str) -> NoReturn:
     raise ValidationFailed(details=[Detail(field, said, "INVALID")])
 
 
+async def is_there(tx: Tx, comment_id: UUID) -> bool:
+    """Whether there is this comment still."""
+    return await store.find(tx, comment_id) is not None
+
+
 async def list_comments(
     tx: Tx, actor: Actor, track_id: UUID, page: Page, sort: CommentSort, order: CommentOrder
 ) -> CommentList:

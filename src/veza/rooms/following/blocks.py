@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 from litestar.params import Dependency
 
 from veza.access.actor import Actor, Member
@@ -94,6 +95,18 @@ async def keep_as_they_are(tx: Tx, actor: Member, user_ids: Iterable[UUID]) -> s
 async def stands_between(tx: Tx, one: UUID, other: UUID) -> bool:
     """Whether one of these two has blocked the other."""
     return bool(await store.between(tx, one, other))
+
+
+async def as_they_ask(tx: Tx, user_id: UUID) -> Actor | None:
+    """A user as they would ask by themselves, who is told of something while they do not; None if gone."""
+    found = await profiles.list_by_ids(tx, [user_id])
+    if not found:
+        return None
+    user = found[0]
+    actor = Actor(id=user.id, username=user.username, role=user.role, email_verified=user.email_verified)
+    if may(actor, Action.SEE_HIDDEN):
+        return actor
+    return msgspec.structs.replace(actor, hidden=frozenset(await store.list_hidden(tx, user.id)))
 
 
 async def list_blocks(tx: Tx, actor: Actor, user_id: UUID, page: Page) -> Blocks:

@@ -27,6 +27,15 @@ _BETWEEN = Statement(
     ),
     UUID,
 )
+_HIDDEN = Statement(
+    sa.union_all(
+        *(
+            sa.select(B[other]).where(B[end] == sa.bindparam("user"))
+            for end, other in (("blocker_id", "blocked_id"), ("blocked_id", "blocker_id"))
+        )
+    ),
+    UUID,
+)
 _COUNT = Statement(sa.select(sa.func.count()).where(B.blocker_id == sa.bindparam("blocker")), int)
 _blocked = (
     sa.select(B.blocked_id.label("user_id"), users.c.username, B.created_at.label("blocked_at"))
@@ -61,6 +70,11 @@ async def remove(tx: Tx, blocker_id: UUID, blocked_id: UUID) -> bool:
 async def between(tx: Tx, one: UUID, other: UUID) -> set[UUID]:
     """Who of these two has blocked the other."""
     return set(await tx.all(_BETWEEN, one=one, other=other))
+
+
+async def list_hidden(tx: Tx, user_id: UUID) -> list[UUID]:
+    """Whom a user has blocked, and who has blocked them."""
+    return await tx.all(_HIDDEN, user=user_id)
 
 
 async def count(tx: Tx, blocker_id: UUID) -> int:

@@ -4,6 +4,7 @@ Whoever follows somebody finds in the feed what these make public. What is left 
 removed by a job, in pieces; the counts of the others are those of the rows, at each moment.
 """
 
+from datetime import datetime
 from uuid import UUID
 
 from veza.access.actor import Actor, Member
@@ -50,6 +51,21 @@ async def find(tx: Tx, actor: Member, user_id: UUID) -> Between:
     await profiles.get_visible(tx, actor, user_id)
     found = await store.find_between(tx, actor.id, user_id)
     return Between(actor.id in found, user_id in found)
+
+
+async def follows(tx: Tx, follower_id: UUID, followed_id: UUID) -> bool:
+    """Whether a user follows another now."""
+    return follower_id in await store.find_between(tx, follower_id, followed_id)
+
+
+async def list_since(
+    tx: Tx, user_id: UUID, after: tuple[datetime, UUID] | None, before: datetime, most: int
+) -> list[Follow]:
+    """So many of those who follow a user, in the order in which they began to, until a moment.
+
+    ``after`` is when the last one before these began, and who it was.
+    """
+    return await store.list_since(tx, user_id, after, before, most)
 
 
 async def list_followers(tx: Tx, actor: Actor, user_id: UUID, page: Page, order: FollowOrder) -> Followers:

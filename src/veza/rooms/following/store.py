@@ -1,6 +1,7 @@
 """All SQL about who follows whom."""
 
 from collections.abc import Collection
+from datetime import datetime
 from functools import cache
 from typing import Literal
 from uuid import UUID
@@ -58,6 +59,24 @@ _OF_USER = Statement(
     Follow,
 )
 
+_since = (
+    sa.select(F.follower_id.label("user_id"), users.c.username, F.created_at.label("followed_at"))
+    .select_from(follows.join(users, users.c.id == F.follower_id))
+    .where(F.followed_id == sa.bindparam("user"), F.created_at <= sa.bindparam("before"))
+    .order_by(F.created_at, F.follower_id)
+    .limit(sa.bindparam("count", type_=sa.BigInteger))
+)
+_SINCE_FIRST = Statement(_since, Follow)
+_SINCE = Statement(
+    _since.where(
+        sa.tuple_(F.created_at, F.follower_id)
+        > sa.tuple_(
+            sa.bindparam("moment", type_=F.created_at.type), sa.bindparam("last", type_=F.follower_id.type)
+        )
+    ),
+    Follow,
+)
+
 
 async def add(tx: Tx, follower_id: UUID, followed_id: UUID) -> bool:
     """Write a follow down; whether it is new."""
@@ -108,6 +127,15 @@ def _count_statement(end: End) -> Statement[int]:
         F[end] == sa.bindparam("user"), any_of(F[_OTHER[end]], "others")
     )
     return Statement(counted, int)
+
+
+async def list_since(
+    tx: Tx, user_id: UUID, after: tuple[datetime, UUID] | None, before: datetime, most: int
+) -> list[Follow]:
+    """So many of those who follow a user, in the order in which they began to, until a moment."""
+    statement = _SINCE_FIRST if after is None else _SINCE
+    moment, last = after or (before, user_id)
+    return await tx.all(statement, user=user_id, moment=moment, last=last, before=before, count=most)
 
 
 async def list_of(tx: Tx, user_id: UUID) -> list[Follow]:

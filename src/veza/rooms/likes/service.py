@@ -37,6 +37,11 @@ async def unlike(tx: Tx, actor: Member, track_id: UUID) -> None:
         tx.emit(TrackUnliked(track.id, track.user_id, actor.id))
 
 
+async def likes_it(tx: Tx, track_id: UUID, user_id: UUID) -> bool:
+    """Whether a user likes a track now."""
+    return await store.count_by(tx, track_id, [user_id]) > 0
+
+
 async def list_likes(tx: Tx, actor: Actor, track_id: UUID, page: Page) -> LikeList:
     """A page of those who like a track that ``actor`` may see."""
     total = (await tracks.get_visible(tx, actor, track_id)).like_count

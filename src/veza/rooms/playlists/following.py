@@ -29,6 +29,11 @@ async def follow(tx: Tx, actor: Member, playlist_id: UUID) -> None:
         tx.emit(PlaylistFollowed(playlist_id, playlist.user_id, actor.id))
 
 
+async def follows(tx: Tx, playlist_id: UUID, user_id: UUID) -> bool:
+    """Whether a user follows a playlist now."""
+    return await people_store.follows(tx, playlist_id, user_id)
+
+
 async def unfollow(tx: Tx, actor: Member, playlist_id: UUID) -> None:
     """``actor`` follows the playlist no longer, also where they do not see it any more.
 

@@ -77,6 +77,7 @@ _FOLLOW: Statement[None] = Statement(
     )
 )
 _UNFOLLOW: Statement[None] = Statement(sa.delete(playlist_follows).where(_follow))
+_FOLLOWS = Statement(sa.select(F.user_id).where(_follow), UUID)
 _FOLLOWED = Statement(
     sa.select(F.playlist_id, F.created_at.label("followed_at"))
     .where(F.user_id == _user)
@@ -176,6 +177,11 @@ async def remove_work(tx: Tx, user_id: UUID) -> None:
 async def follow(tx: Tx, playlist_id: UUID, user_id: UUID) -> bool:
     """Write down that somebody follows a playlist; whether that is new."""
     return await tx.run(_FOLLOW, playlist=playlist_id, user=user_id, at=clock.now()) == 1
+
+
+async def follows(tx: Tx, playlist_id: UUID, user_id: UUID) -> bool:
+    """Whether somebody follows a playlist."""
+    return await tx.first(_FOLLOWS, playlist=playlist_id, user=user_id) is not None
 
 
 async def unfollow(tx: Tx, playlist_id: UUID, user_id: UUID) -> bool:

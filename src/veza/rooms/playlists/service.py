@@ -5,6 +5,7 @@ so that nothing tells of what is hidden. Those who moderate see all.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import msgspec
@@ -123,6 +124,15 @@ async def list_by_ids(tx: Tx, actor: Actor, ids: Sequence[UUID]) -> list[Playlis
     """
     found = {one.id: one for one in await store.list_public(tx, ids, sight_of(actor))}
     return [found[playlist_id] for playlist_id in ids if playlist_id in found]
+
+
+async def list_titles(tx: Tx, actor: Actor, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The titles of those of these playlists that ``actor`` sees."""
+    found: dict[UUID, str] = {}
+    for playlist_id in ids:
+        with suppress(PlaylistNotFound):
+            found[playlist_id] = (await get_visible(tx, actor, playlist_id)).title
+    return found
 
 
 async def hold(tx: Tx, actor: Actor, playlist_id: UUID, action: Action) -> Playlist:

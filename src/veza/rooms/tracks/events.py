@@ -15,9 +15,18 @@ class TrackUploaded(Event, frozen=True):
 
 
 class TrackProcessed(Event, frozen=True):
-    """A track became ready to be heard."""
+    """A track became ready to be heard, or was when it was imported."""
 
     kind: ClassVar[str] = "track.processed"
+    track_id: UUID
+    user_id: UUID
+    imported: bool = False
+
+
+class TrackPublished(Event, frozen=True):
+    """From now on everybody can hear a track; those that were imported are not told of one by one."""
+
+    kind: ClassVar[str] = "track.published"
     track_id: UUID
     user_id: UUID
 

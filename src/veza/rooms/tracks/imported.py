@@ -69,7 +69,7 @@ async def _follow(tx: Tx, track: Track) -> None:
     await enqueue(tx, PROCESS_IMPORTED, ProcessTrack(track.id, track.title, track.artist, imported=ready))
     tx.emit(TrackUploaded(track.id, track.user_id))
     if ready:
-        tx.emit(TrackProcessed(track.id, track.user_id))
+        tx.emit(TrackProcessed(track.id, track.user_id, imported=True))
 
 
 def _track_of(file: Imported, owner: Owner, *, public: bool) -> Track:

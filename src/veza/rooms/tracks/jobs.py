@@ -24,7 +24,7 @@ from veza.rooms.accounts import quota
 from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.tracks import files_store, sales_store, store
 from veza.rooms.tracks.early import Publisher
-from veza.rooms.tracks.events import TrackFailed, TrackProcessed, TrackUpdated
+from veza.rooms.tracks.events import TrackFailed, TrackProcessed, TrackPublished, TrackUpdated
 from veza.rooms.tracks.schemas import MAX_GENRE, MAX_NAME, Audio, Track
 
 log = structlog.get_logger()
@@ -196,9 +196,13 @@ class TrackJobs:
             await store.set_renditions(tx, track.id, rows)
             if await files_store.drop_early(tx, track.id):
                 await enqueue(tx, REMOVE_EARLY, RemoveFiles(track.id), delay=EARLY_LINGERS)
-            await store.change(tx, track, _learned(track, what, done), sha256=sha256)
-            told = TrackUpdated if track.status == "ready" else TrackProcessed
-            tx.emit(told(track.id, track.user_id))
+            changed = await store.change(tx, track, _learned(track, what, done), sha256=sha256)
+            if track.status == "ready":  # imported, and heard since then
+                tx.emit(TrackUpdated(track.id, track.user_id))
+                return
+            tx.emit(TrackProcessed(track.id, track.user_id))
+            if changed.listed:
+                tx.emit(TrackPublished(track.id, track.user_id))
 
     async def _refuse(self, job: Job, what: ProcessTrack, error: VezaError) -> None:
         log.info("track.refused", track_id=str(what.track_id), code=error.code)

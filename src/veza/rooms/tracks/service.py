@@ -27,7 +27,7 @@ from veza.rooms.tracks.errors import (
     TrackNotFound,
     TrackNotReady,
 )
-from veza.rooms.tracks.events import TrackDeleted, TrackUpdated, TrackUploaded
+from veza.rooms.tracks.events import TrackDeleted, TrackPublished, TrackUpdated, TrackUploaded
 from veza.rooms.tracks.jobs import PROCESS, REMOVE_FILES, ProcessTrack, RemoveFiles, original_key
 from veza.rooms.tracks.schemas import (
     MAX_GENRE,
@@ -221,6 +221,16 @@ async def list_by_ids(tx: Tx, ids: Sequence[UUID], actor: Actor = GUEST) -> list
     return [found[track_id] for track_id in ids if track_id in found]
 
 
+async def list_titles(tx: Tx, actor: Actor, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The titles of those of these tracks that ``actor`` sees."""
+    found = await store.list_titles(tx, ids)
+    return {
+        one.id: one.title
+        for one in found
+        if one.user_id not in actor.hidden and (one.listed or may(actor, Action.EDIT_TRACK, one))
+    }
+
+
 def genre_key(genre: str) -> str | None:
     """What a genre is compared by. Raises :class:`veza.core.errors.InvalidRequest` for what can be none."""
     try:
@@ -253,6 +263,8 @@ async def update_track(tx: Tx, track: Track, changes: TrackChanges) -> Track:
         given["tags"] = distinct(given["tags"])
     changed = await store.change(tx, track, given)
     tx.emit(TrackUpdated(track.id, track.user_id))
+    if changed.listed and not track.listed:
+        tx.emit(TrackPublished(track.id, track.user_id))
     return changed
 
 

@@ -72,6 +72,15 @@ class NewTrack(msgspec.Struct, frozen=True):
     filename: str
 
 
+class Titled(msgspec.Struct, frozen=True):
+    """How a track is called, whose it is, and whether everybody sees it."""
+
+    id: UUID
+    user_id: UUID
+    title: str
+    listed: bool
+
+
 def scope_of(user_id: UUID | None, genre_key: str | None, form: str | None) -> str:
     """The name of a kept count: of a user's, a genre's or a format's tracks, or a combination."""
     return f"{user_id or ''}|{genre_key or ''}|{form or ''}"
@@ -90,6 +99,7 @@ _GET = Statement(_FULL.where(T.id == sa.bindparam("id")), Track)
 _LOCK = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(), Track)
 _KEEP = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(read=True), Track)
 _LISTED = Statement(sa.select(*_SUMMARY).where(any_of(T.id, "ids"), T.listed), TrackSummary)
+_TITLES = Statement(sa.select(T.id, T.user_id, T.title, T.listed).where(any_of(T.id, "ids")), Titled)
 _OF_USER = Statement(_FULL.where(T.user_id == sa.bindparam("user_id")).order_by(T.id), Track)
 _LOCK_USERS = Statement(
     _FULL.where(T.user_id == sa.bindparam("user_id")).order_by(T.id).with_for_update(), Track
@@ -150,6 +160,11 @@ async def list_of(tx: Tx, user_id: UUID) -> list[Track]:
 async def list_listed(tx: Tx, ids: Sequence[UUID]) -> list[TrackSummary]:
     """Of these tracks the ones that everybody sees, in any order."""
     return await tx.all(_LISTED, ids=ids) if ids else []
+
+
+async def list_titles(tx: Tx, ids: Sequence[UUID]) -> list[Titled]:
+    """How these tracks are called, and who may know it; in any order."""
+    return await tx.all(_TITLES, ids=ids) if ids else []
 
 
 async def page(tx: Tx, wanted: TrackFilter, page: Page) -> list[TrackSummary]:
