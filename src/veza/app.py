@@ -43,6 +43,8 @@ from veza.rooms.marketplace.downloads import Downloads
 from veza.rooms.marketplace.holding import HOLDING as MARKETPLACE
 from veza.rooms.marketplace.orders import Shop
 from veza.rooms.notifications.holding import HOLDING as NOTIFICATIONS
+from veza.rooms.notifications.hub import Hub
+from veza.rooms.notifications.streams import Streams
 from veza.rooms.playlists.covers import Covers as PlaylistCovers
 from veza.rooms.playlists.holding import HOLDING as PLAYLISTS
 from veza.rooms.plays.holding import HOLDING as PLAYS
@@ -250,4 +252,10 @@ def _given(parts: Parts, means: Means) -> Given:
         ),
         "hearing": Hearing(Signer(parts.keyring), parts.authenticator),
         "shelf": parts.shelf,
+        "streams": _streams(parts),
     }
+
+
+def _streams(parts: Parts) -> Streams:
+    hub = Hub(parts.database, parts.live, parts.authenticator)
+    return Streams(parts.database, hub, parts.authenticator, Signer(parts.keyring))

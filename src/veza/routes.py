@@ -60,6 +60,7 @@ AREAS = {
     "payments": "What payment providers tell, signed by them.",
     "analytics": "What is heard, by how many, from where and how far; events of applications.",
     "notifications": "What you are told, and what of it you want to be told.",
+    "events": "What you are told, live.",
     "search": "Everything that can be found, at once.",
 }
 

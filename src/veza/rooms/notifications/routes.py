@@ -3,14 +3,23 @@
 from typing import Annotated
 from uuid import UUID
 
+from litestar import Response
 from litestar.params import Dependency, Parameter
 
 from veza.access.actor import Me
-from veza.core.http import InTx, Reply, Route, Said, reply, said
+from veza.core.http import InTx, Reply, Route, Said, TheExchange, reply, said
 from veza.core.live import Live
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
+from veza.rooms.accounts.config import TheAccounts
 from veza.rooms.notifications import preferences, service
-from veza.rooms.notifications.schemas import Deleted, NotificationList, PreferenceChanges, Preferences
+from veza.rooms.notifications.schemas import (
+    Deleted,
+    NotificationList,
+    PreferenceChanges,
+    Preferences,
+    StreamAddress,
+)
+from veza.rooms.notifications.streams import Place, Sig, TheStreams
 from veza.rooms.tracks.service import Begin
 
 TheLive = Annotated[Live, Dependency(skip_validation=True)]
@@ -74,7 +83,29 @@ async def put_preferences(tx: InTx, actor: Me, data: PreferenceChanges) -> Reply
     return reply(await preferences.change(tx, actor, data))
 
 
+@Route("/events", http_method="GET", media_type="text/event-stream")
+async def stream_events(streams: TheStreams, actor: Me, last_event_id: Place = None) -> Response[bytes]:
+    """Hear what you are told, as it happens."""
+    return streams.open(actor, last_event_id)
+
+
+@Route("/events/signed", http_method="GET", media_type="text/event-stream")
+async def stream_signed_events(
+    streams: TheStreams, exchange: TheExchange, sig: Sig, last_event_id: Place = None
+) -> Response[bytes]:
+    """Hear the same at an address that was signed for you."""
+    exchange.actor = await streams.by_signature(sig)
+    return streams.open(exchange.actor, last_event_id)
+
+
+@Route("/events/token", http_method="GET")
+async def sign_stream(streams: TheStreams, actor: Me, accounts: TheAccounts) -> Reply[StreamAddress]:
+    """Get an address of your events for a browser, which sends no headers with it."""
+    return reply(streams.sign(actor, accounts.base_url))
+
+
 ROUTES = [
     list_notifications, read_notification, read_all_notifications, delete_notification,
-    delete_read_notifications, get_preferences, put_preferences,
+    delete_read_notifications, get_preferences, put_preferences, stream_events, stream_signed_events,
+    sign_stream,
 ]  # fmt: skip

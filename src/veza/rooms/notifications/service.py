@@ -41,6 +41,11 @@ async def list_after(
     return await describe(tx, actor, rows, box.read_seq), box
 
 
+async def find_place(tx: Tx, user_id: UUID) -> int:
+    """The place after which everything is new to a user from now on."""
+    return (await boxes_store.find(tx, user_id)).seq
+
+
 async def mark_read(tx: Tx, live: Live, actor: Member, notification_id: UUID) -> None:
     """``actor`` has read one; a second time there is nothing to do. Raises :class:`NotificationNotFound`."""
     box = await boxes_store.hold(tx, actor.id)

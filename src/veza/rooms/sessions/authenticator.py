@@ -1,6 +1,7 @@
 """Who asks: from an access token to a member, quickly, and never a moment after the session has ended."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from itertools import islice
 from uuid import UUID
@@ -88,6 +89,11 @@ class Authenticator:
     async def member_of(self, session_id: UUID) -> Member:
         """Whoever is signed in in this session, now. Raises InvalidToken like ``authenticate``."""
         return _member(session_id, *await self._find(session_id))
+
+    async def list_good(self, session_ids: Collection[UUID]) -> set[UUID]:
+        """Those of these sessions in which somebody is signed in now."""
+        async with self._database.read() as view:
+            return set(await store.list_good(view, session_ids))
 
     async def _find(self, session_id: UUID) -> tuple[store.Asker, frozenset[UUID]]:
         """Whose session this is, and who is hidden from them."""

@@ -1,6 +1,6 @@
 """All SQL of sessions and refresh tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core import clock
-from veza.core.db import Statement, Tx
+from veza.core.db import Statement, Tx, any_of
 from veza.core.ids import new_id
 from veza.rooms.accounts.tables import users
 from veza.rooms.following.tables import blocks
@@ -119,6 +119,13 @@ _ASKER = Statement(
     .join(users, users.c.id == sessions.c.user_id)
     .where(_one),
     Asker,
+)
+_GOOD = Statement(
+    sa.select(sessions.c.id)
+    .join(users, users.c.id == sessions.c.user_id)
+    .where(any_of(sessions.c.id, "session_ids"), _alive, users.c.suspended_at.is_(None)),
+    UUID,
+    heavy=True,
 )
 _LIST = Statement(
     sa.select(*(sessions.c[name] for name in Session.__struct_fields__))
@@ -263,6 +270,11 @@ async def add(
 async def find_asker(tx: Tx, session_id: UUID) -> Asker | None:
     """Whose session this is, whatever has become of it."""
     return await tx.first(_ASKER, session_id=session_id)
+
+
+async def list_good(tx: Tx, session_ids: Collection[UUID]) -> list[UUID]:
+    """Those of these sessions in which somebody is signed in now."""
+    return await tx.all(_GOOD, session_ids=session_ids, now=clock.now())
 
 
 async def list_hidden(tx: Tx, user_id: UUID) -> list[UUID]:
