@@ -45,6 +45,7 @@ from veza.rooms.marketplace.orders import Shop
 from veza.rooms.notifications.holding import HOLDING as NOTIFICATIONS
 from veza.rooms.notifications.hub import Hub
 from veza.rooms.notifications.streams import Streams
+from veza.rooms.notifications.unsubscribing import Unsubscribing
 from veza.rooms.playlists.covers import Covers as PlaylistCovers
 from veza.rooms.playlists.holding import HOLDING as PLAYLISTS
 from veza.rooms.plays.holding import HOLDING as PLAYS
@@ -253,6 +254,7 @@ def _given(parts: Parts, means: Means) -> Given:
         "hearing": Hearing(Signer(parts.keyring), parts.authenticator),
         "shelf": parts.shelf,
         "streams": _streams(parts),
+        "unsubscribing": Unsubscribing(Signer(parts.keyring), settings.base_url),
     }
 
 

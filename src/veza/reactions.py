@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from veza.access.signing import Signer
 from veza.core import idempotency
 from veza.core.events import AtOnce, Outbox, Reactions
 from veza.core.jobs import Job, JobKind, NoPayload
@@ -27,6 +28,8 @@ from veza.rooms.marketplace.jobs import MarketJobs
 from veza.rooms.marketplace.payment_jobs import PaymentJobs
 from veza.rooms.notifications import jobs as notification_jobs
 from veza.rooms.notifications.kinds import FORGET_USER, PART, RELEASE, TELL
+from veza.rooms.notifications.mailing import Mailing
+from veza.rooms.notifications.unsubscribing import Unsubscribing
 from veza.rooms.playlists import events as playlist_events
 from veza.rooms.playlists import jobs as playlist_jobs
 from veza.rooms.playlists import parting
@@ -126,6 +129,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *search_jobs.tasks(database),
         *analytics_jobs.tasks(database),
         *notification_jobs.NotificationJobs(database, parts.live).tasks(),
+        *Mailing(database, parts.mailer, base_url, Unsubscribing(Signer(parts.keyring), base_url)).tasks(),
         *recommendation_jobs.tasks(database, parts.storage),
         Task(PURGE_ANSWERS, purge_answers),
     ]

@@ -20,6 +20,7 @@ from veza.rooms.likes.routes import ROUTES as LIKES
 from veza.rooms.marketplace import payment_pages
 from veza.rooms.marketplace.payment_routes import ROUTES as PAYMENTS
 from veza.rooms.marketplace.routes import ROUTES as MARKETPLACE
+from veza.rooms.notifications import unsubscribing
 from veza.rooms.notifications.routes import ROUTES as NOTIFICATIONS
 from veza.rooms.playlists import pages as playlist_pages
 from veza.rooms.playlists.routes import ROUTES as PLAYLISTS
@@ -110,6 +111,7 @@ def pages(document: Callable[[], bytes]) -> Sequence[HTTPRouteHandler]:
         *account_pages.PAGES,
         *playlist_pages.PAGES,
         *payment_pages.PAGES,
+        *unsubscribing.PAGES,
         *probes.PROBES,
     ]
 

@@ -37,7 +37,9 @@ async def settled(world: World) -> None:
     """Wait until no job is left but those that recur."""
 
     async def done() -> bool:
-        query = "SELECT COUNT(*) FROM jobs WHERE unique_key IS NULL AND dead_at IS NULL"
+        query = (
+            "SELECT COUNT(*) FROM jobs WHERE dead_at IS NULL AND COALESCE(unique_key, '') NOT LIKE 'every:%'"
+        )
         return (await world.parts.database.rows(query))[0][0] == 0
 
     await until(done)

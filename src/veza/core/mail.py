@@ -26,6 +26,8 @@ _SCHEMES = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _FORM = "smtp://, smtp+starttls:// or smtps://, then [user:password@]host[:port]"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PERMANENT = range(500, 600)
+# An address is one word, and a word that is broken off, or encoded, is no address any more.
+_POLICY = SMTP.clone(max_line_length=998)
 
 
 class MailDelayed(Exception):
@@ -37,12 +39,16 @@ class MailRefused(Exception):
 
 
 class Mail(msgspec.Struct, frozen=True):
-    """One letter in text and HTML. Raises ValueError unless it has one address and a subject of one line."""
+    """One letter in text and HTML. Raises ValueError unless it has one address and a subject of one line.
+
+    What nobody needs has an address by which a mail program ends it with one click (RFC 8058).
+    """
 
     to: str
     subject: str
     text: str
     html: str
+    unsubscribe: str = ""
 
     def __post_init__(self) -> None:
         _address("", self.to)
@@ -88,7 +94,7 @@ def render(template: str, *, to: str, public_url: str, **context: Any) -> Mail:
     head, _, text = _templates().get_template(f"{template}.txt").render(context).partition("\n")
     subject = head.removeprefix("Subject: ")
     html = _templates().get_template(f"{template}.html").render(context, subject=subject)
-    return Mail(to, subject, text.strip() + "\n", html)
+    return Mail(to, subject, text.strip() + "\n", html, context.get("unsubscribe", ""))
 
 
 class SmtpMailer:
@@ -192,13 +198,16 @@ def _address(name: str, spec: str) -> Address:
 
 def _compose(mail: Mail, sender: Address, key: UUID) -> bytes:
     """The mail as it goes over the wire (RFC 5322; Auto-Submitted as RFC 3834 has it)."""
-    message = EmailMessage(SMTP)
+    message = EmailMessage(_POLICY)
     message["From"] = sender
     message["To"] = _address("", mail.to)
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(clock.now())
     message["Message-ID"] = f"<{key}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
+    if mail.unsubscribe:
+        message["List-Unsubscribe"] = f"<{mail.unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(mail.text, cte="quoted-printable")
     message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
     return message.as_bytes()
