@@ -12,6 +12,7 @@ from bench import (
     imports,
     market,
     media,
+    notifications,
     people,
     playlists,
     plays,
@@ -49,6 +50,7 @@ GROUPS = {
     "recommendations": (recommendations.recommendations, 1_000_000),
     "market": (market.lists, 10_000),
     "orders": (market.orders, 10_000),
+    "notifications": (notifications.notifications, 10_000),
     "import": (imports.imports, 10_000),
 }
 
