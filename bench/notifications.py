@@ -112,9 +112,9 @@ async def _fan_out(veza: Veza) -> list[Figure]:
                     number += 1
                     await asyncio.sleep(0.002)
                 seconds = time.perf_counter() - began
-                counted = there.execute("SELECT COUNT(*) FROM notifications WHERE created_at > 1").fetchone()[
-                    0
-                ]
+                counted = there.execute(
+                    "SELECT COUNT(*) FROM notifications WHERE created_at > 1 AND type = 'track_released'"
+                ).fetchone()[0]
                 assert counted == _FOLLOWERS, counted
         while there.execute(waiting).fetchone()[0]:
             time.sleep(0.1)  # noqa: ASYNC251 - nobody else is here
