@@ -15,6 +15,7 @@ from veza.core.limits import Limit, Limiter, open_limiter, parse_limit
 from veza.core.live import Live, open_live
 from veza.core.mail import Mailer, mailer_from
 from veza.core.malware import Scanner, open_scanner
+from veza.core.outgoing import Courier, Guard
 from veza.core.probes import Readiness
 from veza.core.storage import ChunkStore, Storage, open_chunks, open_storage
 from veza.rooms.marketplace.payments import Providers, StripeConfig, open_providers
@@ -42,6 +43,7 @@ class Parts(msgspec.Struct, frozen=True):
     authenticator: Authenticator
     shelf: Shelf
     providers: Providers
+    courier: Courier
     readiness: Readiness
 
     def limit(self, name: str, text: str) -> Limit | None:
@@ -82,6 +84,7 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
         authenticator=Authenticator(database, tokens),
         shelf=Shelf(database, storage),
         providers=open_providers(settings.payment_provider, _stripe(settings)),
+        courier=Courier(Guard(allow_private=settings.webhook_allow_private, own_url=settings.base_url)),
         readiness=Readiness({"database": database.check, "storage": storage.check}),
     )
 

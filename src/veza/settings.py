@@ -89,6 +89,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = True
     max_file_size: Annotated[int, doc("Largest audio file, in bytes.")] = 500 * 1024**2
     quota: Annotated[int, doc("Bytes a user may store.")] = 1024**3
+    webhook_allow_private: Annotated[
+        bool, doc("Whether webhooks may lead into private networks, and to this very machine.")
+    ] = False
     clamd_url: Annotated[
         str,
         doc("ClamAV's `tcp://host:3310` or `unix:///path`, to scan uploads for malware; if unset, none is."),
