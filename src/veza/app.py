@@ -64,6 +64,10 @@ from veza.rooms.uploads.holding import HOLDING as UPLOADS
 from veza.rooms.uploads.jobs import reconcile
 from veza.rooms.uploads.receiving import Receiver
 from veza.rooms.uploads.transfers import Transfers
+from veza.rooms.webhooks.dispatch import Dispatcher
+from veza.rooms.webhooks.holding import HOLDING as WEBHOOKS
+from veza.rooms.webhooks.sending import Sender
+from veza.rooms.webhooks.service import HookMeans
 
 
 class _Litestar(Litestar):
@@ -167,7 +171,8 @@ async def working(parts: Parts) -> AsyncIterator[None]:
         Worker(parts.database, "default", tasks, concurrency=8),
         Worker(parts.database, "bought", tasks, concurrency=settings.media_jobs, then=("media", "backlog")),
     ]
-    async with _tasks(*(worker.run() for worker in workers)):
+    dispatcher = Dispatcher(parts.database, Sender(parts.keyring, parts.courier))
+    async with _tasks(*(worker.run() for worker in workers), dispatcher.run()):
         yield
 
 
@@ -226,6 +231,7 @@ def _given(parts: Parts, means: Means) -> Given:
             MARKETPLACE,
             ANALYTICS,
             NOTIFICATIONS,
+            WEBHOOKS,
         ),
         "prove_password": prove_password,
         "forget_member": parts.authenticator.forget_user,
@@ -252,6 +258,13 @@ def _given(parts: Parts, means: Means) -> Given:
             presigned=settings.presigned_downloads,
         ),
         "hearing": Hearing(Signer(parts.keyring), parts.authenticator),
+        "hook_means": HookMeans(
+            parts.database,
+            parts.keyring,
+            parts.courier,
+            parts.limiter,
+            parts.limit("webhook_test", settings.rate_limit_webhook_test),
+        ),
         "shelf": parts.shelf,
         "streams": _streams(parts),
         "unsubscribing": Unsubscribing(Signer(parts.keyring), settings.base_url),

@@ -44,6 +44,10 @@ from veza.rooms.tracks import events as track_events
 from veza.rooms.tracks.jobs import TrackJobs
 from veza.rooms.uploads import events as upload_events
 from veza.rooms.uploads.jobs import UploadJobs
+from veza.rooms.webhooks import events as webhook_events
+from veza.rooms.webhooks import kinds as webhook_kinds
+from veza.rooms.webhooks.jobs import HookJobs
+from veza.rooms.webhooks.raising import Raiser
 
 PURGE_ANSWERS = JobKind("core.purge_answers", NoPayload, every=timedelta(hours=1))
 
@@ -77,6 +81,7 @@ REACTIONS: Reactions = {
     playlist_events.PlaylistDeleted: [playlist_jobs.FORGET_PLAYLIST],
     market_events.OrderCompleted: [market_kinds.SEND_RECEIPT, TELL],
     market_events.OrderRefunded: [market_kinds.SEND_REFUND],
+    webhook_events.WebhookDisabled: [webhook_kinds.SEND_DISABLED],
 }
 
 # What is done in the transaction itself, for it must be true with the commit.
@@ -102,7 +107,7 @@ AT_ONCE: AtOnce = {
 
 def outbox() -> Outbox:
     """What writes down events, and sees to all that follows from them."""
-    return Outbox(REACTIONS, AT_ONCE)
+    return Outbox(REACTIONS, AT_ONCE, [Raiser().raise_all])
 
 
 def tasks(parts: Parts) -> Sequence[Task]:
@@ -126,6 +131,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *CopyJobs(database, parts.storage, MediaLimits()).tasks(),
         *MarketJobs(database, parts.mailer, base_url).tasks(),
         *PaymentJobs(database, parts.providers).tasks(),
+        *HookJobs(database, parts.mailer, base_url).tasks(),
         *search_jobs.tasks(database),
         *analytics_jobs.tasks(database),
         *notification_jobs.NotificationJobs(database, parts.live).tasks(),

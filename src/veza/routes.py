@@ -36,6 +36,7 @@ from veza.rooms.sessions.routes import ROUTES as SESSIONS
 from veza.rooms.tracks.hot import Dress, HotTracks
 from veza.rooms.tracks.routes import ROUTES as TRACKS
 from veza.rooms.uploads.routes import ROUTES as UPLOADS
+from veza.rooms.webhooks.routes import ROUTES as WEBHOOKS
 
 BASE = "/api/v1"
 # Bytes of sound and pictures do not count to the limit of requests; chunks have a limit of their own. A
@@ -63,6 +64,7 @@ AREAS = {
     "notifications": "What you are told, and what of it you want to be told.",
     "events": "What you are told, live.",
     "search": "Everything that can be found, at once.",
+    "webhooks": "Programs of yours that are told what happens to your things.",
 }
 
 
@@ -99,6 +101,7 @@ def api() -> Router:
             *PAYMENTS,
             *ANALYTICS,
             *NOTIFICATIONS,
+            *WEBHOOKS,
         ],
         dto=StrictJSON,
     )

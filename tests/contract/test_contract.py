@@ -15,12 +15,6 @@ from veza.core.errors import all_errors
 from veza.rooms.uploads.schemas import ChunkForm
 
 NOT_YET = {
-    "POST /api/v1/webhooks",
-    "GET /api/v1/webhooks",
-    "DELETE /api/v1/webhooks/{id}",
-    "POST /api/v1/webhooks/{id}/test",
-    "GET /api/v1/webhooks/stats",
-    "POST /api/v1/webhooks/{id}/regenerate-key",
     "GET /api/v1/chat/token",
     "GET /api/v1/chat/stats",
     "GET /api/v1/audit/logs",

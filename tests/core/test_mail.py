@@ -43,6 +43,7 @@ TEMPLATES = {
         "total": "9.99 EUR",
         "lines": [("<b>Song", "9.99 EUR", "MP3")],
     },
+    "webhook_disabled": {"when": WHEN, "host": "hooks.example", "reason": "It is gone."},
     "digest": {"when": WHEN, "lines": ["<b>Ann liked it"], "more": True, "unsubscribe": f"{URL}/u?sig=x"},
     "notice": {"when": WHEN, "message": "You made a sale", "unsubscribe": f"{URL}/u?sig=x"},
     "refund": {"when": WHEN, "order_id": "7", "total": "9.99 EUR", "lines": [("<b>Song", "9.99 EUR", "MP3")]},

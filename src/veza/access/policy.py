@@ -71,6 +71,7 @@ class Action(Enum):
     ASSIGN_ROLE = auto()
     SEE_ANALYTICS = auto()
     SEE_PLATFORM = auto()
+    USE_WEBHOOK = auto()
 
 
 Rule = Callable[[Actor, Any], bool]
@@ -140,6 +141,7 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
         holder(Permission.MANAGE_USERS),
     ),
     Action.ASSIGN_ROLE: (holder(Permission.ASSIGN_ROLES),),
+    Action.USE_WEBHOOK: (owner,),
 }
 
 

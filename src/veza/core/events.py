@@ -73,9 +73,21 @@ _SOURCE = Statement(
 )
 _INSERT: Statement[None] = Statement(sa.insert(events))
 
+
+class Recorded(msgspec.Struct, frozen=True):
+    """An event as it was written down: its id, when it happened, and who caused it."""
+
+    id: UUID
+    event: Event
+    at: datetime
+    who: Context
+
+
 Reactions = Mapping[type[Event], Sequence[JobKind[EventJob]]]
 # What is done in the transaction that emits an event: quick, and it emits nothing itself.
 AtOnce = Mapping[type[Event], Sequence[Callable[[Tx, Any], Awaitable[None]]]]
+# Told of all events of a transaction together, once they are written down; bound as what is done at once.
+Witness = Callable[[Tx, Sequence[Recorded]], Awaitable[None]]
 
 
 async def find_source(tx: Tx, event_id: UUID) -> Source | None:
@@ -86,15 +98,20 @@ async def find_source(tx: Tx, event_id: UUID) -> Source | None:
 class Outbox:
     """Records events and queues what follows from them; one instance is a database's ``record_events``."""
 
-    def __init__(self, reactions: Reactions, at_once: AtOnce | None = None) -> None:
+    def __init__(
+        self, reactions: Reactions, at_once: AtOnce | None = None, witnesses: Sequence[Witness] = ()
+    ) -> None:
         self._reactions = reactions
         self._at_once = at_once or {}
+        self._witnesses = witnesses
 
     async def __call__(self, tx: Tx, emitted: Sequence[Event]) -> None:
         """Write ``emitted`` and their jobs in ``tx``, and do what follows at once."""
+        recorded: list[Recorded] = []
+        who = tx.context() if tx.context else Context()
         for event in emitted:
-            event_id, data = new_id(), msgspec.to_builtins(event)
-            who = tx.context() if tx.context else Context()
+            event_id, data, at = new_id(), msgspec.to_builtins(event), clock.now()
+            recorded.append(Recorded(event_id, event, at, who))
             await tx.run(
                 _INSERT,
                 id=event_id,
@@ -104,7 +121,7 @@ class Outbox:
                 ip=who.ip,
                 user_agent=who.user_agent,
                 request_id=who.request_id,
-                created_at=clock.now(),
+                created_at=at,
             )
             for job in self._reactions.get(type(event), ()):
                 await enqueue(tx, job, EventJob(event_id, event.kind, data))
@@ -112,3 +129,5 @@ class Outbox:
         for event in emitted:
             for react in self._at_once.get(type(event), ()):
                 await react(tx, event)
+        for witness in self._witnesses:
+            await witness(tx, recorded)

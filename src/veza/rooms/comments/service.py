@@ -148,7 +148,15 @@ async def delete(tx: Tx, actor: Member, comment_id: UUID) -> None:
     tx.emit(CommentDeleted(comment.id, track.id, track.user_id, comment.user_id, replies))
 
 
-async def _get_visible(tx: Tx, actor: Member, comment_id: UUID) -> tuple[Comment, Track]:
+async def find_visible(tx: Tx, actor: Actor, comment_id: UUID) -> Comment | None:
+    """The comment, if there is one that ``actor`` may see."""
+    try:
+        return (await _get_visible(tx, actor, comment_id))[0]
+    except CommentNotFound:
+        return None
+
+
+async def _get_visible(tx: Tx, actor: Actor, comment_id: UUID) -> tuple[Comment, Track]:
     comment = await store.find(tx, comment_id)
     if comment is None or comment.user_id in actor.hidden:
         raise CommentNotFound

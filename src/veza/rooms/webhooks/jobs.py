@@ -1,0 +1,130 @@
+"""What is done about webhooks when nobody waits for it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from veza.core import clock
+from veza.core.db import Database
+from veza.core.events import EventJob
+from veza.core.jobs import Job, NoPayload
+from veza.core.mail import Mailer, MailRefused, render
+from veza.core.targets import read_target
+from veza.core.worker import Task
+from veza.rooms.accounts import profiles
+from veza.rooms.webhooks import deliveries_store, queues_store, store
+from veza.rooms.webhooks.catalogue import TEST
+from veza.rooms.webhooks.events import WebhookDisabled
+from veza.rooms.webhooks.kinds import (
+    FORGET,
+    PURGE,
+    REPLAY,
+    SEND_DISABLED,
+    SKIP,
+    Hooked,
+    Replay,
+    SkipBefore,
+)
+
+KEPT = timedelta(days=30)
+# A few milliseconds of the writer.
+PIECE = 500
+_FIRST = UUID(int=0)
+
+_REASONS = {
+    "failing": "For five days nothing that was sent there has arrived.",
+    "gone": "The receiver answered that it is gone for good (410).",
+}
+
+
+class HookJobs:
+    """The jobs of this room, with what they work on."""
+
+    def __init__(self, database: Database, mailer: Mailer, base_url: str) -> None:
+        self._database = database
+        self._mailer = mailer
+        self._base_url = base_url
+
+    def tasks(self) -> Sequence[Task]:
+        """What the worker is to know."""
+        return [
+            Task(FORGET, self.forget),
+            Task(SKIP, self.skip),
+            Task(REPLAY, self.replay),
+            Task(SEND_DISABLED, self.send_disabled),
+            Task(PURGE, self.purge),
+        ]
+
+    async def forget(self, job: Job, what: Hooked) -> None:
+        """Remove the deliveries of a hook that is gone."""
+        del job
+        await self._remove(what.webhook_id, deliveries_store.LAST)
+
+    async def skip(self, job: Job, what: SkipBefore) -> None:
+        """Mark what was queued for a hook when it was turned off."""
+        del job
+        more = True
+        while more:
+            async with self._database.write() as tx:
+                more = await deliveries_store.skip(tx, what.webhook_id, what.until, PIECE)
+
+    async def replay(self, job: Job, what: Replay) -> None:
+        """Have the events of some time delivered once more, the oldest first."""
+        del job
+        after, until = deliveries_store.first_id_at(what.since), deliveries_store.first_id_at(what.until)
+        while True:
+            async with self._database.write() as tx:
+                rows = await deliveries_store.list_since(tx, what.webhook_id, after, PIECE, without=TEST)
+                rows = [row for row in rows if row.event_id < until]
+                begun = Counter[str]()
+                for row in rows:
+                    if row.event_at < what.since or row.status not in deliveries_store.CONCLUDED:
+                        continue
+                    if what.undelivered_only and row.status == "delivered":
+                        continue
+                    if await deliveries_store.requeue(tx, row):
+                        begun[row.status] -= 1
+                await queues_store.count(tx, what.webhook_id, begun)
+                tx.notify(queues_store.CHANNEL)
+            if len(rows) < PIECE:
+                return
+            after = rows[-1].event_id
+
+    async def send_disabled(self, job: Job, told: EventJob) -> None:
+        """Tell somebody that a hook of theirs was turned off."""
+        event = msgspec.convert(told.data, WebhookDisabled)
+        async with self._database.read() as view:
+            hook = await store.find(view, event.webhook_id)
+            users = await profiles.list_by_ids(view, [event.user_id])
+        if hook is None or not users:
+            return
+        mail = render(
+            "webhook_disabled", to=users[0].email, public_url=self._base_url, username=users[0].username,
+            host=read_target(event.url).host, when=job.created_at, reason=_REASONS[event.reason],
+        )  # fmt: skip
+        try:
+            await self._mailer.send(mail, key=job.id)
+        except MailRefused:
+            return  # it never will be taken; the hook itself says that it is off
+
+    async def purge(self, job: Job, what: NoPayload) -> None:
+        """Remove deliveries that are a month old, and those of hooks that are gone."""
+        del job, what
+        old, hook_id = deliveries_store.first_id_at(clock.now() - KEPT), _FIRST
+        while True:
+            async with self._database.read() as view:
+                found = await deliveries_store.next_hook(view, hook_id)
+                kept = found is not None and await store.find(view, found) is not None
+            if found is None:
+                return
+            await self._remove(found, old if kept else deliveries_store.LAST)
+            hook_id = found
+
+    async def _remove(self, hook_id: UUID, until: UUID) -> None:
+        more = True
+        while more:
+            async with self._database.write() as tx:
+                more = await deliveries_store.remove(tx, hook_id, until, PIECE)

@@ -1,0 +1,38 @@
+"""The kinds of jobs of this room."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from veza.core.events import EventJob
+from veza.core.jobs import JobKind, NoPayload
+
+
+class Hooked(msgspec.Struct, frozen=True):
+    """Which hook."""
+
+    webhook_id: UUID
+
+
+class SkipBefore(msgspec.Struct, frozen=True):
+    """A hook, of which nothing is delivered that was queued before then."""
+
+    webhook_id: UUID
+    until: datetime
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A hook, and from when to when its events are to be delivered once more."""
+
+    webhook_id: UUID
+    since: datetime
+    until: datetime
+    undelivered_only: bool
+
+
+FORGET = JobKind("webhooks.forget", Hooked)
+SKIP = JobKind("webhooks.skip", SkipBefore)
+REPLAY = JobKind("webhooks.replay", Replay)
+SEND_DISABLED = JobKind("webhooks.send_disabled", EventJob, attempts=50)
+PURGE = JobKind("webhooks.purge", NoPayload, every=timedelta(hours=6))

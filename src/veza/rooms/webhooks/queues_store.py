@@ -1,0 +1,198 @@
+"""All SQL about what is due for each hook, and who works on it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from veza.core import clock
+from veza.core.db import Statement, Tx, any_of
+from veza.rooms.webhooks.tables import webhook_deliveries, webhook_queues
+
+CHANNEL = "veza_webhooks"
+
+Q, D = webhook_queues.c, webhook_deliveries.c
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A queue that is somebody's to work on, for as long as they keep the lease."""
+
+    webhook_id: UUID
+    lease: int
+    failures: int
+    failing_since: datetime | None
+
+
+_fresh = (
+    sa.select(D.webhook_id, D.event_id)
+    .where(D.status == "fresh")
+    .order_by(D.event_id)
+    .limit(sa.bindparam("count"))
+    .with_for_update(skip_locked=True)
+    .cte("fresh")
+)
+_ANY_FRESH = Statement(sa.select(D.event_id).where(D.status == "fresh").order_by(D.event_id).limit(1), UUID)
+_TAKE_IN = Statement(
+    sa.update(webhook_deliveries)
+    .where(
+        D.status == "fresh",
+        sa.tuple_(D.webhook_id, D.event_id).in_(sa.select(_fresh.c.webhook_id, _fresh.c.event_id)),
+    )
+    .values(status="waiting", due_at=sa.bindparam("now"))
+    .returning(D.webhook_id),
+    UUID,
+)
+# Locked in one order, so that two who do this never wait for each other.
+_some = sa.select(Q.webhook_id).where(any_of(Q.webhook_id, "hooks")).order_by(Q.webhook_id).with_for_update()
+_WAKE: Statement[None] = Statement(
+    sa.update(webhook_queues)
+    .where(Q.webhook_id.in_(_some), sa.or_(Q.due_at.is_(None), Q.due_at > sa.bindparam("now")))
+    .values(due_at=sa.bindparam("now"))
+)
+_free = sa.and_(
+    Q.due_at <= sa.bindparam("now"), sa.or_(Q.leased_until.is_(None), Q.leased_until <= sa.bindparam("now"))
+)
+
+
+def _claiming(health: sa.ColumnElement[bool]) -> Statement[Claim]:
+    due = (
+        sa.select(Q.webhook_id)
+        .where(_free, health)
+        .order_by(Q.due_at)
+        .limit(sa.bindparam("count"))
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    return Statement(
+        sa.update(webhook_queues)
+        .where(Q.webhook_id.in_(sa.select(due.c.webhook_id)))
+        .values(leased_until=sa.bindparam("until"), lease=Q.lease + 1)
+        .returning(Q.webhook_id, Q.lease, Q.failures, Q.failing_since),
+        Claim,
+    )
+
+
+_CLAIM_WELL, _CLAIM_FAILING = _claiming(Q.failures == 0), _claiming(Q.failures > 0)
+_NEXT = Statement(
+    sa.select(Q.due_at)
+    .where(Q.due_at.is_not(None), sa.or_(Q.leased_until.is_(None), Q.leased_until <= sa.bindparam("now")))
+    .order_by(Q.due_at)
+    .limit(1),
+    datetime,
+)
+_mine = sa.and_(Q.webhook_id == sa.bindparam("hook"), Q.lease == sa.bindparam("of_lease"))
+_HOLD = Statement(sa.select(Q.lease).where(_mine).with_for_update(), int)
+_KEEP: Statement[None] = Statement(
+    sa.update(webhook_queues).where(_mine).values(leased_until=sa.bindparam("until"))
+)
+_NOTE: Statement[None] = Statement(
+    sa.update(webhook_queues)
+    .where(Q.webhook_id == sa.bindparam("hook"))
+    .values(
+        failures=sa.bindparam("new_failures"),
+        failing_since=sa.bindparam("new_failing_since"),
+        delivered=Q.delivered + sa.bindparam("more_delivered", type_=sa.BigInteger),
+        failed=Q.failed + sa.bindparam("more_failed", type_=sa.BigInteger),
+    )
+)
+_COUNT: Statement[None] = Statement(
+    sa.update(webhook_queues)
+    .where(Q.webhook_id == sa.bindparam("hook"))
+    .values(
+        delivered=Q.delivered + sa.bindparam("more_delivered", type_=sa.BigInteger),
+        failed=Q.failed + sa.bindparam("more_failed", type_=sa.BigInteger),
+    )
+)
+_HEAL: Statement[None] = Statement(
+    sa.update(webhook_queues)
+    .where(Q.webhook_id == sa.bindparam("hook"))
+    .values(failures=0, failing_since=None, due_at=sa.bindparam("now"))
+)
+_waiting = sa.select(D.due_at).where(D.webhook_id == sa.bindparam("hook"), D.status == "waiting")
+_NEXT_DUE = Statement(_waiting.order_by(D.due_at).limit(1), datetime)
+_FIRST_DUE = Statement(_waiting.order_by(D.event_id).limit(1), datetime)
+_RELEASE: Statement[None] = Statement(
+    sa.update(webhook_queues)
+    .where(_mine)
+    .values(leased_until=None, due_at=sa.bindparam("next_at", type_=Q.due_at.type))
+)
+_RELEASE_ALL: Statement[None] = Statement(
+    sa.update(webhook_queues).where(Q.leased_until.is_not(None)).values(leased_until=None)
+)
+
+
+async def take_in(tx: Tx, most: int) -> int:
+    """Have queues know of what was written for them, at most so much; how much it was."""
+    hooks = await tx.all(_TAKE_IN, count=most, now=clock.now())
+    await wake(tx, sorted(set(hooks)))
+    return len(hooks)
+
+
+async def any_fresh(tx: Tx) -> bool:
+    """Whether something was written that no queue knows of."""
+    return await tx.first(_ANY_FRESH) is not None
+
+
+async def wake(tx: Tx, hook_ids: Sequence[UUID]) -> None:
+    """There is something to do for these hooks."""
+    if hook_ids:
+        await tx.run(_WAKE, hooks=hook_ids, now=clock.now())
+
+
+async def claim(tx: Tx, lease: timedelta, well: int, failing: int) -> list[Claim]:
+    """Take on queues for so long: at most so many that do well, and so many that fail."""
+    now, found = clock.now(), list[Claim]()
+    for statement, count in ((_CLAIM_WELL, well), (_CLAIM_FAILING, failing)):
+        if count > 0:
+            found += await tx.all(statement, now=now, until=now + lease, count=count)
+    return found
+
+
+async def next_due(tx: Tx) -> datetime | None:
+    """When there is something to do for a hook that nobody works on."""
+    return await tx.first(_NEXT, now=clock.now())
+
+
+async def keep(tx: Tx, claim: Claim, until: datetime) -> bool:
+    """Keep a lease until then; False where it was lost."""
+    return await tx.run(_KEEP, hook=claim.webhook_id, of_lease=claim.lease, until=until) == 1
+
+
+async def note(
+    tx: Tx, hook_id: UUID, failures: int, failing_since: datetime | None, *, delivered: int, failed: int
+) -> None:
+    """Write down how a hook does, and so many more deliveries that have come to an end."""
+    await tx.run(
+        _NOTE, hook=hook_id, new_failures=failures, new_failing_since=failing_since,
+        more_delivered=delivered, more_failed=failed,
+    )  # fmt: skip
+
+
+async def count(tx: Tx, hook_id: UUID, ended: Mapping[str, int]) -> None:
+    """So many more deliveries of each status; fewer, where less than none."""
+    delivered, failed = ended.get("delivered", 0), ended.get("failed", 0)
+    if delivered or failed:
+        await tx.run(_COUNT, hook=hook_id, more_delivered=delivered, more_failed=failed)
+
+
+async def heal(tx: Tx, hook_id: UUID) -> None:
+    """Forget how a hook has failed, and look at once for what there is to do for it."""
+    await tx.run(_HEAL, hook=hook_id, now=clock.now())
+
+
+async def release(tx: Tx, claim: Claim, *, ordered: bool, not_before: datetime | None) -> None:
+    """Give a queue back, due again with its next delivery; nothing happens where the lease was lost."""
+    hook_id = claim.webhook_id
+    if await tx.first(_HOLD, hook=hook_id, of_lease=claim.lease) is None:
+        return
+    due = await tx.first(_FIRST_DUE if ordered else _NEXT_DUE, hook=hook_id)
+    if due is not None and not_before is not None:
+        due = max(due, not_before)
+    await tx.run(_RELEASE, hook=hook_id, of_lease=claim.lease, next_at=due)
+
+
+async def release_all(tx: Tx) -> None:
+    """At the start of the only process there is: nobody works on anything."""
+    await tx.run(_RELEASE_ALL)
