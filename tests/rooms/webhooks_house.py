@@ -42,7 +42,7 @@ async def ended(person: Person, hook_id: str, count: int, seconds: float = 10) -
     """The log of a hook, once so many deliveries in it have come to an end."""
     async with asyncio.timeout(seconds):
         while True:
-            found = await log_of(person, hook_id)
+            found = await log_of(person, hook_id, "?limit=100")
             if sum(one["status"] != "pending" for one in found) >= count:
                 return found
             await asyncio.sleep(0.02)

@@ -92,7 +92,7 @@ _SINCE = Statement(
 )
 _some = (
     sa.select(D.event_id)
-    .where(_hook, D.status.in_(("fresh", "waiting")), D.queued_at < sa.bindparam("until"))
+    .where(_hook, sa.or_(D.status == "fresh", D.status == "waiting"), D.queued_at < sa.bindparam("until"))
     .order_by(D.event_id)
     .limit(sa.bindparam("count"))
     .with_for_update()

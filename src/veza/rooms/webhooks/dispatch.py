@@ -121,7 +121,6 @@ class Dispatcher:
             await drive.run()
         except Exception:
             log.exception("webhooks.drive_failed", webhook_id=str(drive.claim.webhook_id))
-            await asyncio.sleep(1)
         finally:
             await self._keep_line(drive)
 

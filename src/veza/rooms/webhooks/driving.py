@@ -7,7 +7,7 @@ receiver, wherever the workers are, and what is ordered is delivered in its orde
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -36,6 +36,8 @@ HANDS = 4
 TURN_SECONDS = 5.0
 # A receiver that has said nothing for so long is not waited for by others.
 SLOW_SECONDS = 1.0
+# Whatever went wrong with us and not with the receiver: it shall not go wrong all the time.
+AFTER_TROUBLE = timedelta(seconds=5)
 _PICKED = 64
 _PIECE = 500
 _READS_SHARED, _READS_ALONE = 4, 400
@@ -91,6 +93,9 @@ class Drive:
                 if not due:
                     break
                 await self._deliver_all(due)
+        except Exception:
+            self._rest = clock.now() + AFTER_TROUBLE
+            raise
         finally:
             await asyncio.shield(self._release())
 

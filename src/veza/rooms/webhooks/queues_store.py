@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from veza.core import clock
 from veza.core.db import Statement, Tx, any_of
-from veza.rooms.webhooks.tables import webhook_deliveries, webhook_queues
+from veza.rooms.webhooks.tables import webhook_deliveries, webhook_queues, webhooks
 
 CHANNEL = "veza_webhooks"
 
@@ -46,10 +46,12 @@ _TAKE_IN = Statement(
 )
 # Locked in one order, so that two who do this never wait for each other.
 _some = sa.select(Q.webhook_id).where(any_of(Q.webhook_id, "hooks")).order_by(Q.webhook_id).with_for_update()
+# Every one of them, whatever is due: a condition would be asked of rows as they were before somebody, who is
+# just giving a queue back, let go of it.
 _WAKE: Statement[None] = Statement(
     sa.update(webhook_queues)
-    .where(Q.webhook_id.in_(_some), sa.or_(Q.due_at.is_(None), Q.due_at > sa.bindparam("now")))
-    .values(due_at=sa.bindparam("now"))
+    .where(Q.webhook_id.in_(_some))
+    .values(due_at=sa.case((Q.due_at < sa.bindparam("now"), Q.due_at), else_=sa.bindparam("now")))
 )
 _free = sa.and_(
     Q.due_at <= sa.bindparam("now"), sa.or_(Q.leased_until.is_(None), Q.leased_until <= sa.bindparam("now"))
@@ -110,7 +112,9 @@ _HEAL: Statement[None] = Statement(
     .where(Q.webhook_id == sa.bindparam("hook"))
     .values(failures=0, failing_since=None, due_at=sa.bindparam("now"))
 )
-_waiting = sa.select(D.due_at).where(D.webhook_id == sa.bindparam("hook"), D.status == "waiting")
+# Of a hook that is off nothing is due: who turns it on again, or queues more, sees to the queue.
+_on = sa.exists().where(webhooks.c.id == sa.bindparam("hook"), webhooks.c.enabled.is_(True))
+_waiting = sa.select(D.due_at).where(D.webhook_id == sa.bindparam("hook"), D.status == "waiting", _on)
 _NEXT_DUE = Statement(_waiting.order_by(D.due_at).limit(1), datetime)
 _FIRST_DUE = Statement(_waiting.order_by(D.event_id).limit(1), datetime)
 _RELEASE: Statement[None] = Statement(

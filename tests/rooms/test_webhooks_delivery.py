@@ -1,0 +1,303 @@
+"""Deliveries: each at least once and under one id, in order where that is wanted, and never after the end."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.receiver import OK, Receiver, receiving, status
+from tests.rooms.listening_house import until
+from tests.rooms.webhooks_house import ended, hook, later, log_of, open_house, tried, verified
+from tests.world import Person, World
+from veza.core.db import Database
+from veza.core.outgoing import Courier, Guard
+from veza.rooms.webhooks import dispatch, driving, jobs
+from veza.rooms.webhooks.dispatch import Dispatcher
+from veza.rooms.webhooks.sending import Sender
+
+
+async def rename(person: Person, playlist_id: str, *titles: str) -> None:
+    for title in titles:
+        assert (await person.put(f"/playlists/{playlist_id}", json={"title": title})).status_code == 200
+
+
+async def playlist(person: Person) -> str:
+    answer = await person.post("/playlists", json={"title": "Evening"})
+    return str(answer.json()["data"]["playlist"]["id"])
+
+
+def titles(receiver: Receiver) -> list[str]:
+    """What was told of playlists that changed, in the order in which it came."""
+    return [
+        got.body["data"]["playlist"]["title"]
+        for got in receiver.got
+        if got.body["type"] == "playlist.updated"
+    ]
+
+
+async def test_a_delivery_is_tried_until_it_arrives(database: Database, tmp_path: Path) -> None:
+    """W8, W11, W22: later and later, as the receiver asks, under one id; then given up, and redelivered."""
+    async with open_house(database, tmp_path) as world, receiving() as receiver:
+        ada = await world.person("ada")
+        made = await hook(ada, receiver.url, "playlist.created")
+        receiver.answer = status(500)
+        await playlist(ada)
+        first = (await tried(ada, made["id"], 1))[0]
+        assert (first["status"], first["error"], first["response_status"]) == ("pending", "BAD_STATUS", 500)
+        verified(receiver.got[0], made["secret"])
+        receiver.answer = status(503, "Retry-After: 90")
+        with later(world, timedelta(seconds=7)):
+            second = (await tried(ada, made["id"], 2))[0]
+        wait = _seconds(second["attempts"][1]["at"], second["next_attempt_at"])
+        assert 89 < wait < 91, "the receiver asked for more than the half minute"
+        receiver.answer = OK
+        with later(world, timedelta(seconds=100)):
+            done = (await ended(ada, made["id"], 1))[0]
+        assert (done["status"], done["error"], len(done["attempts"])) == ("delivered", None, 3)
+        assert {got.headers["webhook-id"] for got in receiver.got} == {done["id"]}
+        assert len({got.body["timestamp"] for got in receiver.got}) == 1
+        assert done["event_at"] == receiver.got[0].body["timestamp"]
+        listed = (await ada.get(f"/webhooks/{made['id']}")).json()["data"]
+        assert listed["failing_since"] is None
+        answer = await ada.post(f"/webhooks/{made['id']}/deliveries/{done['id']}/redeliver")
+        assert (answer.status_code, answer.json()["data"]["delivery"]["status"]) == (202, "pending")
+        await receiver.until(4)
+        await ended(ada, made["id"], 1)
+        assert receiver.got[3].headers["webhook-id"] == done["id"]
+        receiver.answer = None
+        await ada.post(f"/webhooks/{made['id']}/deliveries/{done['id']}/redeliver")
+        again = await ada.post(f"/webhooks/{made['id']}/deliveries/{done['id']}/redeliver")
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "DELIVERY_PENDING")
+        stats = (await ada.get("/webhooks/stats")).json()["data"]
+        assert (stats["total_events"], stats["successful_deliveries"]) == (0, 0), "it is under way once more"
+
+
+def _seconds(one: str, other: str) -> float:
+    return (datetime.fromisoformat(other) - datetime.fromisoformat(one)).total_seconds()
+
+
+async def test_who_fails_for_days_is_turned_off_and_told(database: Database, tmp_path: Path) -> None:
+    """W8, W9, W20: 410 at once, all else after five days; by mail; what is missed can be replayed."""
+    async with open_house(database, tmp_path) as world, receiving() as receiver, receiving() as gone:
+        ada = await world.person("ada")
+        failing = await hook(ada, receiver.url, "playlist.created")
+        ended_hook = await hook(ada, gone.url, "playlist.created")
+        receiver.answer, gone.answer = status(500), status(410)
+        await playlist(ada)
+        await tried(ada, failing["id"], 1)
+        await ended(ada, ended_hook["id"], 1)
+
+        async def state(hook_id: str) -> tuple[bool, str | None]:
+            data = (await ada.get(f"/webhooks/{hook_id}")).json()["data"]
+            return data["enabled"], data["disabled_reason"]
+
+        async def is_off() -> bool:
+            return await state(failing["id"]) == (False, "failing")
+
+        assert await state(ended_hook["id"]) == (False, "gone")
+        day = 24 * 3600 * 1_000_000
+        await database.script(
+            f"UPDATE webhook_queues SET failing_since = failing_since - {5 * day - day // 24}"
+        )
+        with later(world, timedelta(seconds=7)):
+            await tried(ada, failing["id"], 2)
+            assert await state(failing["id"]) == (True, None)
+        with later(world, timedelta(hours=1, seconds=10)):
+            await until(is_off)
+        assert [one["status"] for one in await log_of(ada, failing["id"])] == ["failed"]
+        await playlist(ada)
+        assert [one["status"] for one in await log_of(ada, failing["id"])] == ["skipped", "failed"]
+        mails = world.parts.settings.mail_folder
+
+        async def is_told() -> bool:
+            found = [path.read_text() for path in mails.glob("*.eml")] if mails.exists() else []
+            return sum("was turned off" in mail for mail in found) == 2
+
+        await until(is_told)
+        answer = await ada.post(f"/webhooks/{failing['id']}/replay", json={"since": "2025-01-01T00:00:00Z"})
+        assert answer.json()["error"]["code"] == "WEBHOOK_DISABLED"
+        receiver.answer, before = OK, len(receiver.got)
+        await ada.put(f"/webhooks/{failing['id']}", json={"enabled": True})
+        await playlist(ada)
+        await ended(ada, failing["id"], 3)
+        assert len(receiver.got) == before + 1, "what was missed is not told by itself"
+        body = {"since": "2025-01-01T00:00:00Z", "undelivered_only": True}
+        answer = await ada.post(f"/webhooks/{failing['id']}/replay", json=body)
+        assert answer.status_code == 202
+        await receiver.until(before + 3)
+        await ended(ada, failing["id"], 3)
+        assert {one["status"] for one in await log_of(ada, failing["id"])} == {"delivered"}
+        assert await log_of(ada, failing["id"], "?status=failed") == []
+        assert len(await log_of(ada, failing["id"], "?status=delivered&limit=2")) == 2
+        assert await log_of(ada, failing["id"], "?event=track.liked") == []
+        stats = (await ada.get("/webhooks/stats")).json()["data"]
+        assert (stats["total_events"], stats["successful_deliveries"], stats["failed_deliveries"]) == (
+            4,
+            3,
+            1,
+        )
+
+
+async def test_order_is_kept_where_it_is_wanted(database: Database, tmp_path: Path) -> None:
+    """W11: one at a time, by the time of the event; what fails holds back what came after it."""
+    async with open_house(database, tmp_path) as world, receiving() as receiver, receiving() as other:
+        ada = await world.person("ada")
+        mine = await playlist(ada)
+        made = await hook(ada, receiver.url, "playlist.updated", ordered=True)
+        await hook(ada, other.url, "playlist.updated")
+        receiver.answer = lambda got: status(500) if len(receiver.got) == 3 else OK
+        names = [f"Evening {number}" for number in range(12)]
+        await rename(ada, mine, *names)
+        await other.until(12)
+        log = await ended(ada, made["id"], 2)
+        await asyncio.sleep(0.2)
+        assert len(receiver.got) == 3
+        with later(world, timedelta(seconds=7)):
+            log = await ended(ada, made["id"], 12)
+        told = [got.headers["webhook-id"] for got in receiver.got]
+        expected = [one["id"] for one in reversed(log)]
+        assert told == expected[:3] + expected[2:]
+        assert receiver.at_once == 1
+        assert other.at_once <= driving.HANDS
+
+
+async def test_nothing_is_delivered_after_the_end(database: Database, tmp_path: Path) -> None:
+    """W20: what is queued for a hook that is turned off or deleted stays where it is, or goes with it."""
+    async with open_house(database, tmp_path) as world, receiving() as receiver:
+        ada = await world.person("ada")
+        mine = await playlist(ada)
+        receiver.answer = None
+        off = await hook(ada, receiver.url, "playlist.updated")
+        gone = await hook(ada, receiver.url, "playlist.updated")
+        await rename(ada, mine, *[f"Evening {number}" for number in range(9)])
+        await receiver.until(2)
+        await ada.put(f"/webhooks/{off['id']}", json={"enabled": False})
+        await ada.delete(f"/webhooks/{gone['id']}")
+        receiver.answer = OK
+        await receiver.close()
+        before = len(receiver.got)
+
+        async def forgotten() -> bool:
+            rows = await database.rows("SELECT status FROM webhook_deliveries")
+            return [row[0] for row in rows] == ["skipped"] * 9
+
+        await until(forgotten)
+        with later(world, timedelta(minutes=3)):
+            await ada.put(f"/webhooks/{off['id']}", json={"enabled": True})
+            await rename(ada, mine, "The last")
+            await ended(ada, off["id"], 10)
+        assert titles(receiver)[before:] == ["The last"]
+
+
+async def test_who_hangs_holds_up_nobody(database: Database, tmp_path: Path) -> None:
+    """W7, W24: while many receivers hang, others hear at once; who was away is not run over."""
+    async with (
+        open_house(database, tmp_path) as world,
+        receiving() as hanging,
+        receiving() as well,
+    ):
+        hanging.answer = None
+        ada = await world.person("ada")
+        mine = await playlist(ada)
+        stuck = [await hook(ada, hanging.url, "playlist.updated") for _ in range(15)]
+        good = await hook(ada, well.url, "playlist.updated")
+        began = time.monotonic()
+        await rename(ada, mine, *[f"Evening {number}" for number in range(20)])
+        await ended(ada, good["id"], 20)
+        assert time.monotonic() - began < 5
+        assert hanging.open == len(stuck), "each is asked once, until it answers"
+        for one in stuck:
+            await ada.delete(f"/webhooks/{one['id']}")
+        await ada.put(f"/webhooks/{good['id']}", json={"enabled": False})
+        await rename(ada, mine, *[f"Night {number}" for number in range(15)])
+        await ada.put(f"/webhooks/{good['id']}", json={"enabled": True})
+        with later(world, timedelta(hours=1)):
+            began, before = time.monotonic(), len(well.got)
+            body = {"since": "2025-01-01T00:00:00Z"}
+            await ada.post(f"/webhooks/{good['id']}/replay", json=body)
+            await well.until(before + 35)
+            assert time.monotonic() - began > 35 / 50 * 0.9, "fifty a second"
+            await ended(ada, good["id"], 35)
+        await hanging.close()
+
+
+@asynccontextmanager
+async def dispatching(world: World, seconds: float = 15) -> AsyncIterator[Dispatcher]:
+    courier = Courier(Guard(allow_private=True), seconds=seconds)
+    made = Dispatcher(world.parts.database, Sender(world.parts.keyring, courier))
+    work = asyncio.create_task(made.run())
+    try:
+        yield made
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_several_workers_share_and_one_that_died_is_replaced(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W10, W11: each delivery once while all is well; what a dead worker had in hand comes again."""
+    monkeypatch.setattr(dispatch, "_GRACE_SECONDS", 0.05)
+    async with open_house(database, tmp_path, work=False) as world, receiving() as receiver:
+        ada = await world.person("ada")
+        mine = await playlist(ada)
+        hooks = [await hook(ada, receiver.url, "playlist.updated") for _ in range(4)]
+        names = [f"Evening {number}" for number in range(10)]
+        if database.shared:
+            async with dispatching(world), dispatching(world):
+                await rename(ada, mine, *names)
+                for one in hooks:
+                    await ended(ada, one["id"], 10)
+            told = [got.headers["webhook-id"] for got in receiver.got]
+            assert len(told) == 40
+            assert {told.count(one) for one in told} == {4}, "once to each hook"
+        async with dispatching(world) as dying:
+            receiver.answer = None
+
+            # It takes its lease and dies: nothing is given back.
+            async def nothing(*_: object, **__: object) -> None:
+                return
+
+            with monkeypatch.context() as patched:
+                patched.setattr(driving.Drive, "_release", nothing)
+                before = len(receiver.got)
+                await rename(ada, mine, "The last")
+                await receiver.until(before + 4)
+                for task in list(dying._drives):
+                    task.cancel()
+                await asyncio.sleep(0.05)
+        receiver.answer, before = OK, len(receiver.got)
+        async with dispatching(world):
+            if database.shared:
+                await asyncio.sleep(0.3)
+                assert len(receiver.got) == before, "its lease still stands"
+            with later(world, timedelta(seconds=62)):
+                await receiver.until(before + 4)
+                for one in hooks:
+                    assert {row["status"] for row in await ended(ada, one["id"], 1)} == {"delivered"}
+
+
+async def test_old_deliveries_are_forgotten(database: Database, tmp_path: Path) -> None:
+    """After a month, and with their hook, whoever wrote them last."""
+    async with open_house(database, tmp_path, work=False) as world:
+        ada = await world.person("ada")
+        made = await hook(ada, "https://example.com/")
+        await playlist(ada)
+        await playlist(ada)
+        await database.script(
+            "UPDATE webhook_deliveries SET status = 'delivered';"
+            "INSERT INTO webhook_deliveries SELECT event_id, event_id, kind, data, event_at, status,"
+            " queued_at, due_at, attempt, attempts, headers, body, concluded_at FROM webhook_deliveries"
+        )
+        room = jobs.HookJobs(database, world.parts.mailer, "")
+        task = next(task for task in room.tasks() if task.kind is jobs.PURGE)
+        await task.run(None, None)
+        assert len(await log_of(ada, made["id"])) == 2
+        assert (await database.rows("SELECT COUNT(*) FROM webhook_deliveries"))[0][0] == 2
+        with later(world, timedelta(days=31)):
+            await task.run(None, None)
+        assert await log_of(ada, made["id"]) == []
