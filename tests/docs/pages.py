@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -21,6 +21,7 @@ from veza.core.errors import VezaError, all_errors
 from veza.core.events import Event
 from veza.core.jobs import JobKind, NoPayload
 from veza.reactions import REACTIONS
+from veza.rooms.webhooks.catalogue import CATALOGUE, TYPES
 from veza.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -176,11 +177,39 @@ def with_settings(page: str) -> str:
     return re.sub(r"<!-- settings -->\n.*?<!-- /settings -->", lambda _: made, page, flags=re.DOTALL)
 
 
+def with_told(page: str) -> str:
+    """The page about webhooks, with the table of events and what is told of each."""
+    rows = [
+        f"| `{kind}` | {_first_line(entry.shape)} | {_told(entry.shape)} |"
+        for kind, entry in CATALOGUE.items()
+    ]
+    rows += [f"| `{kind}` | Nothing makes it happen yet. | |" for kind in TYPES if kind not in CATALOGUE]
+    made = "\n".join(["<!-- events -->", "| type | what it tells | `data` |", "|---|---|---|", *rows])
+    return re.sub(
+        r"<!-- events -->\n.*?<!-- /events -->", lambda _: f"{made}\n<!-- /events -->", page, flags=re.DOTALL
+    )
+
+
+def _told(shape: type[msgspec.Struct]) -> str:
+    """The fields of a shape; of those that are things, which."""
+    kinds = get_type_hints(shape)
+    return ", ".join(f"{name}: {_kind(kinds[name])}" for name in shape.__struct_fields__)
+
+
+def _kind(kind: Any) -> str:
+    parts = [part.__name__ for part in get_args(kind) if isinstance(part, type) and part is not type(None)]
+    inner = parts[0] if parts else getattr(kind, "__name__", str(kind))
+    name = {"UUID": "id", "str": "text", "float": "number"}.get(inner, inner)
+    listed = get_origin(kind) is not None and type(None) not in get_args(kind)
+    return f"list of {name}" if listed else f"{name} or null" if type(None) in get_args(kind) else name
+
+
 # Each page that is made, whole or in part, and what it should hold, given what it holds.
 PAGES: dict[Path, Callable[[str], str]] = {
     ROOT / "README.md": with_settings,
     ROOT / "docs/errors.md": lambda _: errors_page(),
     ROOT / "docs/events.md": lambda _: events_page(),
+    ROOT / "docs/webhooks.md": with_told,
 }
 
 

@@ -46,12 +46,13 @@ _TAKE_IN = Statement(
 )
 # Locked in one order, so that two who do this never wait for each other.
 _some = sa.select(Q.webhook_id).where(any_of(Q.webhook_id, "hooks")).order_by(Q.webhook_id).with_for_update()
+_now = sa.bindparam("now", type_=Q.due_at.type)
 # Every one of them, whatever is due: a condition would be asked of rows as they were before somebody, who is
 # just giving a queue back, let go of it.
 _WAKE: Statement[None] = Statement(
     sa.update(webhook_queues)
     .where(Q.webhook_id.in_(_some))
-    .values(due_at=sa.case((Q.due_at < sa.bindparam("now"), Q.due_at), else_=sa.bindparam("now")))
+    .values(due_at=sa.case((Q.due_at < sa.bindparam("now"), Q.due_at), else_=_now))
 )
 _free = sa.and_(
     Q.due_at <= sa.bindparam("now"), sa.or_(Q.leased_until.is_(None), Q.leased_until <= sa.bindparam("now"))
