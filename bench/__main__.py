@@ -24,6 +24,7 @@ from bench import (
     start,
     tracks,
     upload,
+    webhooks,
 )
 from bench.table import Figure, show
 
@@ -51,6 +52,7 @@ GROUPS = {
     "market": (market.lists, 10_000),
     "orders": (market.orders, 10_000),
     "notifications": (notifications.notifications, 10_000),
+    "webhooks": (webhooks.webhooks, 10_000),
     "import": (imports.imports, 10_000),
 }
 

@@ -71,8 +71,7 @@ class Recorder:
         problem: Exception | None = None
         try:
             async with self._database.write() as tx:
-                # In one order: who else holds several of these does it so, too.
-                await _write(tx, sorted((one for one, _ in batch), key=lambda one: one.hook_id))
+                await _write(tx, [one for one, _ in batch])
         except Exception as error:  # noqa: BLE001 - told to everybody who waits
             problem = error
         for _, done in batch:
@@ -87,12 +86,14 @@ class Recorder:
 async def _write(tx: Tx, outcomes: Sequence[Outcome]) -> None:
     ended: dict[UUID, Counter[str]] = {}
     last: dict[UUID, Outcome] = {}
-    for one in outcomes:
+    # In one order: who else holds several of these does it so, too.
+    for one in sorted(outcomes, key=lambda one: (one.hook_id, one.due.event_id)):
         kept = await _write_one(tx, one)
         if kept and one.due_at is None:
             ended.setdefault(one.hook_id, Counter())[one.status] += 1
+    for one in outcomes:
         last[one.hook_id] = one
-    for hook_id, one in last.items():
+    for hook_id, one in sorted(last.items(), key=lambda item: item[0]):
         counted = ended.get(hook_id, Counter())
         await queues_store.note(
             tx,
