@@ -119,11 +119,11 @@ class Drive:
     async def _deliver_all(self, due: Sequence[Due]) -> None:
         """One hand begins; where that goes well, and order does not count, others help."""
         waiting = deque(due)
+        if not self._answered:
+            await self._work(deque([waiting.popleft()]))
         if self._ordered or self._failures:
             await self._work(waiting)
             return
-        if not self._answered:
-            await self._work(deque([waiting.popleft()]))
         async with asyncio.TaskGroup() as group:
             for _ in range(HANDS):
                 group.create_task(self._work(waiting))
