@@ -43,6 +43,7 @@ ROWS = {
     "rate_limit_comment": ({"7/min": "7/min"}, {"7/min/min": "100/min"}),
     "rate_limit_upload": ({"7/10min": "7/10min"}, {"-7/min": "100/min"}),
     "rate_limit_chunk": ({"7/s": "7/s"}, {"7/": "100/min"}),
+    "rate_limit_webhook_test": ({"7/min": "7/min"}, {"7 a minute": "100/min"}),
     "trusted_proxies": (
         {"10.0.0.0/8, ::1": "10.0.0.0/8, ::1"},
         {"proxy.example": "proxy.example", "10.0.0.0/40": "10.0.0.0/40"},
@@ -74,6 +75,7 @@ ROWS = {
     ),
     "max_file_size": ({"1000": 1000}, {"0": "1 or more", "1MB": "whole number"}),
     "quota": ({"1000": 1000}, {"-1": "1 or more"}),
+    "webhook_allow_private": ({"true": True, "no": False}, {"perhaps": "true or false"}),
     "clamd_url": ({"unix:///run/clamd.ctl": "unix:///run/clamd.ctl"}, {}),
     "serve_jobs": ({"true": True}, {"false": "PostgreSQL"}),
     "media_jobs": ({"4": 4}, {"0": "1 or more"}),
