@@ -52,11 +52,14 @@ class Dispatcher:
     async def run(self) -> None:
         """Take in, claim and deliver, again and again."""
         beat = asyncio.create_task(self._keep_leases(), name="webhooks-leases")
+        begun = False
         try:
-            await self._begin()
             while True:
                 self._woken.clear()
                 try:
+                    if not begun:
+                        await self._begin()
+                        begun = True
                     wait = await self._step()
                 except Exception:
                     log.exception("webhooks.step_failed")
