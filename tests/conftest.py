@@ -31,7 +31,7 @@ DIALECTS = ("sqlite", "postgresql")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Tests that throw dice can be asked to throw them more often."""
     parser.addoption("--uploads", default="40", help="uploads in chunks to a server that is killed meanwhile")
-    parser.addoption("--events", default="200", help="events told by a server that is killed meanwhile")
+    parser.addoption("--events", default="100", help="events told by a server that is killed meanwhile")
     parser.addoption("--playlists", default="4", help="lives of a playlist that is changed at random")
 
 

@@ -61,7 +61,7 @@ async def test_every_event_is_told_whoever_is_killed(tmp_path: Path, pytestconfi
             async with asyncio.TaskGroup() as group:
                 working = [group.create_task(work(teller)) for teller in tellers]
                 while not all(task.done() for task in working):
-                    await asyncio.wait(working, timeout=dice.uniform(0.1, 0.6))
+                    await asyncio.wait(working, timeout=dice.uniform(0.5, 2.5))
                     await servers.end(signal.SIGKILL)
                     await servers.start()
                     await servers.ready()
