@@ -81,7 +81,7 @@ REACTIONS: Reactions = {
     playlist_events.PlaylistDeleted: [playlist_jobs.FORGET_PLAYLIST],
     market_events.OrderCompleted: [market_kinds.SEND_RECEIPT, TELL],
     market_events.OrderRefunded: [market_kinds.SEND_REFUND],
-    webhook_events.WebhookDisabled: [webhook_kinds.SEND_DISABLED],
+    webhook_events.WebhookDisabled: [webhook_kinds.SEND_DISABLED, TELL],
 }
 
 # What is done in the transaction itself, for it must be true with the commit.

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from tests.rooms.listening_house import song, until
 from tests.world import PASSWORD, Person, World, open_world
@@ -16,6 +17,7 @@ from veza.rooms.notifications import fanning
 from veza.rooms.notifications.jobs import NotificationJobs
 from veza.rooms.notifications.kinds import TELL
 from veza.rooms.notifications.wording import TYPES
+from veza.rooms.webhooks.events import WebhookDisabled
 
 
 async def told(person: Person, query: str = "") -> list[dict[str, Any]]:
@@ -157,6 +159,10 @@ async def test_each_type_is_raised_by_what_happens(database: Database, tmp_path:
         assert [(one["type"], one["message"]) for one in alert] == [
             ("security_alert", "Your password was changed")
         ]
+        async with database.write() as tx:
+            tx.emit(WebhookDisabled(new_id(), UUID(ruth.id), "https://hooks.example", "failing"))
+        await settled(world)
+        assert (await messages(ruth))[0] == "A webhook of yours was turned off, since it kept failing"
         # What becomes private, or is gone, is not named any more; what is undone is not told.
         for one in (track_id, hidden):
             await olga.put(f"/tracks/{one}", json={"is_public": False})

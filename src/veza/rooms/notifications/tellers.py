@@ -23,6 +23,7 @@ from veza.rooms.playlists.events import (
 )
 from veza.rooms.sessions import events as session_events
 from veza.rooms.tracks.events import TrackFailed, TrackProcessed
+from veza.rooms.webhooks.events import WebhookDisabled
 
 # From an event, and who caused it, to what is told.
 Tales = Callable[[Any, UUID | None], Sequence[Tale]]
@@ -77,6 +78,10 @@ def _ordered(event: OrderCompleted, _by: UUID | None) -> list[Tale]:
     ]
 
 
+def _disabled(event: WebhookDisabled, _by: UUID | None) -> list[Tale]:
+    return [Tale(event.user_id, "webhook_disabled", subject_id=event.webhook_id)]
+
+
 def _alert(event: Any, _by: UUID | None) -> list[Tale]:
     return [Tale(event.user_id, "security_alert", detail=event.kind)] if event.user_id else []
 
@@ -99,6 +104,7 @@ TOLD: Mapping[type[Event], Tales] = {
     TrackProcessed: _ready,
     TrackFailed: _failed,
     OrderCompleted: _ordered,
+    WebhookDisabled: _disabled,
     **dict.fromkeys(_SECURITY, _alert),
 }
 

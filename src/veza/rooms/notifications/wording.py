@@ -75,7 +75,7 @@ WORDINGS: Mapping[Type, Wording] = {
     "webhook_disabled": Wording(
         "A webhook of yours was turned off, since it kept failing",
         subject="webhook",
-        mails="at once",
+        mails="elsewhere",
         email=True,
     ),
     "security_alert": Wording(

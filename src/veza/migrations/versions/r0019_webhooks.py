@@ -5,8 +5,8 @@ from alembic import op
 
 from veza.core.db import Id
 
-revision = "0018"
-down_revision = "0014"
+revision = "0019"
+down_revision = "0018"
 
 
 def upgrade() -> None:
