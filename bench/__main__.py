@@ -6,6 +6,7 @@ import time
 import uvloop
 
 from bench import (
+    audit,
     chunks,
     feed,
     filters,
@@ -53,6 +54,8 @@ GROUPS = {
     "orders": (market.orders, 10_000),
     "notifications": (notifications.notifications, 10_000),
     "webhooks": (webhooks.webhooks, 10_000),
+    "audit": (audit.search, 10_000),
+    "audit-cost": (audit.cost, 10_000),
     "import": (imports.imports, 10_000),
 }
 

@@ -35,6 +35,8 @@ from veza.rooms.accounts.deletion import HOLDING as ACCOUNT
 from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.analytics.holding import HOLDING as ANALYTICS
 from veza.rooms.analytics.recording import EventLimit
+from veza.rooms.audit.holding import HOLDING as AUDIT
+from veza.rooms.audit.sealing import Sealer
 from veza.rooms.comments.holding import HOLDING as COMMENTS
 from veza.rooms.comments.service import CommentLimit
 from veza.rooms.following.holding import HOLDING as FOLLOWING
@@ -172,7 +174,8 @@ async def working(parts: Parts) -> AsyncIterator[None]:
         Worker(parts.database, "bought", tasks, concurrency=settings.media_jobs, then=("media", "backlog")),
     ]
     dispatcher = Dispatcher(parts.database, Sender(parts.keyring, parts.courier))
-    async with _tasks(*(worker.run() for worker in workers), dispatcher.run()):
+    sealer = Sealer(parts.database, parts.keyring)
+    async with _tasks(*(worker.run() for worker in workers), dispatcher.run(), sealer.run()):
         yield
 
 
@@ -232,6 +235,7 @@ def _given(parts: Parts, means: Means) -> Given:
             ANALYTICS,
             NOTIFICATIONS,
             WEBHOOKS,
+            AUDIT,
         ),
         "prove_password": prove_password,
         "forget_member": parts.authenticator.forget_user,

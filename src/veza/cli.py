@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 users = typer.Typer(no_args_is_help=True, help="People's accounts.")
 app.add_typer(users, name="users")
+audit = typer.Typer(no_args_is_help=True, help="The log of what happened.")
+app.add_typer(audit, name="audit")
 
 
 def main() -> None:
@@ -117,3 +119,13 @@ def create_user(
         else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
     sys.exit(_do(lambda process: process.create_account(username, email, password, admin=admin)))
+
+
+@audit.command("verify")
+def verify_audit(
+    head: Annotated[
+        str, typer.Option(help="NUMBER:SEAL as an earlier run said: the log must hold this very row.")
+    ] = "",
+) -> None:
+    """Check that nothing in the audit log was changed, removed, inserted or reordered."""
+    sys.exit(_do(lambda process: process.verify_audit(head)))

@@ -27,11 +27,13 @@ from veza.core.text import BadValue
 from veza.parts import Parts, make_folder, make_parts
 from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
+from veza.rooms.audit.sealing import Sealer
 from veza.rooms.search import build as search
 from veza.settings import BadSetting, Settings, address_of, load
 
 if TYPE_CHECKING:
     from veza.importing import Request
+    from veza.rooms.audit.verifying import Head
 
 # What only an operator can mend, before it makes sense to start again.
 REFUSALS = (BadSetting, SecretRefused, InUse, UnknownRevision)
@@ -143,6 +145,35 @@ async def _create_account(
             print(f"veza: {refused.message}", file=sys.stderr)  # noqa: T201 - for the operator
             return 1
     print(f"created {user.username} ({user.id})")  # noqa: T201 - the command's answer
+    return 0
+
+
+def verify_audit(head: str) -> int:
+    """Check the audit log and say what was found; 1 as the exit code where something is wrong."""
+    from veza.rooms.audit.verifying import Head  # noqa: PLC0415 - a server does not verify
+
+    try:
+        known = Head.parse(head) if head else None
+    except ValueError:
+        raise BadSetting("--head looks like 1234:5f0c…, as `veza audit verify` says it.") from None
+    return _run(_verify_audit(_begin(), known))
+
+
+async def _verify_audit(settings: Settings, known: "Head | None") -> int:
+    from veza.rooms.audit.verifying import verify  # noqa: PLC0415 - as above
+
+    # No lock: it only reads, and who writes meanwhile adds to the end.
+    async with _prepared(settings) as parts:
+        verdict = await verify(parts.database, Sealer(parts.database, parts.keyring), known)
+    if verdict.problem:
+        print(f"veza: {verdict.problem}", file=sys.stderr)  # noqa: T201 - for the operator
+        print(f"{verdict.rows} rows before it are right", file=sys.stderr)  # noqa: T201 - as above
+        return 1
+    print(  # noqa: T201 - the command's answer
+        f"{verdict.rows} rows are right, from {verdict.first} on; {verdict.waiting} wait to be sealed",
+        f"head {verdict.head}",
+        sep="\n",
+    )
     return 0
 
 

@@ -13,6 +13,7 @@ from veza.parts import Parts
 from veza.rooms.accounts import events as account_events
 from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.analytics import jobs as analytics_jobs
+from veza.rooms.audit import jobs as audit_jobs
 from veza.rooms.comments import events as comment_events
 from veza.rooms.comments import jobs as comment_jobs
 from veza.rooms.following import events as following_events
@@ -137,5 +138,6 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *notification_jobs.NotificationJobs(database, parts.live).tasks(),
         *Mailing(database, parts.mailer, base_url, Unsubscribing(Signer(parts.keyring), base_url)).tasks(),
         *recommendation_jobs.tasks(database, parts.storage),
+        *audit_jobs.tasks(database, parts.settings.audit_retention_days),
         Task(PURGE_ANSWERS, purge_answers),
     ]

@@ -13,6 +13,7 @@ from veza.parts import Parts
 from veza.rooms.accounts import pages as account_pages
 from veza.rooms.accounts.routes import ROUTES as ACCOUNTS
 from veza.rooms.analytics.routes import ROUTES as ANALYTICS
+from veza.rooms.audit.routes import ROUTES as AUDIT
 from veza.rooms.comments.routes import ROUTES as COMMENTS
 from veza.rooms.feed.routes import ROUTES as FEED
 from veza.rooms.following.routes import ROUTES as FOLLOWING
@@ -51,7 +52,8 @@ AREAS = {
     "auth": "Signing up, in and out: passwords, second factors, confirmation of e-mail addresses.",
     "sessions": "Where somebody is signed in.",
     "users": "Profiles, avatars, who follows whom; all that is kept of somebody, to take along or to delete.",
-    "admin": "What admins do to accounts.",
+    "audit": "What happened: your own part of the log.",
+    "admin": "What admins do to accounts, and everybody's log.",
     "roles": "What a role may do.",
     "tracks": "Music: upload, whole or in chunks; lists and search; sound, pictures, likes, plays, comments.",
     "uploads": "Files of any kind, to be used by their id.",
@@ -102,6 +104,7 @@ def api() -> Router:
             *ANALYTICS,
             *NOTIFICATIONS,
             *WEBHOOKS,
+            *AUDIT,
         ],
         dto=StrictJSON,
     )

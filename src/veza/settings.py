@@ -101,6 +101,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, doc("Whether `veza serve` does the work behind the API too; if not, run `veza worker`.")
     ] = True
     media_jobs: Annotated[int, doc("Audio files processed at a time by one process.")] = 1
+    audit_retention_days: Annotated[
+        int, doc("Days for which the audit log is kept; 0 keeps it for ever.")
+    ] = 365
     log_format: Annotated[str, doc("`json`, `console`, or `auto`: console on a terminal.")] = "auto"
     log_level: Annotated[str, doc("`debug`, `info`, `warning` or `error`.")] = "info"
     access_log: Annotated[bool, doc("Whether each request is logged.")] = True
@@ -159,7 +162,7 @@ _LIMITS = tuple(
     for name in Settings.__struct_fields__
     if name.startswith("rate_limit_") and name != "rate_limit_enabled"
 )
-_POSITIVE = ("max_file_size", "quota", "media_jobs")
+_LEAST = {"max_file_size": 1, "quota": 1, "media_jobs": 1, "audit_retention_days": 0}
 _SECRET = {
     "stripe_secret_key",
     "stripe_webhook_secrets",
@@ -247,9 +250,9 @@ def _check(settings: Settings) -> None:
             parse_limit(name, getattr(settings, name))
         except ValueError:
             raise BadSetting(f"VEZA_{name.upper()} must look like 100/min, 5/hour or 10/day.") from None
-    for name in _POSITIVE:
-        if getattr(settings, name) < 1:
-            raise BadSetting(f"VEZA_{name.upper()} must be 1 or more.")
+    for name, least in _LEAST.items():
+        if getattr(settings, name) < least:
+            raise BadSetting(f"VEZA_{name.upper()} must be {least} or more.")
     if not 0 <= settings.platform_fee <= BASIS_POINTS:
         raise BadSetting(f"VEZA_PLATFORM_FEE must be between 0 and {BASIS_POINTS}.")
     try:

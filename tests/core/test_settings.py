@@ -10,6 +10,7 @@ from veza.settings import BadSetting, Settings, address_of, load, settings_table
 
 # setting -> (written -> read), (written -> a word of the refusal)
 ROWS = {
+    "audit_retention_days": ({"0": 0, "30": 30}, {"-1": "0 or more", "long": "whole number"}),
     "host": ({"0.0.0.0": "0.0.0.0", "::1": "::1"}, {}),
     "port": ({"0": 0, "65535": 65535}, {"65536": "between", "-1": "between", "http": "whole number"}),
     "public_url": (

@@ -72,6 +72,8 @@ class Action(Enum):
     SEE_ANALYTICS = auto()
     SEE_PLATFORM = auto()
     USE_WEBHOOK = auto()
+    SEE_AUDIT = auto()
+    SEE_ALL_AUDIT = auto()
 
 
 Rule = Callable[[Actor, Any], bool]
@@ -142,6 +144,8 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     ),
     Action.ASSIGN_ROLE: (holder(Permission.ASSIGN_ROLES),),
     Action.USE_WEBHOOK: (owner,),
+    Action.SEE_AUDIT: (owner, holder(Permission.READ_AUDIT)),
+    Action.SEE_ALL_AUDIT: (holder(Permission.READ_AUDIT),),
 }
 
 

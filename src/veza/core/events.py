@@ -84,7 +84,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 Reactions = Mapping[type[Event], Sequence[JobKind[EventJob]]]
-# What is done in the transaction that emits an event: quick, and it emits nothing itself.
+# What is done in the transaction that emits an event: quick; what it emits itself is written as well.
 AtOnce = Mapping[type[Event], Sequence[Callable[[Tx, Any], Awaitable[None]]]]
 # Told of all events of a transaction together, once they are written down; bound as what is done at once.
 Witness = Callable[[Tx, Sequence[Recorded]], Awaitable[None]]

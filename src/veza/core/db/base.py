@@ -85,7 +85,7 @@ class Tx(ABC):
 
     async def commit(self) -> None:
         """Make the changes durable; returns only when they are. A second time there is nothing to do."""
-        if self._emitted:
+        while self._emitted:  # what is done at once may say in turn what happened
             emitted, self._emitted = self._emitted, []
             await self.database.record_events(self, emitted)
         if self._kept:

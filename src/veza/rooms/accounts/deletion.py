@@ -53,7 +53,7 @@ async def delete(tx: Tx, actor: Actor, user_id: UUID, holdings: Holdings) -> Non
     await store.delete(tx, user.id)
     await store.hold(tx, user.username, user.id, clock.now() + NAME_HELD)
     await enqueue(tx, REMOVE_AVATAR, RemoveAvatar(avatars.folder_of(user.id)))
-    tx.emit(UserDeleted(user.id, user.username))
+    tx.emit(UserDeleted(user.id))
     tx.notify(CHANGED)
 
 

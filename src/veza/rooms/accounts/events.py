@@ -17,6 +17,12 @@ class UserRegistered(Event, frozen=True):
     user_id: UUID
 
 
+class VerificationRequested(Event, frozen=True):
+    """Somebody asked for a link that confirms an address; whether an account waits only its mail shows."""
+
+    kind: ClassVar[str] = "auth.verification_requested"
+
+
 class EmailVerified(Event, frozen=True):
     """Somebody has shown that the address of their account is theirs."""
 
@@ -33,12 +39,10 @@ class UserUpdated(Event, frozen=True):
 
 
 class UsernameChanged(Event, frozen=True):
-    """Somebody goes by another name."""
+    """Somebody goes by another name; neither is said, for the log of what happened outlives accounts."""
 
     kind: ClassVar[str] = "user.username_changed"
     user_id: UUID
-    old: str
-    new: str
 
 
 class AvatarChanged(Event, frozen=True):
@@ -69,4 +73,3 @@ class UserDeleted(Event, frozen=True):
 
     kind: ClassVar[str] = "user.deleted"
     user_id: UUID
-    username: str

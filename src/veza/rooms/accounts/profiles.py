@@ -99,7 +99,7 @@ async def _rename(tx: Tx, user: User, changed: User) -> None:
         await store.hold(tx, user.username, user.id, clock.now() + NAME_HELD)
         if len(await store.list_held(tx, user.id)) > MOST_HELD:
             raise TooManyUsernames
-    tx.emit(UsernameChanged(user.id, user.username, changed.username))
+    tx.emit(UsernameChanged(user.id))
     tx.notify(CHANGED)
 
 

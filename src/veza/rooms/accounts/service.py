@@ -15,7 +15,13 @@ from veza.core.text import BadValue, email_key, normalise_username
 from veza.rooms.accounts import mail_tokens, store
 from veza.rooms.accounts.config import AccountsConfig
 from veza.rooms.accounts.errors import EmailTaken, LastAdmin, TokenInvalid, UsernameTaken, UserNotFound
-from veza.rooms.accounts.events import CHANGED, EmailVerified, RoleChanged, UserRegistered
+from veza.rooms.accounts.events import (
+    CHANGED,
+    EmailVerified,
+    RoleChanged,
+    UserRegistered,
+    VerificationRequested,
+)
 from veza.rooms.accounts.kinds import SEND_VERIFICATION, SendVerification
 from veza.rooms.accounts.store import User
 
@@ -99,6 +105,7 @@ async def request_verification(
     if config.verification_limit is not None:
         await limiter.admit(config.verification_limit, email_key(email), exchange)
     await enqueue(tx, SEND_VERIFICATION, SendVerification(email))
+    tx.emit(VerificationRequested())
 
 
 async def verify_email(tx: Tx, token: str) -> None:

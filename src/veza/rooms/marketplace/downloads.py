@@ -18,6 +18,7 @@ from veza.access.signing import Signer, expires_at
 from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.delivery import FileAnswer, disposition
+from veza.core.exchange import Exchange
 from veza.core.http import Bytes, Reply, reply
 from veza.core.storage import Storage
 from veza.media import COPY_FORMATS
@@ -25,8 +26,10 @@ from veza.rooms.marketplace import copies_store, licences_store, products, produ
 from veza.rooms.marketplace.archive import Entry, ZipAnswer
 from veza.rooms.marketplace.copies import ORIGINAL, Copies, Standing
 from veza.rooms.marketplace.errors import CopyNotReady, NotBought, NothingToDownload, PurchaseDisputed
+from veza.rooms.marketplace.events import ProductDownloaded
 from veza.rooms.marketplace.licences_store import Licence
 from veza.rooms.marketplace.order_schemas import Link, Preparing
+from veza.rooms.tracks.downloads import Begin, note
 
 LASTS = timedelta(minutes=15)
 # Nobody can take back an address of the bucket's.
@@ -55,7 +58,9 @@ class Downloads:
         self._presigned = presigned
         self._copies = Copies(database)
 
-    async def link(self, actor: Member, product_id: UUID, wanted: str) -> Reply[Link] | Bytes:
+    async def link(
+        self, begin: Begin, exchange: Exchange, actor: Member, product_id: UUID, wanted: str
+    ) -> Reply[Link] | Bytes:
         """Where the actor gets what they bought in this format; 202 as long as it is being made.
 
         Raises :class:`veza.rooms.marketplace.errors.ProductNotFound`, :class:`NotBought`,
@@ -74,25 +79,34 @@ class Downloads:
             if licence is None:
                 raise NotBought
             found = await _content(view, licence, wanted)
-        return reply(await self._sign(found, licence, wanted))
+        link = await self._presign(found, wanted)
+        if link is None:
+            return reply(self._sign(found, licence, wanted))
+        # The bucket does not tell when it is fetched.
+        await note(begin, exchange, ProductDownloaded(product_id, actor.id))
+        return reply(link)
 
-    async def _sign(self, found: Download, licence: Licence, wanted: str) -> Link:
-        if self._presigned and not found.packed:
-            (entry,) = found.entries
-            headers = {
-                "Content-Type": entry.mime,
-                "Content-Disposition": disposition("attachment", found.filename),
-                "Cache-Control": "private, no-store",
-            }
-            url = await self._storage.presigned_url(entry.key, PRESIGNED_LASTS, headers)
-            if url is not None:
-                return Link(url, clock.now() + PRESIGNED_LASTS, found.filename, wanted)
+    async def _presign(self, found: Download, wanted: str) -> Link | None:
+        if not self._presigned or found.packed:
+            return None
+        (entry,) = found.entries
+        headers = {
+            "Content-Type": entry.mime,
+            "Content-Disposition": disposition("attachment", found.filename),
+            "Cache-Control": "private, no-store",
+        }
+        url = await self._storage.presigned_url(entry.key, PRESIGNED_LASTS, headers)
+        return None if url is None else Link(url, clock.now() + PRESIGNED_LASTS, found.filename, wanted)
+
+    def _sign(self, found: Download, licence: Licence, wanted: str) -> Link:
         signature = self._signer.sign(_thing(licence.product_id, wanted), licence.buyer_id, LASTS)
         address = f"{self._base_url}/api/v1/marketplace/download/{licence.product_id}/file"
         query = f"sig={signature}" if wanted == ORIGINAL else f"format={wanted}&sig={signature}"
         return Link(f"{address}?{query}", expires_at(signature), found.filename, wanted)
 
-    async def answer(self, tx: Tx, product_id: UUID, wanted: str, signature: str) -> Response[bytes]:
+    async def answer(
+        self, tx: Tx, begin: Begin, exchange: Exchange, product_id: UUID, wanted: str, signature: str
+    ) -> Response[bytes]:
         """What this address opens: a file, or a pack as a ZIP of files.
 
         Raises :class:`veza.access.signing.SignatureInvalid`, ``UrlExpired``, :class:`NotBought`,
@@ -103,6 +117,7 @@ class Downloads:
         if licence is None:
             raise NotBought
         found = await _content(tx, licence, wanted)
+        await note(begin, exchange, ProductDownloaded(product_id, buyer_id))
         head = {"content-disposition": disposition("attachment", found.filename)}
         if found.packed:
             return ZipAnswer(self._storage, found.entries, head)

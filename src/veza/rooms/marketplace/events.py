@@ -23,6 +23,33 @@ class ProductUpdated(Event, frozen=True):
     user_id: UUID
 
 
+class ProductDownloaded(Event, frozen=True):
+    """A buyer (``user_id``) fetched what they bought, from its beginning."""
+
+    kind: ClassVar[str] = "product.downloaded"
+
+    product_id: UUID
+    user_id: UUID
+
+
+class OrderPlaced(Event, frozen=True):
+    """A buyer (``user_id``) has ordered something, and is yet to pay for it."""
+
+    kind: ClassVar[str] = "order.placed"
+
+    order_id: UUID
+    user_id: UUID
+
+
+class OrderCancelled(Event, frozen=True):
+    """An order of a buyer (``user_id``) was given up before it was complete."""
+
+    kind: ClassVar[str] = "order.cancelled"
+
+    order_id: UUID
+    user_id: UUID
+
+
 class OrderCompleted(Event, frozen=True):
     """A buyer (``user_id``) owns what they ordered from these sellers."""
 

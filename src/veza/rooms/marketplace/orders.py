@@ -32,7 +32,7 @@ from veza.rooms.marketplace.errors import (
     ProductNotAvailable,
     ProductNotFound,
 )
-from veza.rooms.marketplace.events import OrderCompleted
+from veza.rooms.marketplace.events import OrderCompleted, OrderPlaced
 from veza.rooms.marketplace.money import share_of, shown, to_minor
 from veza.rooms.marketplace.order_schemas import ItemDraft, ItemView, OrderDraft, OrderList, OrderView
 from veza.rooms.marketplace.orders_store import Item, Order
@@ -126,6 +126,8 @@ class Shop:
         await store.add(tx, order, items)
         if begun.paid:
             order = await complete(tx, order, items, held)
+        else:
+            tx.emit(OrderPlaced(order.id, actor.id))
         return view(order, items, await copies.list_formats(tx, quote.ids))
 
     async def _check_pending(self, tx: Tx, actor: Member, quote: Quote) -> None:

@@ -283,6 +283,8 @@ async def _withdraw(tx: Tx, product_ids: Sequence[UUID]) -> None:
 async def withdraw(tx: Tx, product: Product) -> None:
     """Take a product, which is locked, off sale; what that means for its tracks follows."""
     await store.change(tx, product, status="archived")
+    if product.seller_id is not None:
+        tx.emit(ProductUpdated(product.id, product.seller_id))
     # Later, for tracks are held before products.
     track_ids = [file.track_id for file in await store.files_of(tx, [product.id]) if file.track_id]
     if track_ids:

@@ -38,7 +38,7 @@ async def follow(tx: Tx, told: AskPayment, outcome: Outcome) -> Order | None:
     if outcome.state == "paid":
         return await _follow_money(tx, order, outcome)
     if outcome.state == "over" and order.status == "pending":
-        return await store.set_status(tx, order, "cancelled")
+        return await settling.mark_cancelled(tx, order)
     return order
 
 

@@ -38,6 +38,7 @@ from veza.rooms.marketplace.schemas import (
     SortOrder,
     Status,
 )
+from veza.rooms.tracks.downloads import TheBegin
 
 InFormat = Annotated[Format, Parameter(query="format")]
 TheShop = Annotated[orders.Shop, Dependency(skip_validation=True)]
@@ -127,23 +128,30 @@ async def refund_order(tx: InTx, actor: Me, order_id: UUID) -> Reply[OrderView]:
        responses={200: ResponseSpec(Reply[Link], generate_examples=False),
                   202: ResponseSpec(Reply[Preparing], generate_examples=False)})  # fmt: skip
 async def get_download(
-    actor: Me, downloads: TheDownloads, product_id: UUID, wanted: InFormat = "original"
+    actor: Me,
+    begin: TheBegin,
+    exchange: TheExchange,
+    downloads: TheDownloads,
+    product_id: UUID,
+    wanted: InFormat = "original",
 ) -> Reply[Link] | Bytes:
     """Get an address from which to download what you bought."""
-    return await downloads.link(actor, product_id, wanted)
+    return await downloads.link(begin, exchange, actor, product_id, wanted)
 
 
 @Route("/marketplace/download/{product_id:str}/file", http_method="GET",
        media_type="application/octet-stream")  # fmt: skip
 async def download_file(
     tx: InTx,
+    begin: TheBegin,
+    exchange: TheExchange,
     downloads: TheDownloads,
     product_id: UUID,
     wanted: InFormat = "original",
     sig: Annotated[str, Parameter(max_length=200)] = "",
 ) -> Response[bytes]:
     """Download what the address was signed for."""
-    return await downloads.answer(tx, product_id, wanted, sig)
+    return await downloads.answer(tx, begin, exchange, product_id, wanted, sig)
 
 
 @Route("/marketplace/sales/orders", http_method="GET")

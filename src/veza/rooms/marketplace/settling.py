@@ -19,7 +19,7 @@ from veza.rooms.marketplace import (
 )
 from veza.rooms.marketplace import orders_store as store
 from veza.rooms.marketplace.errors import NothingToRefund, OrderDisputed, OrderNotFound
-from veza.rooms.marketplace.events import OrderRefunded
+from veza.rooms.marketplace.events import OrderCancelled, OrderRefunded
 from veza.rooms.marketplace.kinds import PAY_BACK, PayBack
 from veza.rooms.marketplace.order_schemas import OrderView
 from veza.rooms.marketplace.orders_store import Item, Order
@@ -51,7 +51,7 @@ async def settle(tx: Tx, order_id: UUID) -> Order:
 async def call_off(tx: Tx, order: Order, amount: int, currency: str) -> Order:
     """An order comes to nothing, and so much that was paid for it is given back."""
     await _pay_back(tx, order, amount, "cancelled", currency)
-    return await store.set_status(tx, order, "cancelled")
+    return await mark_cancelled(tx, order)
 
 
 async def refund(tx: Tx, actor: Member, order_id: UUID) -> OrderView:
@@ -123,4 +123,10 @@ async def _pay_back(tx: Tx, order: Order, amount: int, what: str, currency: str)
 async def cancel_pending(tx: Tx, buyer_id: UUID) -> None:
     """What somebody has not paid for is given up: their account ends."""
     for order in await store.lock_pending(tx, buyer_id):
-        await store.set_status(tx, order, "cancelled")
+        await mark_cancelled(tx, order)
+
+
+async def mark_cancelled(tx: Tx, order: Order) -> Order:
+    """An order is given up; nothing was paid for it, or it is paid back elsewhere."""
+    tx.emit(OrderCancelled(order.id, order.buyer_id))
+    return await store.set_status(tx, order, "cancelled")

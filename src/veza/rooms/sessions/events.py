@@ -37,6 +37,15 @@ class LoggedOut(Event, frozen=True):
     session_id: UUID
 
 
+class TokensRenewed(Event, frozen=True):
+    """A session goes on: its refresh token was used, and followed by another."""
+
+    kind: ClassVar[str] = "auth.refreshed"
+
+    user_id: UUID
+    session_id: UUID
+
+
 class RefreshReused(Event, frozen=True):
     """A refresh token came a second time: one of its two holders is a thief. Its session was ended."""
 
@@ -66,6 +75,20 @@ class PasswordChanged(Event, frozen=True):
     kind: ClassVar[str] = "auth.password_changed"
     user_id: UUID
     by_mail: bool
+
+
+class PasswordResetRequested(Event, frozen=True):
+    """Somebody asked for a link for a new password; whether there is such an account only its mail shows."""
+
+    kind: ClassVar[str] = "auth.password_reset_requested"
+
+
+class TwoFactorPrepared(Event, frozen=True):
+    """Somebody has a new secret for their app, which counts for nothing until a code enables it."""
+
+    kind: ClassVar[str] = "auth.2fa_prepared"
+
+    user_id: UUID
 
 
 class TwoFactorEnabled(Event, frozen=True):

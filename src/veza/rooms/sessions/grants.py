@@ -23,7 +23,13 @@ from veza.core.turns import give_way
 from veza.rooms.sessions import store
 from veza.rooms.sessions.authenticator import Authenticator
 from veza.rooms.sessions.errors import RefreshTokenReused
-from veza.rooms.sessions.events import AllSessionsRevoked, LoggedOut, RefreshReused, SessionRevoked
+from veza.rooms.sessions.events import (
+    AllSessionsRevoked,
+    LoggedOut,
+    RefreshReused,
+    SessionRevoked,
+    TokensRenewed,
+)
 from veza.rooms.sessions.means import Means
 
 LIFETIME = timedelta(days=30)
@@ -85,6 +91,7 @@ async def renew(tx: Tx, means: Means, refresh_token: str) -> TokenPair | None:
     if link.used_at is None:
         await store.use_token(tx, digest(refresh_token))
         await store.add_token(tx, digest(successor), link.session_id, means.keyring.new_nonce())
+        tx.emit(TokensRenewed(link.user_id, link.session_id))
     # Only the last but one is forgiven: once its successor was used too, nobody still waits for that answer.
     elif now - link.used_at > GRACE or not await store.is_fresh(tx, digest(successor)):
         await store.revoke(tx, link.user_id, link.session_id)

@@ -10,7 +10,7 @@ from veza.core.text import email_key
 from veza.rooms.accounts import mail_tokens
 from veza.rooms.accounts.errors import TokenInvalid
 from veza.rooms.sessions import proofs_store, store
-from veza.rooms.sessions.events import PasswordChanged
+from veza.rooms.sessions.events import PasswordChanged, PasswordResetRequested
 from veza.rooms.sessions.jobs import SEND_RESET, SendReset
 from veza.rooms.sessions.login import require_good_password, require_password
 from veza.rooms.sessions.means import Means
@@ -26,6 +26,7 @@ async def request_reset(tx: Tx, means: Means, email: str, exchange: Exchange) ->
     if means.mail_limit is not None:
         await means.limiter.admit(means.mail_limit, key, exchange)
     await enqueue(tx, SEND_RESET, SendReset(key))
+    tx.emit(PasswordResetRequested())
 
 
 async def reset(means: Means, form: NewPassword, origin: Context) -> None:

@@ -12,7 +12,12 @@ from veza.core.events import Context
 from veza.rooms.sessions import challenge, proofs_store
 from veza.rooms.sessions.attempts import require_patience
 from veza.rooms.sessions.errors import InvalidCode, TwoFactorNotSetUp, TwoFactorOff, TwoFactorOn
-from veza.rooms.sessions.events import RecoveryCodeUsed, TwoFactorDisabled, TwoFactorEnabled
+from veza.rooms.sessions.events import (
+    RecoveryCodeUsed,
+    TwoFactorDisabled,
+    TwoFactorEnabled,
+    TwoFactorPrepared,
+)
 from veza.rooms.sessions.login import enter, refusal, require_password
 from veza.rooms.sessions.means import Means
 from veza.rooms.sessions.proofs_store import Account
@@ -27,6 +32,7 @@ async def set_up(tx: Tx, means: Means, actor: Member) -> TwoFactorSecret:
     secret = totp.new_totp_secret()
     sealed = means.keyring.seal(secret.encode(), _purpose(account.id))
     await proofs_store.set_totp(tx, account.id, sealed, None, None)
+    tx.emit(TwoFactorPrepared(account.id))
     return TwoFactorSecret(secret, totp.provisioning_uri(secret, account.email))
 
 

@@ -40,6 +40,15 @@ class TrackFailed(Event, frozen=True):
     error: str
 
 
+class TrackDownloaded(Event, frozen=True):
+    """Somebody fetched the file that was uploaded, from its beginning; guests do, too."""
+
+    kind: ClassVar[str] = "track.downloaded"
+
+    track_id: UUID
+    owner_id: UUID
+
+
 class TrackUpdated(Event, frozen=True):
     """What is said about a track has changed, or more has been found out about its file."""
 

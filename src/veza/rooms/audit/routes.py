@@ -1,0 +1,91 @@
+"""The audit log over HTTP."""
+
+from collections.abc import Callable
+from typing import Annotated
+from uuid import UUID
+
+from litestar.params import Dependency, Parameter
+
+from veza.access.actor import Me
+from veza.core.db import Database, Tx
+from veza.core.http import InTx, Reply, Route, reply
+from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
+from veza.rooms.audit import export, service
+from veza.rooms.audit.export import CsvAnswer
+from veza.rooms.audit.filters import Action, Address, Moment, Severity, TargetType, read_filters
+from veza.rooms.audit.schemas import LogPage, LogStats
+
+TheDatabase = Annotated[Database, Dependency(skip_validation=True)]
+TheBegin = Annotated[Callable[[], Tx], Dependency(skip_validation=True)]
+PageNumber = Annotated[int, Parameter(ge=1, le=MAX_PAGE)]
+Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT)]
+
+
+@Route("/audit/logs", http_method="GET")
+async def search_own(
+    tx: InTx, actor: Me, user_id: UUID | None = None, action: Action = None, start_date: Moment = None,
+    end_date: Moment = None, ip_address: Address = None, target_type: TargetType = None,
+    target_id: UUID | None = None, severity: Severity | None = None, page: PageNumber = 1, limit: Limit = 20,
+) -> Reply[LogPage]:  # fmt: skip
+    """Search your own audit log."""
+    wanted = read_filters(
+        user_id=user_id, action=action, start_date=start_date, end_date=end_date, ip_address=ip_address,
+        target_type=target_type, target_id=target_id, severity=severity,
+    )  # fmt: skip
+    return reply(await service.list_logs(tx, service.own(actor, wanted), Page(page, limit)))
+
+
+@Route("/audit/stats", http_method="GET")
+async def show_own_stats(tx: InTx, actor: Me) -> Reply[LogStats]:
+    """Count what is in your own audit log."""
+    return reply(await service.get_stats(tx, service.own(actor, read_filters())))
+
+
+@Route("/audit/export", http_method="GET", media_type=export.MIME)
+async def export_own(
+    database: TheDatabase, actor: Me, action: Action = None, start_date: Moment = None,
+    end_date: Moment = None,
+) -> CsvAnswer:  # fmt: skip
+    """Export your own audit log as CSV."""
+    asked = read_filters(action=action, start_date=start_date, end_date=end_date)
+    wanted = service.own(actor, asked)
+    return CsvAnswer(database, wanted)
+
+
+@Route("/admin/audit/logs", http_method="GET")
+async def search_all(
+    tx: InTx, actor: Me, user_id: UUID | None = None, action: Action = None, start_date: Moment = None,
+    end_date: Moment = None, ip_address: Address = None, target_type: TargetType = None,
+    target_id: UUID | None = None, severity: Severity | None = None, page: PageNumber = 1, limit: Limit = 20,
+) -> Reply[LogPage]:  # fmt: skip
+    """Search everybody's audit log."""
+    wanted = read_filters(
+        user_id=user_id, action=action, start_date=start_date, end_date=end_date, ip_address=ip_address,
+        target_type=target_type, target_id=target_id, severity=severity,
+    )  # fmt: skip
+    return reply(await service.list_logs(tx, service.everybodys(actor, wanted), Page(page, limit)))
+
+
+@Route("/admin/audit/stats", http_method="GET")
+async def show_all_stats(tx: InTx, actor: Me, user_id: UUID | None = None) -> Reply[LogStats]:
+    """Count what is in everybody's audit log, or in one user's."""
+    return reply(await service.get_stats(tx, service.everybodys(actor, read_filters(user_id=user_id))))
+
+
+@Route("/admin/audit/export", http_method="GET", media_type=export.MIME)
+async def export_all(
+    begin: TheBegin, database: TheDatabase, actor: Me, user_id: UUID | None = None, action: Action = None,
+    start_date: Moment = None, end_date: Moment = None, ip_address: Address = None,
+    target_type: TargetType = None, target_id: UUID | None = None, severity: Severity | None = None,
+) -> CsvAnswer:  # fmt: skip
+    """Export everybody's audit log as CSV."""
+    asked = read_filters(
+        user_id=user_id, action=action, start_date=start_date, end_date=end_date, ip_address=ip_address,
+        target_type=target_type, target_id=target_id, severity=severity,
+    )  # fmt: skip
+    wanted = service.everybodys(actor, asked)
+    await service.note_export(begin(), wanted)
+    return CsvAnswer(database, wanted)
+
+
+ROUTES = [search_own, show_own_stats, export_own, search_all, show_all_stats, export_all]

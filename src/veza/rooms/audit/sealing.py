@@ -1,0 +1,101 @@
+"""Sealing: every event gets a number and a seal, which is of it and of all before it.
+
+A row is in ``events`` with the commit of what it tells of, and in a queue beside it. Once a second whoever
+works behind the API takes what is queued, in the order of ids, and writes it to the log. So nobody who
+changes something waits for anybody else's row, as they would if each were chained in its own transaction.
+
+A seal is an HMAC under a key of the server's secret: whoever can write to the database alone can neither
+change a row nor make the log anew.
+"""
+
+import asyncio
+import hmac
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from veza.access.secrets import Keyring
+from veza.core.db import Database, Tx
+from veza.core.db.types import to_micros
+from veza.rooms.audit import sealing_store as store
+from veza.rooms.audit.rows import Entry, entry_of
+
+log = structlog.get_logger()
+
+# A few milliseconds of the one writer, and a moment for others after each.
+PIECE = 200
+PAUSE = 0.05
+EVERY = 1.0
+# Everybody, among the scopes of kept counts.
+ALL = UUID(int=0)
+GENESIS = b""
+
+
+class Sealer:
+    """Makes and checks seals; runs for as long as a process works."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keys = {bytes.fromhex(key_id): key for key_id, key in keyring.derive("audit")}
+        self._first = next(iter(self._keys))
+
+    async def run(self) -> None:
+        """Seal what is queued, again and again, until cancelled."""
+        while True:
+            more = False
+            try:
+                more = await self.seal()
+            except Exception:
+                log.exception("audit.sealing_failed")  # it stays queued
+            await asyncio.sleep(PAUSE if more else EVERY)
+
+    async def seal(self) -> bool:
+        """Seal a piece of what is queued; whether there may be more."""
+        async with self._database.read() as view:
+            if not await store.is_queued(view):
+                return False
+        async with self._database.write() as tx:
+            head = await store.lock_state(tx)  # and so one at a time, whoever else works
+            events = await store.list_queued(tx, PIECE)
+            if events:
+                entries = [entry_of(event, head.head_seq + at) for at, event in enumerate(events, 1)]
+                await self._write(tx, entries, head.head_mac)
+        return len(events) == PIECE
+
+    async def _write(self, tx: Tx, entries: Sequence[Entry], before: bytes) -> None:
+        rows, counts = [], Counter[tuple[UUID, str]]()
+        for entry in entries:
+            before = self.mac(entry, before)
+            rows.append({**msgspec.structs.asdict(entry), "mac": before})
+            counts[ALL, entry.kind] += 1
+            if entry.user_id is not None:
+                counts[entry.user_id, entry.kind] += 1
+        await store.append(tx, rows, counts)
+
+    async def seal_all(self) -> None:
+        """Seal all that is queued now."""
+        while await self.seal():
+            pass
+
+    def mac(self, entry: Entry, before: bytes, key_id: bytes | None = None) -> bytes:
+        """The seal of a row that follows the one with the seal ``before``: the key's id, and the HMAC.
+
+        Raises KeyError for a key that this server does not have.
+        """
+        key_id = key_id or self._first
+        message = before + msgspec.json.encode([*_plain(entry)])
+        return key_id + hmac.digest(self._keys[key_id], message, "sha256")
+
+    def is_right(self, entry: Entry, mac: bytes, before: bytes) -> bool:
+        """Whether a row has the seal that it should have. Raises KeyError as :meth:`mac`."""
+        return hmac.compare_digest(self.mac(entry, before, mac[: len(self._first)]), mac)
+
+
+def _plain(entry: Entry) -> Sequence[object]:
+    return [
+        to_micros(value) if name == "created_at" else value
+        for name, value in msgspec.structs.asdict(entry).items()
+    ]

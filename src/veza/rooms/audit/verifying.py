@@ -1,0 +1,126 @@
+"""Is the log what was sealed? From its first row to its last, and what waits beside it."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from veza.core.db import Database, Tx
+from veza.rooms.audit import sealing_store, verifying_store
+from veza.rooms.audit.sealing import Sealer
+from veza.rooms.audit.sealing_store import State
+from veza.rooms.audit.verifying_store import Sealed
+
+PIECE = 1_000
+
+
+class Head(msgspec.Struct, frozen=True):
+    """Where the log ended at some time, as somebody wrote it down elsewhere: a number and its seal."""
+
+    seq: int
+    mac: str
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.mac}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Head":
+        """What ``str`` gives. Raises ValueError."""
+        seq, _, mac = text.partition(":")
+        return cls(int(seq), mac.strip().lower())
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What was found: so many rows are right, from ``first`` on, until a ``problem`` or the ``head``."""
+
+    rows: int
+    first: int
+    head: Head
+    waiting: int
+    problem: str = ""
+
+
+async def verify(database: Database, sealer: Sealer, known: Head | None = None) -> Verdict:
+    """Check every row, up to the first that is wrong, and that the log holds the row that was ``known``."""
+    async with database.read() as view:
+        state = await sealing_store.find_state(view)
+        trace = await _trace(view, state)
+    walk = _Walk(sealer, state, known)
+    problem = trace or await walk.go(database)
+    async with database.read() as view:
+        waiting = await verifying_store.count_queued(view)
+        problem = problem or await _beside(view)
+    return Verdict(walk.right, state.purged_seq + 1, Head(walk.seq, walk.mac.hex()), waiting, problem)
+
+
+async def _trace(view: Tx, state: State) -> str:
+    """What is wrong with the beginning: rows that were purged have left a trace."""
+    if state.purged_seq == 0:
+        return ""
+    for data in await verifying_store.list_purges(view):
+        told = msgspec.json.decode(data)
+        if told["up_to"] == state.purged_seq and told["mac"] == state.purged_mac.hex():
+            return ""
+    return f"rows up to {state.purged_seq} are gone, and no purge tells of it"
+
+
+async def _beside(view: Tx) -> str:
+    """What is wrong outside the seals: rows after the end, or events that were never queued."""
+    after = await verifying_store.find_after_head(view)
+    if after is not None:
+        return f"row {after} was inserted after the end of the log"
+    stray: UUID | None = await verifying_store.find_stray(view)
+    return f"event {stray} was inserted past the log, or taken out of its queue" if stray else ""
+
+
+class _Walk:
+    """Goes along the log, piece by piece, while others may add to it and purge it."""
+
+    def __init__(self, sealer: Sealer, state: State, known: Head | None) -> None:
+        self.sealer = sealer
+        self.seq, self.mac = state.purged_seq, state.purged_mac
+        self.end = state.head_seq
+        self.known = known
+        self.right = 0
+
+    async def go(self, database: Database) -> str:
+        """What is wrong first; nothing when all is right."""
+        while self.seq < self.end:
+            async with database.read() as view:
+                rows = await verifying_store.list_from(view, self.seq, self.end, PIECE)
+                state = await sealing_store.find_state(view)
+            if state.purged_seq > self.seq:  # meanwhile
+                self.seq, self.mac = state.purged_seq, state.purged_mac
+                continue
+            problem = self._check(rows)
+            if problem:
+                return problem
+        if self.known is not None and self.known.seq > self.end:
+            return f"row {self.known.seq} is missing: the log ends at {self.end}"
+        return ""
+
+    def _check(self, rows: Sequence[Sealed]) -> str:
+        if not rows:
+            return f"row {self.seq + 1} is missing"
+        for row in rows:
+            problem = self._look_at(row)
+            if problem:
+                return problem
+            self.seq, self.mac = row.entry.seq, row.mac
+            self.right += 1
+        return ""
+
+    def _look_at(self, row: Sealed) -> str:
+        entry = row.entry
+        if entry.seq != self.seq + 1:
+            return f"row {self.seq + 1} is missing"
+        said = f"row {entry.seq} ({entry.kind}, {entry.id}, {entry.created_at:%Y-%m-%d %H:%M:%S} UTC)"
+        try:
+            right = self.sealer.is_right(entry, row.mac, self.mac)
+        except KeyError:
+            return f"{said} was sealed with a secret that is not here"
+        if not right:
+            return f"{said} is not what was sealed, or stands in another's place"
+        if self.known is not None and self.known == Head(entry.seq, self.known.mac):
+            return "" if row.mac.hex() == self.known.mac else f"{said} has another seal than was known"
+        return ""

@@ -1,0 +1,212 @@
+"""D3: the log is only added to, and whoever changes it past Veza is found out."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rooms.audit_house import GUARDS, REFUSED, check, seal, sealer_of, tamper, tell
+from tests.world import World, open_world
+from veza.access.secrets import Keyring, new_secret
+from veza.core import clock
+from veza.core.db import Database
+from veza.core.ids import new_id
+from veza.rooms.audit.retention import forget
+from veza.rooms.audit.sealing import Sealer
+from veza.rooms.audit.verifying import Head, verify
+from veza.rooms.likes.events import TrackLiked
+
+ROWS = 12
+
+
+async def written(world: World, rows: int = ROWS) -> None:
+    """So many likes, sealed."""
+    for _ in range(rows):
+        await tell(world.parts.database, TrackLiked(new_id(), new_id(), new_id()))
+    await seal(world)
+
+
+async def columns(database: Database, what: str, where: str = "1 = 1") -> list[Any]:
+    return [row[0] for row in await database.rows(f"SELECT {what} FROM audit_log WHERE {where} ORDER BY seq")]
+
+
+async def test_neither_changed_nor_removed(database: Database, tmp_path: Path) -> None:
+    """D3: the database itself refuses it, of what is sealed and of what is not yet."""
+    async with open_world(database, tmp_path) as world:
+        await written(world)
+        await tell(database, TrackLiked(new_id(), new_id(), new_id()))
+        deeds = [
+            "UPDATE audit_log SET ip = '10.0.0.1' WHERE seq = 3",
+            "DELETE FROM audit_log WHERE seq = 3",
+            "UPDATE events SET ip = '10.0.0.1'",
+            "DELETE FROM events",
+            "DELETE FROM audit_queue",
+            "UPDATE audit_state SET head_seq = 3",
+            "DELETE FROM audit_state",
+        ]
+        if database.dialect == "postgresql":
+            deeds += [f"TRUNCATE {table}" for table in GUARDS]
+        for deed in deeds:
+            with pytest.raises(REFUSED):
+                await tamper(database, deed, guarded=True)
+        verdict = await check(world)
+        assert (verdict.problem, verdict.rows, verdict.waiting) == ("", ROWS, 1)
+
+
+# The columns of a row that is written over again, but for its number and its id.
+_SAME = (
+    "kind, user_id, actor_id, target_type, target_id, severity, ip, user_agent, request_id, data,"
+    " created_at, mac"
+)
+_INSERT = (
+    f"INSERT INTO audit_log (seq, id, {_SAME}) SELECT 13, {{other}}, {_SAME} FROM audit_log WHERE seq = 12"
+)
+_PAST = (
+    "INSERT INTO events (id, kind, data, ip, user_agent, request_id, created_at)"
+    " VALUES ({other}, 'user.role_changed', '{{}}', '', '', '', 0)"
+)
+# What somebody does who can write to the database, and what is said of it; {other} is an id of theirs.
+TAMPERED: dict[str, tuple[list[str], str]] = {
+    "changed": (["UPDATE audit_log SET ip = '10.0.0.1' WHERE seq = 5"], "row 5 "),
+    "another time": (["UPDATE audit_log SET created_at = created_at + 1 WHERE seq = 6"], "row 6 "),
+    "whose": (["UPDATE audit_log SET actor_id = {other} WHERE seq = 7"], "row 7 "),
+    "removed": (["DELETE FROM audit_log WHERE seq = 4"], "row 4 is missing"),
+    "first removed": (["DELETE FROM audit_log WHERE seq = 1"], "row 1 is missing"),
+    "last removed": (["DELETE FROM audit_log WHERE seq = 12"], "row 12 is missing"),
+    "removed and closed up": (
+        ["DELETE FROM audit_log WHERE seq = 4"]
+        + [f"UPDATE audit_log SET seq = {n - 1} WHERE seq = {n}" for n in range(5, ROWS + 1)]
+        + [f"UPDATE audit_state SET head_seq = {ROWS - 1}"],
+        "row 4 ",
+    ),
+    "reordered": (
+        [
+            "UPDATE audit_log SET seq = 99 WHERE seq = 8",
+            "UPDATE audit_log SET seq = 8 WHERE seq = 9",
+            "UPDATE audit_log SET seq = 9 WHERE seq = 99",
+        ],
+        "row 8 ",
+    ),
+    "inserted at the end": ([_INSERT], "row 13 was inserted"),
+    "the beginning cut off": (
+        [
+            "DELETE FROM audit_log WHERE seq <= 3",
+            "UPDATE audit_state SET purged_seq = 3, purged_mac = (SELECT mac FROM audit_log WHERE seq = 4)",
+        ],
+        "rows up to 3 are gone",
+    ),
+    "never queued": ([_PAST], "was inserted past the log"),
+}
+
+
+async def test_whoever_tampers_is_found_out(database: Database, tmp_path: Path) -> None:
+    """D3: what was changed, removed, inserted or reordered, and at which row, with the triggers away."""
+    async with open_world(database, tmp_path) as world:
+        await written(world)
+        head = (await check(world)).head
+        assert (await check(world, head)).problem == ""
+        for name, (statements, said) in TAMPERED.items():
+            await backup(database)
+            other = f"'{new_id()}'" if database.dialect == "postgresql" else f"x'{new_id().hex}'"
+            await tamper(database, *(line.format(other=other) for line in statements))
+            verdict = await check(world)
+            assert said in verdict.problem, (name, verdict)
+            await restore(database)
+            assert (await check(world)).problem == "", name
+
+
+async def backup(database: Database) -> None:
+    """Set the log aside, to have it again after it was tampered with."""
+    names = ("audit_log", "audit_state", "events")
+    await tamper(database, *(f"CREATE TABLE saved_{name} AS SELECT * FROM {name}" for name in names))
+
+
+async def restore(database: Database) -> None:
+    names = ("audit_log", "audit_state", "events")
+    lines = [
+        line
+        for name in names
+        for line in (
+            f"DELETE FROM {name}",
+            f"INSERT INTO {name} SELECT * FROM saved_{name}",
+            f"DROP TABLE saved_{name}",
+        )
+    ]
+    await tamper(database, *lines)
+
+
+async def test_a_head_that_was_kept_elsewhere(database: Database, tmp_path: Path) -> None:
+    """Whoever has the server's secret too can make a log anew, but not the one whose head somebody knows."""
+    async with open_world(database, tmp_path) as world:
+        await written(world)
+        head = (await check(world)).head
+        await tamper(
+            database,
+            "DELETE FROM events WHERE id = (SELECT id FROM audit_log WHERE seq = 12)",
+            "DELETE FROM audit_log WHERE seq = 12",
+            "UPDATE audit_state SET head_seq = 11",
+        )
+        mac = (await columns(database, "mac", "seq = 11"))[0]
+        blob = f"'\\x{mac.hex()}'" if database.dialect == "postgresql" else f"x'{bytes(mac).hex()}'"
+        await tamper(database, f"UPDATE audit_state SET head_mac = {blob}")
+        assert (await check(world)).problem == ""
+        assert (await check(world, head)).problem == "row 12 is missing: the log ends at 11"
+        await written(world, 3)
+        assert "has another seal than was known" in (await check(world, head)).problem
+        assert (await check(world, Head.parse(str(await head_of(world))))).problem == ""
+
+
+async def head_of(world: World) -> Head:
+    return (await check(world)).head
+
+
+async def test_a_secret_that_is_new(database: Database, tmp_path: Path) -> None:
+    """After another secret was put first the log goes on; without the first one it cannot be checked."""
+    async with open_world(database, tmp_path) as world:
+        await written(world)
+        old, new = (new_secret().encode() for _ in range(2))
+        first, both = Sealer(database, Keyring([old])), Sealer(database, Keyring([new, old]))
+        for sealer in (first, both):
+            await tell(database, TrackLiked(new_id(), new_id(), new_id()))
+            await sealer.seal_all()
+        assert "secret that is not here" in (await verify(database, both)).problem
+
+
+async def test_what_is_old_goes_from_the_beginning_and_leaves_a_trace(
+    database: Database, tmp_path: Path
+) -> None:
+    """D9: the purge is itself in the log, which is right afterwards, and counts what is left."""
+    async with open_world(database, tmp_path) as world:
+        with clock.shifted(timedelta(days=-400)):
+            await written(world, 4)
+        boss = await world.person("boss", "admin")
+        await written(world, 3)
+        assert (await check(world)).problem == ""
+        await forget(database, 0)
+        assert await database.rows("SELECT COUNT(*) FROM audit_log WHERE kind = 'track.liked'") == [(7,)]
+        await forget(database, 365)
+        before = await columns(database, "seq")
+        await forget(database, 365)
+        assert await columns(database, "seq") == before
+        await seal(world)
+        verdict = await check(world)
+        assert (verdict.problem, verdict.first) == ("", before[0])
+        told = await columns(database, "data", "kind = 'audit.purged'")
+        assert len(told) == 1
+        found = (await boss.get("/admin/audit/stats")).json()["data"]
+        rows = await database.rows("SELECT kind, COUNT(*) FROM audit_log GROUP BY kind")
+        assert found["actions_count"] == dict(rows)
+        assert found["total_logs"] == sum(count for _, count in rows)
+        assert await database.rows("SELECT COUNT(*) FROM events WHERE kind = 'track.liked'") == [(3,)]
+
+
+async def test_many_seal_at_once(database: Database, tmp_path: Path) -> None:
+    """Whoever works beside others: each event is sealed once, in one row of numbers."""
+    async with open_world(database, tmp_path) as world:
+        for _ in range(300):
+            await tell(database, TrackLiked(new_id(), new_id(), new_id()))
+        await asyncio.gather(*(sealer_of(world).seal_all() for _ in range(4)))
+        verdict = await check(world)
+        assert (verdict.problem, verdict.rows, verdict.waiting) == ("", 300, 0)
