@@ -14,6 +14,7 @@ from veza.rooms.accounts import events as account_events
 from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.analytics import jobs as analytics_jobs
 from veza.rooms.audit import jobs as audit_jobs
+from veza.rooms.audit.detectors import detectors
 from veza.rooms.comments import events as comment_events
 from veza.rooms.comments import jobs as comment_jobs
 from veza.rooms.following import events as following_events
@@ -40,6 +41,7 @@ from veza.rooms.search import jobs as search_jobs
 from veza.rooms.search.following import follow_playlist, follow_track, follow_user
 from veza.rooms.sessions import events as session_events
 from veza.rooms.sessions import jobs as session_jobs
+from veza.rooms.sessions.ends import end_all
 from veza.rooms.tracks import counts as track_counts
 from veza.rooms.tracks import events as track_events
 from veza.rooms.tracks.jobs import TrackJobs
@@ -90,6 +92,8 @@ AT_ONCE: AtOnce = {
     account_events.UserRegistered: [follow_user],
     account_events.UsernameChanged: [follow_user],
     account_events.UserDeleted: [follow_user],
+    account_events.UserSuspended: [end_all, follow_user],
+    account_events.UserRestored: [follow_user],
     following_events.UserBlocked: [parting.part],
     playlist_events.PlaylistCreated: [follow_playlist],
     playlist_events.PlaylistUpdated: [follow_playlist],
@@ -138,6 +142,8 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *notification_jobs.NotificationJobs(database, parts.live).tasks(),
         *Mailing(database, parts.mailer, base_url, Unsubscribing(Signer(parts.keyring), base_url)).tasks(),
         *recommendation_jobs.tasks(database, parts.storage),
-        *audit_jobs.tasks(database, parts.settings.audit_retention_days),
+        *audit_jobs.tasks(
+            database, parts.settings.audit_retention_days, detectors(parts.settings.suspicions)
+        ),
         Task(PURGE_ANSWERS, purge_answers),
     ]

@@ -12,6 +12,7 @@ from veza.core.http import StrictJSON
 from veza.parts import Parts
 from veza.rooms.accounts import pages as account_pages
 from veza.rooms.accounts.routes import ROUTES as ACCOUNTS
+from veza.rooms.admin.routes import ROUTES as ADMIN
 from veza.rooms.analytics.routes import ROUTES as ANALYTICS
 from veza.rooms.audit.routes import ROUTES as AUDIT
 from veza.rooms.comments.routes import ROUTES as COMMENTS
@@ -53,7 +54,7 @@ AREAS = {
     "sessions": "Where somebody is signed in.",
     "users": "Profiles, avatars, who follows whom; all that is kept of somebody, to take along or to delete.",
     "audit": "What happened: your own part of the log.",
-    "admin": "What admins do to accounts, and everybody's log.",
+    "admin": "What admins see and do: users, jobs, storage, everybody's log, what looks like an attack.",
     "roles": "What a role may do.",
     "tracks": "Music: upload, whole or in chunks; lists and search; sound, pictures, likes, plays, comments.",
     "uploads": "Files of any kind, to be used by their id.",
@@ -105,6 +106,7 @@ def api() -> Router:
             *NOTIFICATIONS,
             *WEBHOOKS,
             *AUDIT,
+            *ADMIN,
         ],
         dto=StrictJSON,
     )

@@ -104,6 +104,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit_retention_days: Annotated[
         int, doc("Days for which the audit log is kept; 0 keeps it for ever.")
     ] = 365
+    suspicious_password_guessing: Annotated[
+        str, doc("Failed logins to one account that look like an attack.")
+    ] = "10/15min"  # noqa: S105 - a rate
+    suspicious_account_guessing: Annotated[
+        str, doc("Failed logins to different accounts from one address that look like an attack.")
+    ] = "15/hour"
+    suspicious_many_addresses: Annotated[
+        str, doc("Addresses from which one account is signed in to that look like an attack.")
+    ] = "8/hour"
+    suspicious_mass_downloads: Annotated[
+        str, doc("Downloads by one user, or of guests from one address that look like an attack.")
+    ] = "300/hour"
+    suspicious_mass_deletions: Annotated[
+        str, doc("Things that one user deletes that look like an attack.")
+    ] = "150/hour"
+    suspicious_upload_burst: Annotated[str, doc("Files that one user uploads that look like an attack.")] = (
+        "50/hour"
+    )
+    suspicious_webhook_probing: Annotated[
+        str, doc("Deliveries to private addresses by one user's webhooks that look like an attack.")
+    ] = "3/day"
     log_format: Annotated[str, doc("`json`, `console`, or `auto`: console on a terminal.")] = "auto"
     log_level: Annotated[str, doc("`debug`, `info`, `warning` or `error`.")] = "info"
     access_log: Annotated[bool, doc("Whether each request is logged.")] = True
@@ -141,6 +162,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.storage_url or f"file://{self.data_dir.absolute() / 'files'}"
 
     @property
+    def suspicions(self) -> Mapping[str, str]:
+        """For each kind of suspicion that can be chosen, how many signs are too many."""
+        return {name: getattr(self, f"suspicious_{name}") for name in _SUSPICIONS}
+
+    @property
     def mail_folder(self) -> Path:
         """Where `.eml` files go."""
         return self.mail_dir or self.data_dir / "mail"
@@ -157,10 +183,19 @@ _CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),
     "payment_provider": NAMES,
 }
+_SUSPICIONS = (
+    "password_guessing",
+    "account_guessing",
+    "many_addresses",
+    "mass_downloads",
+    "mass_deletions",
+    "upload_burst",
+    "webhook_probing",
+)
 _LIMITS = tuple(
     name
     for name in Settings.__struct_fields__
-    if name.startswith("rate_limit_") and name != "rate_limit_enabled"
+    if name.startswith(("rate_limit_", "suspicious_")) and name != "rate_limit_enabled"
 )
 _LEAST = {"max_file_size": 1, "quota": 1, "media_jobs": 1, "audit_retention_days": 0}
 _SECRET = {

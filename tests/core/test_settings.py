@@ -42,6 +42,13 @@ ROWS = {
     "rate_limit_verification": ({"7/day": "7/day"}, {"7/week": "100/min"}),
     "rate_limit_analytics": ({"7/min": "7/min"}, {"often": "100/min"}),
     "rate_limit_comment": ({"7/min": "7/min"}, {"7/min/min": "100/min"}),
+    **{
+        f"suspicious_{name}": ({"7/min": "7/min"}, {"often": "100/min"})
+        for name in (
+            "password_guessing", "account_guessing", "many_addresses", "mass_downloads", "mass_deletions",
+            "upload_burst", "webhook_probing",
+        )
+    },
     "rate_limit_upload": ({"7/10min": "7/10min"}, {"-7/min": "100/min"}),
     "rate_limit_chunk": ({"7/s": "7/s"}, {"7/": "100/min"}),
     "rate_limit_webhook_test": ({"7/min": "7/min"}, {"7 a minute": "100/min"}),

@@ -43,4 +43,8 @@ async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
 
 
 # What is refused for its sense before anybody is told what they may not do.
-BODIES = {"PUT /admin/users/{user_id}/role": {"role": "user"}}
+BODIES = {
+    "PUT /admin/users/{user_id}/role": {"role": "user"},
+    "POST /admin/users/{user_id}/suspend": {"reason": "Spam"},
+    "POST /admin/jobs/retry": {"kind": "no.such"},
+}

@@ -14,13 +14,18 @@ import httpx
 import pyotp
 from litestar.routes import HTTPRoute
 
+from tests.rooms.audit_house import tell
 from tests.rooms.market_house import ORDERS, PRODUCTS
+from tests.rooms.test_admin import FRAGILE, Told, work
+from tests.rooms.test_suspicious import look
 from tests.rooms.test_tracks_pictures import picture
 from tests.rooms.tracks_house import plant
 from tests.rooms.uploads_house import Sender, wave
 from tests.world import PASSWORD, Person, World, open_world
 from veza.core.db import Database
+from veza.core.jobs import enqueue
 from veza.rooms.accounts import mail_tokens
+from veza.rooms.sessions.events import RefreshReused
 
 # What leaves a trace of its own instead, and where.
 TRACED_ELSEWHERE = {
@@ -163,7 +168,21 @@ async def _market(world: World, watch: Watch, ada: Person, bob: Person, boss: Pe
 
 
 async def _moderation(world: World, watch: Watch, ada: Person, bob: Person, boss: Person) -> None:
-    """What admins and moderators do, and what they are told."""
+    dave = await world.person("dave")
+    await ok(boss.post(f"/admin/users/{dave.id}/suspend", json={"reason": "Spam"}))
+    await ok(boss.post(f"/admin/users/{dave.id}/restore"))
+    async with world.parts.database.write() as tx:
+        for number in range(3):
+            await enqueue(tx, FRAGILE, Told(number))
+    await work(world, well=False)
+    dead = (await ok(boss.get("/admin/jobs/dead?kind=test.fragile")))["jobs"]
+    await ok(boss.post(f"/admin/jobs/{dead[0]['id']}/retry"))
+    await ok(boss.delete(f"/admin/jobs/{dead[1]['id']}"))
+    await ok(boss.post("/admin/jobs/retry", json={"kind": "test.fragile"}))
+    await tell(world.parts.database, RefreshReused(UUID(ada.id), UUID(ada.id)))
+    await look(world)
+    found = (await ok(boss.get("/admin/audit/suspicious")))["findings"]
+    await ok(boss.post(f"/admin/audit/suspicious/{found[0]['id']}/acknowledge", json={}))
 
 
 async def _token(world: World, person: Person, purpose: str) -> str:

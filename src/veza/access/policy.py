@@ -72,8 +72,12 @@ class Action(Enum):
     SEE_ANALYTICS = auto()
     SEE_PLATFORM = auto()
     USE_WEBHOOK = auto()
+    SUSPEND_USER = auto()
+    LIST_USERS = auto()
+    RUN_PLATFORM = auto()
     SEE_AUDIT = auto()
     SEE_ALL_AUDIT = auto()
+    ACKNOWLEDGE_FINDING = auto()
 
 
 Rule = Callable[[Actor, Any], bool]
@@ -144,8 +148,12 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     ),
     Action.ASSIGN_ROLE: (holder(Permission.ASSIGN_ROLES),),
     Action.USE_WEBHOOK: (owner,),
+    Action.SUSPEND_USER: (holder(Permission.MANAGE_USERS),),
+    Action.LIST_USERS: (holder(Permission.MANAGE_USERS),),
+    Action.RUN_PLATFORM: (holder(Permission.RUN_PLATFORM),),
     Action.SEE_AUDIT: (owner, holder(Permission.READ_AUDIT)),
     Action.SEE_ALL_AUDIT: (holder(Permission.READ_AUDIT),),
+    Action.ACKNOWLEDGE_FINDING: (holder(Permission.READ_AUDIT),),
 }
 
 

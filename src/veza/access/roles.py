@@ -18,6 +18,7 @@ class Permission(StrEnum):
     ASSIGN_ROLES = "roles.assign"
     READ_AUDIT = "audit.read"
     READ_ANALYTICS = "analytics.read"
+    RUN_PLATFORM = "platform.run"
 
 
 _USER = frozenset({Permission.UPLOAD_TRACKS, Permission.SELL})

@@ -61,6 +61,22 @@ class RoleChanged(Event, frozen=True):
     new: str
 
 
+class UserSuspended(Event, frozen=True):
+    """An admin closed somebody's account for now; why is said with the account, not here."""
+
+    kind: ClassVar[str] = "user.suspended"
+
+    user_id: UUID
+
+
+class UserRestored(Event, frozen=True):
+    """An admin opened a suspended account again."""
+
+    kind: ClassVar[str] = "user.restored"
+
+    user_id: UUID
+
+
 class DataExported(Event, frozen=True):
     """Everything that is held about somebody was handed out."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from veza.access.actor import Actor
-from veza.access.policy import Action, require
+from veza.access.policy import Action, may, require
 from veza.core import clock
 from veza.core.db import Tx, UniqueViolation
 from veza.core.text import username_key
@@ -51,6 +51,8 @@ async def get_by_username(tx: Tx, actor: Actor, username: str) -> User:
 
 def _seen_by(actor: Actor, user: User | None) -> User:
     if user is None or user.id in actor.hidden:
+        raise UserNotFound
+    if user.suspended_at is not None and not may(actor, Action.SEE_HIDDEN):
         raise UserNotFound
     return user
 

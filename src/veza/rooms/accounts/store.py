@@ -30,6 +30,7 @@ class User(msgspec.Struct, frozen=True):
     avatar: str | None
     two_factor_since: datetime | None
     suspended_at: datetime | None
+    suspended_reason: str | None
     storage_used: int
     follower_count: int
     following_count: int
@@ -96,6 +97,11 @@ _SET_AVATAR: Statement[None] = Statement(
     sa.update(users).where(_one).values(avatar=sa.bindparam("folder"), updated_at=sa.bindparam("at"))
 )
 _SET_ROLE: Statement[None] = Statement(sa.update(users).where(_one).values(role=sa.bindparam("new_role")))
+_SET_SUSPENDED: Statement[None] = Statement(
+    sa.update(users)
+    .where(_one)
+    .values(suspended_at=sa.bindparam("since"), suspended_reason=sa.bindparam("reason"))
+)
 _DELETE: Statement[None] = Statement(sa.delete(users).where(_one))
 # Shared with whatever else they do; only the end of an account has to wait, and is waited for.
 _STAY = Statement(
@@ -164,6 +170,7 @@ async def add(
         avatar=None,
         two_factor_since=None,
         suspended_at=None,
+        suspended_reason=None,
         storage_used=0,
         follower_count=0,
         following_count=0,
@@ -239,6 +246,11 @@ async def verify(tx: Tx, user_id: UUID, email: str) -> bool:
 async def set_avatar(tx: Tx, user_id: UUID, folder: str | None) -> None:
     """Where the files of the user's avatar lie."""
     await tx.run(_SET_AVATAR, user_id=user_id, folder=folder, at=clock.now())
+
+
+async def set_suspended(tx: Tx, user_id: UUID, since: datetime | None, reason: str | None) -> None:
+    """Suspend somebody, or with None end that."""
+    await tx.run(_SET_SUSPENDED, user_id=user_id, since=since, reason=reason)
 
 
 async def set_role(tx: Tx, user_id: UUID, role: str) -> None:

@@ -29,6 +29,8 @@ users = sa.Table(
     # Since when its tokens and its password open nothing. Whoever sets it notifies CHANGED in the same
     # transaction, for where one process serves alone it remembers who asks.
     sa.Column("suspended_at", Time),
+    # What an admin said of it; it goes with the suspension.
+    sa.Column("suspended_reason", sa.Text),
     # Bytes stored and reserved; kept here so that a quota is one conditional update.
     sa.Column("storage_used", sa.BigInteger, nullable=False),
     # How many users follow this one, and how many this one follows: as many as there are rows of `follows`.

@@ -20,3 +20,22 @@ class AuditExported(Event, frozen=True):
 
     kind: ClassVar[str] = "audit.exported"
     of_user: UUID | None
+
+
+class SuspiciousActivityFound(Event, frozen=True):
+    """Something looks like an attack, of the kind ``what``; ``user_id`` is None where it is of an address."""
+
+    kind: ClassVar[str] = "audit.suspicious_found"
+
+    finding_id: UUID
+    what: str
+    severity: str
+    user_id: UUID | None
+
+
+class FindingAcknowledged(Event, frozen=True):
+    """An admin has seen to what looked like an attack."""
+
+    kind: ClassVar[str] = "audit.finding_acknowledged"
+
+    finding_id: UUID

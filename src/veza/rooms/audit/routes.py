@@ -10,10 +10,11 @@ from veza.access.actor import Me
 from veza.core.db import Database, Tx
 from veza.core.http import InTx, Reply, Route, reply
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
-from veza.rooms.audit import export, service
+from veza.rooms.audit import export, service, suspicions
 from veza.rooms.audit.export import CsvAnswer
 from veza.rooms.audit.filters import Action, Address, Moment, Severity, TargetType, read_filters
 from veza.rooms.audit.schemas import LogPage, LogStats
+from veza.rooms.audit.suspicions import Acknowledgement, FindingBody, Findings, Kind
 
 TheDatabase = Annotated[Database, Dependency(skip_validation=True)]
 TheBegin = Annotated[Callable[[], Tx], Dependency(skip_validation=True)]
@@ -88,4 +89,34 @@ async def export_all(
     return CsvAnswer(database, wanted)
 
 
-ROUTES = [search_own, show_own_stats, export_own, search_all, show_all_stats, export_all]
+@Route("/audit/suspicious", http_method="GET")
+async def list_own_findings(tx: InTx, actor: Me, page: PageNumber = 1, limit: Limit = 20) -> Reply[Findings]:
+    """List what looks like an attack on your account."""
+    return reply(await suspicions.list_own(tx, actor, Page(page, limit)))
+
+
+@Route("/admin/audit/suspicious", http_method="GET")
+async def list_all_findings(
+    tx: InTx, actor: Me, user_id: UUID | None = None, kind: Kind | None = None,
+    severity: Severity | None = None, page: PageNumber = 1, limit: Limit = 20, *,
+    acknowledged: bool | None = None,
+) -> Reply[Findings]:  # fmt: skip
+    """Detect suspicious activity: list what looks like an attack."""
+    return reply(
+        await suspicions.list_all(
+            tx, actor, Page(page, limit), user_id=user_id, kind=kind, severity=severity,
+            acknowledged=acknowledged,
+        )
+    )  # fmt: skip
+
+
+@Route("/admin/audit/suspicious/{finding_id:str}/acknowledge", http_method="POST", status_code=200)
+async def acknowledge(tx: InTx, actor: Me, finding_id: UUID, data: Acknowledgement) -> Reply[FindingBody]:
+    """Say that a finding was seen to."""
+    return reply(FindingBody(await suspicions.acknowledge(tx, actor, finding_id, data.note)))
+
+
+ROUTES = [
+    search_own, show_own_stats, export_own, search_all, show_all_stats, export_all, list_own_findings,
+    list_all_findings, acknowledge,
+]  # fmt: skip

@@ -13,6 +13,7 @@ SEVERITIES = (INFO, WARNING, CRITICAL)
 # All others are ordinary.
 _SEVERITY: Mapping[str, str] = {
     "audit.purged": WARNING,
+    "audit.suspicious_found": WARNING,
     "auth.2fa_disabled": WARNING,
     "auth.login_failed": WARNING,
     "auth.login_slowed": WARNING,
@@ -26,7 +27,7 @@ _SEVERITY: Mapping[str, str] = {
     "webhook.target_forbidden": WARNING,
 }
 # The first word of a kind says what it is about, but for these.
-_ABOUT = {"auth": "user", "transfer": "upload"}
+_ABOUT = {"audit": "finding", "auth": "user", "transfer": "upload"}
 
 
 class Happened(msgspec.Struct, frozen=True):

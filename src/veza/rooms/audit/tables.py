@@ -6,7 +6,7 @@ changed, and are removed only once they are sealed, or once the log says that th
 
 import sqlalchemy as sa
 
-from veza.core.db import Id, Time, metadata
+from veza.core.db import Id, Json, Time, metadata
 
 # Rowids in SQLite, for which the column has to be spelt so.
 _Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -75,4 +75,51 @@ audit_counts = sa.Table(
     sa.Column("total", sa.BigInteger, nullable=False),
     sa.PrimaryKeyConstraint("scope", "kind"),
     sqlite_with_rowid=False,
+)
+
+# Rows of the log that may be part of an attack, by kind of attack and by who or where it may be; for a day.
+audit_signs = sa.Table(
+    "audit_signs",
+    metadata,
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("event_id", Id, nullable=False),
+    # Where different ones are counted: which one this is.
+    sa.Column("member", sa.Text, nullable=False),
+    sa.Column("user_id", Id),
+    sa.Column("ip", sa.Text, nullable=False),
+    sa.Column("at", Time, nullable=False),
+    sa.PrimaryKeyConstraint("kind", "key", "seq"),
+    sa.Index("ix_audit_signs_at", "at"),
+    sqlite_with_rowid=False,
+)
+
+audit_findings = sa.Table(
+    "audit_findings",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("user_id", Id),
+    sa.Column("ip_address", sa.Text),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("first_seen", Time, nullable=False),
+    sa.Column("last_seen", Time, nullable=False),
+    sa.Column("evidence", Json, nullable=False),
+    sa.Column("acknowledged_at", Time),
+    sa.Column("acknowledged_by", Id),
+    sa.Column("note", sa.Text),
+    sa.Index("ix_audit_findings_kind_key", "kind", "key", "last_seen"),
+    sa.Index("ix_audit_findings_last_seen", "last_seen", "id"),
+    sa.Index("ix_audit_findings_user_id", "user_id", "last_seen", "id"),
+)
+
+# One row: how far the log was looked through.
+audit_watch = sa.Table(
+    "audit_watch",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
 )

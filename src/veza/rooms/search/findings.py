@@ -89,7 +89,7 @@ class Users(Finding):
     async def find(self, tx: Tx, thing_id: UUID) -> Document | None:
         """What search may know of a user."""
         try:
-            user = await profiles.get_user(tx, thing_id)
+            user = await profiles.get_visible(tx, GUEST, thing_id)
         except UserNotFound:
             return None
         return _user(UserText(user.id, user.username, user.created_at))

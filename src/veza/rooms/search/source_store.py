@@ -61,7 +61,8 @@ class Cursor(msgspec.Struct, frozen=True):
 
 
 _TRACK = sa.select(*(T[name] for name in TrackText.__struct_fields__)).where(T.listed)
-_USER = sa.select(*(U[name] for name in UserText.__struct_fields__))
+_there = U.suspended_at.is_(None)
+_USER = sa.select(*(U[name] for name in UserText.__struct_fields__)).where(_there)
 _PLAYLIST = sa.select(*(P[name] for name in PlaylistText.__struct_fields__)).where(P.is_public)
 _part = sa.bindparam("part", type_=sa.BigInteger)
 _after, _popular = sa.bindparam("after", type_=T.id.type), sa.bindparam("popular", type_=sa.BigInteger)
@@ -90,7 +91,7 @@ _NEXT_NEW = Statement(_USER.where(U.id < _after).order_by(U.id.desc()).limit(_pa
 _NEXT_USERS = Statement(_USER.where(U.id > _after).order_by(U.id).limit(_part), UserText)
 _COUNT_TRACKS = Statement(sa.select(sa.func.count(T.id)).where(T.listed), int)
 _COUNT_PLAYLISTS = Statement(sa.select(sa.func.count(P.id)).where(P.is_public), int)
-_COUNT_USERS = Statement(sa.select(sa.func.count(U.id)), int)
+_COUNT_USERS = Statement(sa.select(sa.func.count(U.id)).where(_there), int)
 
 
 async def tracks(tx: Tx, cursor: Cursor | None) -> tuple[Sequence[TrackText], Cursor | None]:
@@ -137,5 +138,5 @@ async def count_tracks(tx: Tx) -> int:
 
 
 async def count_users(tx: Tx) -> int:
-    """How many users there are."""
+    """How many users there are but for the suspended."""
     return await tx.first(_COUNT_USERS) or 0
