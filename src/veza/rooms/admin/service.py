@@ -2,13 +2,14 @@
 
 from uuid import UUID
 
+import msgspec
+
 from veza.access.actor import Actor
 from veza.access.policy import Action, require
 from veza.core import clock
 from veza.core.db import Tx
 from veza.core.jobs import CHANNEL
 from veza.core.pages import Page
-from veza.rooms.accounts.store import User
 from veza.rooms.admin import store
 from veza.rooms.admin.errors import JobNotFound
 from veza.rooms.admin.events import JobDiscarded, JobsRetried
@@ -40,9 +41,9 @@ async def list_users(
     return ManagedUsers(found, page.of(total))
 
 
-def managed(user: User) -> ManagedUser:
-    """A user as admins see them."""
-    return ManagedUser(**{name: getattr(user, name) for name in ManagedUser.__struct_fields__})
+def managed(user: object) -> ManagedUser:
+    """A user, as the room of accounts has them, as admins see them."""
+    return msgspec.convert(user, ManagedUser, from_attributes=True)
 
 
 async def look_at_work(tx: Tx, actor: Actor) -> Work:
