@@ -154,7 +154,7 @@ def _rows(tracks: int, counts: Counter[str]) -> Iterator[dict[str, Any]]:
         "file_size": 8_617_000, "sha256": "0" * 64, "filename": "song.mp3", "audio": _AUDIO,
         "is_public": True, "downloadable": True, "status": "ready", "progress": 100, "error": None,
         "has_cover": True, "like_count": 3, "comment_count": 0, "listed": True,
-        "tags": [], "for_sale": False,
+        "tags": [], "for_sale": False, "withheld": None, "closed": False,
     }  # fmt: skip
     for number in range(tracks):
         user = dice.choices(users, weights)[0]

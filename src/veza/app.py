@@ -51,6 +51,7 @@ from veza.rooms.notifications.unsubscribing import Unsubscribing
 from veza.rooms.playlists.covers import Covers as PlaylistCovers
 from veza.rooms.playlists.holding import HOLDING as PLAYLISTS
 from veza.rooms.plays.holding import HOLDING as PLAYS
+from veza.rooms.reports.holding import HOLDING as REPORTS
 from veza.rooms.sessions import login
 from veza.rooms.sessions.attempts import Attempts
 from veza.rooms.sessions.holding import HOLDING as SESSIONS
@@ -235,6 +236,7 @@ def _given(parts: Parts, means: Means) -> Given:
             ANALYTICS,
             NOTIFICATIONS,
             WEBHOOKS,
+            REPORTS,
             AUDIT,
         ),
         "prove_password": prove_password,

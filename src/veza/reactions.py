@@ -44,6 +44,7 @@ from veza.rooms.sessions import jobs as session_jobs
 from veza.rooms.sessions.ends import end_all
 from veza.rooms.tracks import counts as track_counts
 from veza.rooms.tracks import events as track_events
+from veza.rooms.tracks import withholding
 from veza.rooms.tracks.jobs import TrackJobs
 from veza.rooms.uploads import events as upload_events
 from veza.rooms.uploads.jobs import UploadJobs
@@ -62,6 +63,8 @@ REACTIONS: Reactions = {
     session_events.RecoveryCodeUsed: [session_jobs.SEND_ALERT, TELL],
     session_events.PasswordChanged: [session_jobs.SEND_ALERT, TELL],
     account_events.UserDeleted: [following_jobs.FORGET_USER, FORGET_USER],
+    account_events.UserSuspended: [withholding.CLOSE_USER],
+    account_events.UserRestored: [withholding.CLOSE_USER],
     track_events.TrackDeleted: [
         like_jobs.FORGET_TRACK,
         play_jobs.FORGET_TRACK,
@@ -105,6 +108,8 @@ AT_ONCE: AtOnce = {
     ],
     track_events.TrackUpdated: [playlist_jobs.follow_track, follow_track],
     track_events.TrackFailed: [withdraw_track, playlist_jobs.follow_track, follow_track],
+    track_events.TrackWithheld: [withdraw_track, playlist_jobs.follow_track, follow_track],
+    track_events.TrackReleased: [playlist_jobs.follow_track, follow_track],
     track_events.TrackDeleted: [withdraw_track, follow_track, notification_jobs.forget_release],
     upload_events.FileDeleted: [withdraw_file],
 }
@@ -127,6 +132,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *session_jobs.tasks(database, parts.mailer, base_url),
         *TrackJobs(database, parts.storage, MediaLimits()).tasks(),
         *UploadJobs(database, parts.storage, parts.chunks).tasks(),
+        withholding.closing(database),
         *track_counts.tasks(database),
         *following_jobs.tasks(database),
         *like_jobs.tasks(database),

@@ -30,6 +30,7 @@ from veza.rooms.plays.gathering import Gatherer
 from veza.rooms.plays.hot import HotPlays
 from veza.rooms.plays.routes import ROUTES as PLAYS
 from veza.rooms.recommendations.routes import ROUTES as RECOMMENDATIONS
+from veza.rooms.reports.routes import ROUTES as REPORTS
 from veza.rooms.roles.routes import ROUTES as ROLES
 from veza.rooms.search.routes import ROUTES as SEARCH
 from veza.rooms.sessions.hot import HotLogin
@@ -66,6 +67,7 @@ AREAS = {
     "analytics": "What is heard, by how many, from where and how far; events of applications.",
     "notifications": "What you are told, and what of it you want to be told.",
     "events": "What you are told, live.",
+    "reports": "Telling those who moderate of what should not be here.",
     "search": "Everything that can be found, at once.",
     "webhooks": "Programs of yours that are told what happens to your things.",
 }
@@ -107,6 +109,7 @@ def api() -> Router:
             *WEBHOOKS,
             *AUDIT,
             *ADMIN,
+            *REPORTS,
         ],
         dto=StrictJSON,
     )

@@ -10,7 +10,11 @@ from veza.core.db import Database
 from veza.core.ids import new_id
 
 # What moderators may do as well as admins; everything else is admins' alone.
-MODERATORS_TOO: set[str] = set()
+MODERATORS_TOO = {
+    "GET /admin/reports",
+    "POST /admin/reports/{report_id}/resolve",
+    "POST /admin/reports/{report_id}/revoke",
+}
 ROLES = ("user", "creator", "moderator", "admin")
 
 
@@ -46,5 +50,6 @@ async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
 BODIES = {
     "PUT /admin/users/{user_id}/role": {"role": "user"},
     "POST /admin/users/{user_id}/suspend": {"reason": "Spam"},
+    "POST /admin/reports/{report_id}/resolve": {"action": "dismiss"},
     "POST /admin/jobs/retry": {"kind": "no.such"},
 }

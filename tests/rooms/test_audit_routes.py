@@ -169,6 +169,10 @@ async def _market(world: World, watch: Watch, ada: Person, bob: Person, boss: Pe
 
 async def _moderation(world: World, watch: Watch, ada: Person, bob: Person, boss: Person) -> None:
     dave = await world.person("dave")
+    told = {"target_type": "track", "target_id": await plant(world, ada), "reason": "spam"}
+    report = (await ok(bob.post("/reports", json=told)))["report"]["id"]
+    await ok(boss.post(f"/admin/reports/{report}/resolve", json={"action": "remove"}))
+    await ok(boss.post(f"/admin/reports/{report}/revoke"))
     await ok(boss.post(f"/admin/users/{dave.id}/suspend", json={"reason": "Spam"}))
     await ok(boss.post(f"/admin/users/{dave.id}/restore"))
     async with world.parts.database.write() as tx:

@@ -48,6 +48,7 @@ class Action(Enum):
     UPLOAD_TRACK = auto()
     EDIT_TRACK = auto()
     DELETE_TRACK = auto()
+    WITHHOLD_TRACK = auto()
     EDIT_COMMENT = auto()
     DELETE_COMMENT = auto()
     SEE_PLAYLIST = auto()
@@ -72,6 +73,7 @@ class Action(Enum):
     SEE_ANALYTICS = auto()
     SEE_PLATFORM = auto()
     USE_WEBHOOK = auto()
+    RESOLVE_REPORT = auto()
     SUSPEND_USER = auto()
     LIST_USERS = auto()
     RUN_PLATFORM = auto()
@@ -119,6 +121,7 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.UPLOAD_TRACK: (holder(Permission.UPLOAD_TRACKS),),
     Action.EDIT_TRACK: (owner, holder(Permission.MODERATE_TRACKS)),
     Action.DELETE_TRACK: (owner, holder(Permission.MODERATE_TRACKS)),
+    Action.WITHHOLD_TRACK: (holder(Permission.MODERATE_TRACKS),),
     Action.EDIT_COMMENT: (owner,),
     Action.DELETE_COMMENT: (owner, track_owner, holder(Permission.MODERATE_COMMENTS)),
     Action.SEE_PLAYLIST: (everybody, owner, collaborator("read"), holder(Permission.MODERATE_PLAYLISTS)),
@@ -148,6 +151,7 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     ),
     Action.ASSIGN_ROLE: (holder(Permission.ASSIGN_ROLES),),
     Action.USE_WEBHOOK: (owner,),
+    Action.RESOLVE_REPORT: (holder(Permission.MODERATE_TRACKS),),
     Action.SUSPEND_USER: (holder(Permission.MANAGE_USERS),),
     Action.LIST_USERS: (holder(Permission.MANAGE_USERS),),
     Action.RUN_PLATFORM: (holder(Permission.RUN_PLATFORM),),

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 
+from veza.core.body import checked
 from veza.core.pages import Pagination
+from veza.core.text import clean_text
 
 State = Literal["active", "suspended"]
 
@@ -39,10 +42,15 @@ class UserBody(msgspec.Struct, frozen=True):
     user: ManagedUser
 
 
-class Suspension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Suspension(msgspec.Struct, frozen=True):
     """Why somebody is suspended."""
 
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1_000)]
+    reason: Annotated[
+        str,
+        checked(
+            partial(clean_text, max_chars=1_000, min_chars=1, multiline=True), minLength=1, maxLength=1_000
+        ),
+    ]
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -89,10 +97,10 @@ class DeadJobs(msgspec.Struct, frozen=True):
     pagination: Pagination
 
 
-class RetryDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RetryDraft(msgspec.Struct, frozen=True):
     """Which kind of job is tried again."""
 
-    kind: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    kind: Annotated[str, checked(partial(clean_text, max_chars=64, min_chars=1), minLength=1, maxLength=64)]
 
 
 class Retried(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from veza.access.actor import Actor
 from veza.access.policy import Action, require
 from veza.core import clock
 from veza.core.db import Tx
+from veza.core.errors import Detail, InvalidRequest
 from veza.core.jobs import CHANNEL
 from veza.core.pages import Page
 from veza.rooms.admin import store
@@ -35,10 +36,16 @@ async def list_users(
 ) -> ManagedUsers:
     """A page of users whose name or address begins with ``q``. Raises Forbidden."""
     require(actor, Action.LIST_USERS)
-    key = q.strip().casefold() if q and q.strip() else None
+    key = _plain("q", q).strip().casefold() or None
     total = await store.count_users(tx, key, role, state)
     found = await store.list_users(tx, page, key, role, state) if page.offset < total else []
     return ManagedUsers(found, page.of(total))
+
+
+def _plain(field: str, text: str | None) -> str:
+    if text and not text.isprintable():
+        raise InvalidRequest(details=[Detail(field, "Must have no control characters.", "INVALID")])
+    return text or ""
 
 
 def managed(user: object) -> ManagedUser:
@@ -55,6 +62,7 @@ async def look_at_work(tx: Tx, actor: Actor) -> Work:
 async def list_dead(tx: Tx, actor: Actor, page: Page, kind: str | None = None) -> DeadJobs:
     """A page of jobs that were given up, the latest first. Raises Forbidden."""
     require(actor, Action.RUN_PLATFORM)
+    kind = _plain("kind", kind) or None
     total = await store.count_dead(tx, kind)
     found = await store.list_dead(tx, page, kind) if page.offset < total else []
     return DeadJobs(found, page.of(total))

@@ -61,11 +61,11 @@ def read_filters(
     """The rows that are asked for. Raises :class:`InvalidRequest` for what can be none."""
     wanted = Wanted(
         user_id=user_id,
-        kind=action or None,
+        kind=_plain("action", action),
         since=_moment("start_date", start_date),
         until=_moment("end_date", end_date),
         ip=_address(ip_address),
-        target_type=target_type or None,
+        target_type=_plain("target_type", target_type),
         target_id=target_id,
         severity=severity,
     )
@@ -87,6 +87,12 @@ def _moment(field: str, text: str | None) -> datetime | None:
         return msgspec.convert(text, _Moment)
     except msgspec.ValidationError:
         raise _refused(field, "Must be a time like 2025-01-31T12:00:00Z (RFC 3339).") from None
+
+
+def _plain(field: str, text: str | None) -> str | None:
+    if text and not text.isprintable():
+        raise _refused(field, "Must be a word without control characters.")
+    return text or None
 
 
 def _address(text: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """Who reads what was found, and who has seen to it."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,8 +9,10 @@ import msgspec
 
 from veza.access.actor import Actor, Member
 from veza.access.policy import Action, require
+from veza.core.body import checked
 from veza.core.db import Tx
 from veza.core.pages import Page, Pagination
+from veza.core.text import clean_text
 from veza.rooms.audit import watching_store as store
 from veza.rooms.audit.errors import AlreadyAcknowledged, FindingNotFound
 from veza.rooms.audit.events import FindingAcknowledged
@@ -35,10 +38,12 @@ class FindingBody(msgspec.Struct, frozen=True):
     finding: Finding
 
 
-class Acknowledgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Acknowledgement(msgspec.Struct, frozen=True):
     """That somebody has seen to a finding, and what they have to say of it."""
 
-    note: Annotated[str, msgspec.Meta(max_length=1_000)] | None = None
+    note: (
+        Annotated[str, checked(partial(clean_text, max_chars=1_000, multiline=True), maxLength=1_000)] | None
+    ) = None
 
 
 async def list_own(tx: Tx, actor: Member, page: Page) -> Findings:

@@ -156,6 +156,12 @@ async def find_visible(tx: Tx, actor: Actor, comment_id: UUID) -> Comment | None
         return None
 
 
+async def find_author(tx: Tx, actor: Member, comment_id: UUID) -> UUID | None:
+    """Who said something that ``actor`` sees; None where the account is gone. Raises CommentNotFound."""
+    comment, _ = await _get_visible(tx, actor, comment_id)
+    return comment.user_id
+
+
 async def _get_visible(tx: Tx, actor: Actor, comment_id: UUID) -> tuple[Comment, Track]:
     comment = await store.find(tx, comment_id)
     if comment is None or comment.user_id in actor.hidden:

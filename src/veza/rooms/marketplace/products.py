@@ -280,6 +280,11 @@ async def _withdraw(tx: Tx, product_ids: Sequence[UUID]) -> None:
                 await withdraw(tx, product)
 
 
+async def take_down(tx: Tx, product_id: UUID) -> None:
+    """Somebody who moderates takes a product off sale; its buyers keep it."""
+    await _withdraw(tx, [product_id])
+
+
 async def withdraw(tx: Tx, product: Product) -> None:
     """Take a product, which is locked, off sale; what that means for its tracks follows."""
     await store.change(tx, product, status="archived")

@@ -23,11 +23,13 @@ class Heard(msgspec.Struct, frozen=True):
     is_public: bool
     status: str
     duration: float
+    withheld: str | None
+    closed: bool
 
     @property
     def listed(self) -> bool:
         """Whether strangers see it."""
-        return self.is_public and self.status == "ready"
+        return self.is_public and self.status == "ready" and self.withheld is None and not self.closed
 
 
 class Totals(msgspec.Struct):

@@ -57,6 +57,24 @@ class TrackUpdated(Event, frozen=True):
     user_id: UUID
 
 
+class TrackWithheld(Event, frozen=True):
+    """Somebody who moderates took a track away from all but its owner, who reads why with it."""
+
+    kind: ClassVar[str] = "track.withheld"
+
+    track_id: UUID
+    user_id: UUID
+
+
+class TrackReleased(Event, frozen=True):
+    """A track that was withheld is shown again."""
+
+    kind: ClassVar[str] = "track.released"
+
+    track_id: UUID
+    user_id: UUID
+
+
 class TrackDeleted(Event, frozen=True):
     """A track is gone."""
 

@@ -141,11 +141,14 @@ class Track(msgspec.Struct, frozen=True):
     updated_at: datetime
     tags: Sequence[str] = ()
     for_sale: bool = False
+    # Why it is shown to nobody but its owner, as a moderator said; and whether the owner is suspended.
+    withheld: str | None = None
+    closed: bool = False
 
     @property
     def listed(self) -> bool:
         """Whether strangers see it."""
-        return self.is_public and self.status == "ready"
+        return self.is_public and self.status == "ready" and self.withheld is None and not self.closed
 
 
 class TrackBody(msgspec.Struct, frozen=True):

@@ -100,6 +100,13 @@ _LOCK = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(), Tra
 _KEEP = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(read=True), Track)
 _LISTED = Statement(sa.select(*_SUMMARY).where(any_of(T.id, "ids"), T.listed), TrackSummary)
 _TITLES = Statement(sa.select(T.id, T.user_id, T.title, T.listed).where(any_of(T.id, "ids")), Titled)
+_OTHERWISE = Statement(
+    sa.select(T.id)
+    .where(T.user_id == sa.bindparam("user_id"), T.closed == sa.bindparam("closed"))
+    .order_by(T.id)
+    .limit(sa.bindparam("most", type_=sa.BigInteger)),
+    UUID,
+)
 _OF_USER = Statement(_FULL.where(T.user_id == sa.bindparam("user_id")).order_by(T.id), Track)
 _LOCK_USERS = Statement(
     _FULL.where(T.user_id == sa.bindparam("user_id")).order_by(T.id).with_for_update(), Track
@@ -155,6 +162,11 @@ async def keep(tx: Tx, track_id: UUID) -> Track | None:
 async def list_of(tx: Tx, user_id: UUID) -> list[Track]:
     """Every track of a user."""
     return await tx.all(_OF_USER, user_id=user_id)
+
+
+async def list_otherwise(tx: Tx, user_id: UUID, most: int, *, closed: bool) -> list[UUID]:
+    """So many tracks of a user that are closed, or are not."""
+    return await tx.all(_OTHERWISE, user_id=user_id, most=most, closed=closed)
 
 
 async def list_listed(tx: Tx, ids: Sequence[UUID]) -> list[TrackSummary]:

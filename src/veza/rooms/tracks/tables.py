@@ -44,7 +44,11 @@ tracks = sa.Table(
     sa.Column("like_count", sa.BigInteger, nullable=False),
     sa.Column("play_count", sa.BigInteger, nullable=False),
     sa.Column("comment_count", sa.BigInteger, nullable=False),
-    # Ready and public: what strangers see. Kept as a column so that an index can begin with it.
+    # Why nobody but its owner sees it, as somebody said who moderates.
+    sa.Column("withheld", sa.Text),
+    # Whether its owner is suspended; it follows that.
+    sa.Column("closed", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Ready and public, and neither of these: what strangers see. A column, for an index can begin with it.
     sa.Column("listed", sa.Boolean, nullable=False),
     # Whether a product has it: it is then downloaded by its buyers alone.
     sa.Column("for_sale", sa.Boolean, nullable=False, server_default=sa.false()),

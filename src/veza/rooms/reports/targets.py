@@ -1,0 +1,70 @@
+"""What can be reported: whether somebody sees it, whose it is, and how it is removed."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+import msgspec
+
+from veza.access.actor import Member
+from veza.access.policy import Action
+from veza.core.db import Tx
+from veza.core.errors import Detail, ValidationFailed
+from veza.rooms.accounts import profiles
+from veza.rooms.comments import service as comments
+from veza.rooms.marketplace import products
+from veza.rooms.playlists import service as playlists
+from veza.rooms.tracks import service as tracks
+from veza.rooms.tracks import withholding
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """One kind of thing. ``owner`` raises what its room says of what is not there for somebody."""
+
+    owner: Callable[[Tx, Member, UUID], Awaitable[UUID | None]]
+    remove: Callable[[Tx, Member, UUID, str], Awaitable[None]]
+
+
+async def _track_owner(tx: Tx, actor: Member, track_id: UUID) -> UUID | None:
+    return (await tracks.get_visible(tx, actor, track_id)).user_id
+
+
+async def _playlist_owner(tx: Tx, actor: Member, playlist_id: UUID) -> UUID | None:
+    return (await playlists.get_visible(tx, actor, playlist_id)).user_id
+
+
+async def _user(tx: Tx, actor: Member, user_id: UUID) -> UUID | None:
+    return (await profiles.get_visible(tx, actor, user_id)).id
+
+
+async def _seller(tx: Tx, actor: Member, product_id: UUID) -> UUID | None:
+    return (await products.get_visible(tx, actor, product_id)).seller_id
+
+
+async def _remove_comment(tx: Tx, actor: Member, comment_id: UUID, why: str) -> None:
+    del why
+    await comments.delete(tx, actor, comment_id)
+
+
+async def _remove_playlist(tx: Tx, actor: Member, playlist_id: UUID, why: str) -> None:
+    del why
+    await playlists.delete(tx, await playlists.hold(tx, actor, playlist_id, Action.DELETE_PLAYLIST))
+
+
+async def _remove_product(tx: Tx, actor: Member, product_id: UUID, why: str) -> None:
+    del actor, why
+    await products.take_down(tx, product_id)
+
+
+async def _refuse(tx: Tx, actor: Member, user_id: UUID, why: str) -> None:
+    del tx, actor, user_id, why
+    detail = Detail("action", "A user is suspended, not removed.", "INVALID")
+    raise ValidationFailed(details=[detail])
+
+
+KINDS: Mapping[str, Kind] = {
+    "track": Kind(_track_owner, withholding.withhold),
+    "comment": Kind(comments.find_author, _remove_comment),
+    "playlist": Kind(_playlist_owner, _remove_playlist),
+    "user": Kind(_user, _refuse),
+    "product": Kind(_seller, _remove_product),
+}
