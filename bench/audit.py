@@ -72,9 +72,7 @@ async def cost() -> list[Figure]:
     cpu: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(2 * _TAKE_TURNS):
         logs = turn % 2 == 0
-        with Veza(
-            _without_guards(seeded(_TRACKS)) if not logs else seeded(_TRACKS), serve_jobs=str(logs)
-        ) as veza:
+        with Veza(seeded(_TRACKS) if logs else _without_guards(seeded(_TRACKS))) as veza:
             asks = []
             for person in range(_LIKERS):
                 head = {"Authorization": f"Bearer {veza.log_in(person)}"}

@@ -20,6 +20,10 @@ users = typer.Typer(no_args_is_help=True, help="People's accounts.")
 app.add_typer(users, name="users")
 audit = typer.Typer(no_args_is_help=True, help="The log of what happened.")
 app.add_typer(audit, name="audit")
+admin = typer.Typer(no_args_is_help=True, help="What admins see and do.")
+app.add_typer(admin, name="admin")
+admin_users = typer.Typer(no_args_is_help=True, help="Who is here.")
+admin.add_typer(admin_users, name="users")
 
 
 def main() -> None:
@@ -129,3 +133,47 @@ def verify_audit(
 ) -> None:
     """Check that nothing in the audit log was changed, removed, inserted or reordered."""
     sys.exit(_do(lambda process: process.verify_audit(head)))
+
+
+@admin_users.command("list")
+def list_users(
+    q: Annotated[str, typer.Argument(help="How a name or an address begins.")] = "",
+    role: Annotated[str | None, typer.Option()] = None,
+    status: Annotated[str | None, typer.Option(help="active or suspended")] = None,
+) -> None:
+    """List users, a hundred at most."""
+    sys.exit(_do(lambda process: process.administer("list_users", q=q, role=role, status=status)))
+
+
+@admin_users.command("suspend")
+def suspend_user(username: str, reason: Annotated[str, typer.Option(help="Why; admins read it.")]) -> None:
+    """Sign a user out, and let them in no more."""
+    sys.exit(_do(lambda process: process.administer("suspend", username=username, reason=reason)))
+
+
+@admin_users.command("restore")
+def restore_user(username: str) -> None:
+    """Let a suspended user in again."""
+    sys.exit(_do(lambda process: process.administer("restore", username=username)))
+
+
+@admin.command("jobs")
+def show_jobs(
+    retry: Annotated[str, typer.Option(help="A kind of job: try all again that were given up.")] = "",
+) -> None:
+    """Say what is to be done, and what fails."""
+    if retry:
+        sys.exit(_do(lambda process: process.administer("retry", kind=retry)))
+    sys.exit(_do(lambda process: process.administer("show_work")))
+
+
+@admin.command("reports")
+def list_reports() -> None:
+    """List reports that nobody has looked at."""
+    sys.exit(_do(lambda process: process.administer("list_reports")))
+
+
+@admin.command("storage")
+def show_storage() -> None:
+    """Say what is stored, and who stores most."""
+    sys.exit(_do(lambda process: process.administer("show_storage")))

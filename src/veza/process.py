@@ -177,6 +177,27 @@ async def _verify_audit(settings: Settings, known: "Head | None") -> int:
     return 0
 
 
+def administer(deed: str, **given: object) -> int:
+    """Do what an admin does, and say what came of it; the exit code."""
+    return _run(_administer(_begin(), deed, given))
+
+
+async def _administer(settings: Settings, deed: str, given: dict[str, object]) -> int:
+    from veza import operating  # noqa: PLC0415 - a server does without
+
+    # No lock: as for an account that is created.
+    async with _prepared(settings) as parts:
+        parts.database.record_events = outbox()
+        try:
+            async with parts.database.write() as tx:
+                lines = await operating.DEEDS[deed](tx, **given)
+        except VezaError as refused:
+            print(f"veza: {refused.message}", file=sys.stderr)  # noqa: T201 - for the operator
+            return 1
+    print(*lines, sep="\n")  # noqa: T201 - the command's answer
+    return 0
+
+
 def import_folder(folder: Path, user: str, *, public: bool, dry: bool, wait: bool, verbose: bool) -> int:
     """Take a folder of music into somebody's library; the exit code."""
     from veza.importing import Request  # noqa: PLC0415 - a server shall not load what draws the progress

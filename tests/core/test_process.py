@@ -1,6 +1,7 @@
 """What stops a start: one line that says what to do, and exit code 78 where to try again is no use."""
 
 import asyncio
+import io
 import json
 import shutil
 import socket
@@ -24,8 +25,10 @@ def command(monkeypatch, tmp_path, capfd):
     monkeypatch.setenv("VEZA_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("VEZA_PORT", "0")
 
-    def run(*words: str, **variables: str) -> tuple[int, str, str]:
+    def run(*words: str, stdin: str = "", **variables: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["veza", *words])
+        if stdin:
+            monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         capfd.readouterr()
@@ -193,3 +196,33 @@ def test_accounts_are_made_by_hand(command, monkeypatch):
 
 def test_the_newest_revision_is_known_without_alembic():
     assert head_revision() == _scripts().get_current_head()
+
+
+def test_an_operator_sees_to_users_and_checks_the_log(command, tmp_path):
+    """What admins do over HTTP, from the shell; and each of it is in a log that is right until it is not."""
+    account = ("users", "create", "--username", "ada", "--email", "ada@example.com", "--password-stdin")
+    assert command(*account, stdin="seven purple lanterns\n")[0] == 0
+    code, said, _ = command("admin", "users", "list", "AD")
+    assert (code, "ada  ada@example.com  user" in said, "1 of 1 users" in said) == (0, True, True)
+    assert command("admin", "users", "suspend", "ada", "--reason", "Spam")[0] == 0
+    assert "suspended 20" in command("admin", "users", "list", "--status", "suspended")[1]
+    assert command("admin", "users", "restore", "ada")[0] == 0
+    assert command("admin", "users", "suspend", "nobody", "--reason", "Spam")[::2] == (
+        1, "veza: There is no such user.\n",
+    )  # fmt: skip
+    assert "0 of 0 reports wait" in command("admin", "reports")[1]
+    assert "0 bytes of 1 users" in command("admin", "storage")[1]
+    assert "to be done" in command("admin", "jobs")[1]
+    assert command("admin", "jobs", "--retry", "no.such")[:2] == (0, "0 jobs are tried again\n")
+
+    code, said, _ = command("audit", "verify")
+    assert (code, "0 rows are right" in said, "3 wait" in said) == (0, True, True)
+    assert command("audit", "verify", "--head", "nonsense")[0] == 78
+    with apsw.Connection(str(tmp_path / "data" / "veza.db")) as connection:
+        connection.execute("DROP TRIGGER events_queued")
+        connection.execute(
+            "INSERT INTO events VALUES"
+            " (x'00112233445566778899aabbccddeeff', 'user.role_changed', '{}', NULL, '', '', '', 0)"
+        )
+    code, _, said = command("audit", "verify")
+    assert (code, "inserted past the log" in said) == (1, True)

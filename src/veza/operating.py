@@ -1,0 +1,88 @@
+"""`veza admin` as its operator sees it: what admins do over HTTP, from the shell of the machine itself."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from veza.access.actor import SYSTEM
+from veza.core.db import Tx
+from veza.core.pages import Page
+from veza.rooms.accounts import profiles, suspensions
+from veza.rooms.admin import service
+from veza.rooms.reports import service as reports
+
+# As much as somebody reads at once; a question narrows it down.
+_MOST = Page(limit=100)
+
+Lines = Sequence[str]
+Deed = Callable[..., Awaitable[Lines]]
+
+
+async def list_users(tx: Tx, *, q: str, role: str | None, status: Any) -> Lines:
+    """One line for each user: name, address, role, bytes, and since when suspended."""
+    found = await service.list_users(tx, SYSTEM, _MOST, q=q, role=role, state=status)
+    lines = [
+        f"{user.username}  {user.email}  {user.role}  {user.storage_used:,} bytes"
+        + (f"  suspended {user.suspended_at:%Y-%m-%d}: {user.suspended_reason}" if user.suspended_at else "")
+        for user in found.users
+    ]
+    return [*lines, f"{len(lines)} of {found.pagination.total} users"]
+
+
+async def suspend(tx: Tx, *, username: str, reason: str) -> Lines:
+    """Suspend the user with this name."""
+    user = await profiles.get_by_username(tx, SYSTEM, username)
+    await suspensions.suspend(tx, SYSTEM, user.id, reason)
+    return [f"suspended {user.username} ({user.id})"]
+
+
+async def restore(tx: Tx, *, username: str) -> Lines:
+    """End that."""
+    user = await profiles.get_by_username(tx, SYSTEM, username)
+    await suspensions.restore(tx, SYSTEM, user.id)
+    return [f"restored {user.username} ({user.id})"]
+
+
+async def show_work(tx: Tx) -> Lines:
+    """A line for each lane, and one for each kind of job that fails."""
+    work = await service.look_at_work(tx, SYSTEM)
+    lanes = [
+        f"{one.lane}: {one.waiting} to be done, {one.due} due, {one.dead} given up" for one in work.lanes
+    ]
+    failing = [f"{one.kind}: {one.retrying} tried again, {one.dead} given up" for one in work.failing]
+    return [*(lanes or ["nothing to do"]), *failing]
+
+
+async def retry(tx: Tx, *, kind: str) -> Lines:
+    """Have all jobs of a kind tried again that were given up."""
+    return [f"{await service.retry_all(tx, SYSTEM, kind)} jobs are tried again"]
+
+
+async def list_reports(tx: Tx) -> Lines:
+    """One line for each report that waits."""
+    found = await reports.list_reports(tx, SYSTEM, _MOST, "open", None)
+    lines = [
+        f"{one.created_at:%Y-%m-%d %H:%M}  {one.target_type} {one.target_id}  {one.reason}  {one.id}"
+        for one in found.reports
+    ]
+    return [*lines, f"{len(lines)} of {found.pagination.total} reports wait"]
+
+
+async def show_storage(tx: Tx) -> Lines:
+    """What is stored, and who stores most."""
+    seen = await service.look_at_storage(tx, SYSTEM)
+    return [
+        f"{seen.used:,} bytes of {seen.users} users",
+        *(f"tracks {one.status}: {one.tracks:,}, {one.bytes:,} bytes" for one in seen.tracks),
+        *(f"{one.username}: {one.storage_used:,} bytes" for one in seen.largest if one.storage_used),
+    ]
+
+
+DEEDS: Mapping[str, Deed] = {
+    "list_users": list_users,
+    "suspend": suspend,
+    "restore": restore,
+    "show_work": show_work,
+    "retry": retry,
+    "list_reports": list_reports,
+    "show_storage": show_storage,
+}
