@@ -45,3 +45,16 @@ async def test_what_fails_at_once_undoes_all(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         await ring()
     assert await count(database) == 0
+
+
+async def test_what_is_done_at_once_may_say_what_happened_too(database: Database) -> None:
+    """And that is written with the rest."""
+
+    async def answer(tx: Tx, event: Any) -> None:
+        if event.times > 1:
+            tx.emit(Rung(event.times - 1))
+
+    database.record_events = Outbox({}, {Rung: [answer]})
+    async with database.write() as tx:
+        tx.emit(Rung(3))
+    assert await count(database) == 3

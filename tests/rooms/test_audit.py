@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.rooms.audit_house import check, logs, seal, tell
+from tests.rooms.listening_house import until
 from tests.rooms.tracks_house import code, plant
 from tests.world import PASSWORD, open_world
 from veza.access.policy import Action
@@ -200,3 +201,15 @@ async def test_downloads_are_known(database: Database, tmp_path: Path) -> None:
         assert (await world.guest.get(at)).is_success
         found = await logs(boss, "action=track.downloaded", path=ADMIN)
         assert [row["user_id"] for row in found] == [None, bob.id, bob.id]
+
+
+async def test_whoever_works_seals(database: Database, tmp_path: Path) -> None:
+    """Within a second or so, by itself."""
+    async with open_world(database, tmp_path, work=True) as world:
+        ada = await world.person("ada")
+
+        async def sealed() -> bool:
+            return all(row["seq"] for row in await logs(ada))
+
+        await until(sealed)
+        assert (await check(world)).problem == ""
