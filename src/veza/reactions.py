@@ -109,7 +109,7 @@ AT_ONCE: AtOnce = {
     track_events.TrackUpdated: [playlist_jobs.follow_track, follow_track],
     track_events.TrackFailed: [withdraw_track, playlist_jobs.follow_track, follow_track],
     track_events.TrackWithheld: [withdraw_track, playlist_jobs.follow_track, follow_track],
-    track_events.TrackReleased: [playlist_jobs.follow_track, follow_track],
+    track_events.TrackRestored: [playlist_jobs.follow_track, follow_track],
     track_events.TrackDeleted: [withdraw_track, follow_track, notification_jobs.forget_release],
     upload_events.FileDeleted: [withdraw_file],
 }

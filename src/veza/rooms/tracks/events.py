@@ -66,10 +66,10 @@ class TrackWithheld(Event, frozen=True):
     user_id: UUID
 
 
-class TrackReleased(Event, frozen=True):
+class TrackRestored(Event, frozen=True):
     """A track that was withheld is shown again."""
 
-    kind: ClassVar[str] = "track.released"
+    kind: ClassVar[str] = "track.restored"
 
     track_id: UUID
     user_id: UUID

@@ -17,7 +17,7 @@ from veza.core.worker import Task
 from veza.rooms.accounts import profiles
 from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.tracks import service, store
-from veza.rooms.tracks.events import TrackReleased, TrackUpdated, TrackWithheld
+from veza.rooms.tracks.events import TrackRestored, TrackUpdated, TrackWithheld
 
 # Follows a suspension and its end.
 CLOSE_USER = JobKind("tracks.close_user", EventJob)
@@ -40,7 +40,7 @@ async def release(tx: Tx, actor: Actor, track_id: UUID) -> None:
     track = await service.hold(tx, actor, track_id, Action.WITHHOLD_TRACK)
     if track.withheld is not None:
         await store.change(tx, track, {"withheld": None})
-        tx.emit(TrackReleased(track.id, track.user_id))
+        tx.emit(TrackRestored(track.id, track.user_id))
 
 
 def closing(database: Database) -> Task:

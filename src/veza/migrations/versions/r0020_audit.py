@@ -9,8 +9,8 @@ from alembic import op
 
 from veza.core.db import Id
 
-revision = "0019"
-down_revision = "0014"
+revision = "0020"
+down_revision = "0019"
 
 # Of a table: when a change of a row is refused, and when its removal.
 _ALWAYS = "TRUE"
