@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import msgspec
 
 from tests.rooms.market_house import bought, prove
@@ -105,6 +106,12 @@ class Shop:
     async def see(self, person: Person, order: JSON) -> JSON:
         """An order as somebody sees it."""
         return dict((await person.get(f"/marketplace/orders/{order['id']}")).json()["data"])
+
+    async def kinds_of(self, *answers: httpx.Response) -> list[str]:
+        """What is in the log of the requests that were answered so."""
+        ids = {answer.headers["x-request-id"] for answer in answers}
+        rows = await self.world.parts.database.rows("SELECT kind, request_id FROM events ORDER BY id")
+        return [kind for kind, request_id in rows if request_id in ids]
 
     async def outcomes(self, *orders: JSON) -> list[tuple[UUID, Outcome]]:
         """What Stripe says now of the payments of these orders."""

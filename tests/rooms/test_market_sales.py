@@ -61,12 +61,12 @@ async def test_a_buyer_is_sent_a_receipt(database: Database, tmp_path: Path) -> 
 
         async def sent(count: int) -> list[str]:
             mails = [path.read_text() for path in sorted(folder.glob("*.eml"))] if folder.is_dir() else []
+            mails = [mail for mail in mails if "To: bob@example.com" in mail]
             return mails if len(mails) >= count else []
 
         await until(lambda: sent(1))
         [receipt] = await sent(1)
         assert "Subject: Your order of 1234.55 EUR" in receipt
-        assert "To: bob@example.com" in receipt
         for words in ("<b>Blue</b>: 1234.50 EUR", "&lt;b&gt;Blue", "A thing: 0.05 EUR", order["id"]):
             assert words in receipt, receipt
         assert (await olga.post(f"{ORDERS}/{order['id']}/refund")).status_code == 200

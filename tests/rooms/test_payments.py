@@ -115,6 +115,7 @@ async def test_an_order_waits_no_longer_than_its_payment(database: Database, tmp
         assert code(await bob.post(f"{ORDERS}/{slow['id']}/cancel")) == (409, "PAYMENT_UNDER_WAY")
         answer = await bob.post(f"{ORDERS}/{given_up['id']}/cancel")
         assert answer.json()["data"]["status"] == "cancelled"
+        assert await shop.kinds_of(answer) == ["order.cancelled"]
         assert code(await bob.post(f"{ORDERS}/{given_up['id']}/cancel")) == (409, "ORDER_NOT_PENDING")
         shop.stripe.delivered |= {event["id"] for event in shop.stripe.events}  # says Stripe
         await shop.ask_missed()
@@ -209,6 +210,7 @@ async def test_sellers_say_where_their_money_goes(database: Database, tmp_path: 
         assert code(await olga.post(path, json={"country": "Austria"})) == (422, "VALIDATION_ERROR")
         links = await asyncio.gather(*(olga.post(path, json={"country": "AT"}) for _ in range(5)))
         assert {answer.json()["data"]["connected"] for answer in links} == {True}
+        assert await shop.kinds_of(*links) == ["user.payout_account_opened"]
         [account] = shop.stripe.list("account")
         assert (account["country"], account["metadata"]) == ("AT", {"veza_user": olga.id})
         assert account["id"] in links[0].json()["data"]["url"]

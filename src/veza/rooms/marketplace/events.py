@@ -71,6 +71,14 @@ class OrderRefunded(Event, frozen=True):
     currency: str
 
 
+class PayoutAccountOpened(Event, frozen=True):
+    """A seller (``user_id``) has an account at a payment provider, to be paid on."""
+
+    kind: ClassVar[str] = "user.payout_account_opened"
+    user_id: UUID
+    provider: str
+
+
 class OrderDisputed(Event, frozen=True):
     """A buyer's (``user_id``) bank disputes the payment of an order: what was bought is frozen."""
 

@@ -14,6 +14,7 @@ from veza.core.jobs import enqueue
 from veza.rooms.accounts import service as accounts
 from veza.rooms.marketplace import sellers_store as store
 from veza.rooms.marketplace.errors import PaymentUnavailable, PayoutsNotOffered
+from veza.rooms.marketplace.events import PayoutAccountOpened
 from veza.rooms.marketplace.payment_kinds import PAY_SELLERS, PaySellers
 from veza.rooms.marketplace.payments import MoneyProvider, ProviderRefused, Providers
 from veza.rooms.marketplace.sellers_store import SellerAccount
@@ -68,7 +69,8 @@ async def connect(
     await accounts.stay_signed_in(tx, actor)
     now = clock.now()
     new = SellerAccount(actor.id, provider.name, account, ready=False, created_at=now, updated_at=now)
-    await store.add(tx, new)
+    if await store.add(tx, new):
+        tx.emit(PayoutAccountOpened(actor.id, provider.name))
     kept = await store.find(tx, actor.id) or new
     return PayoutAccount(provider.name, connected=True, ready=kept.ready, url=url, expires_at=expires_at)
 

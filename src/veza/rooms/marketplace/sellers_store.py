@@ -129,9 +129,9 @@ async def hold(tx: Tx, user_ids: Sequence[UUID], provider: str) -> dict[UUID, Se
     return {found.user_id: found for found in await tx.all(_HOLD, users=user_ids, provider=provider)}
 
 
-async def add(tx: Tx, account: SellerAccount) -> None:
-    """Write down where somebody is paid, unless it is written down already."""
-    await tx.run(_ADD, **msgspec.structs.asdict(account))
+async def add(tx: Tx, account: SellerAccount) -> bool:
+    """Write down where somebody is paid; False if it is written down already."""
+    return await tx.run(_ADD, **msgspec.structs.asdict(account)) > 0
 
 
 async def set_ready(tx: Tx, user_id: UUID, *, ready: bool) -> None:

@@ -200,8 +200,10 @@ class TrackJobs:
             if track.status == "ready":  # imported, and heard since then
                 tx.emit(TrackUpdated(track.id, track.user_id))
                 return
-            tx.emit(TrackProcessed(track.id, track.user_id))
-            if changed.listed:
+            # In bulk: nobody is told of a library song by song.
+            imported = job.kind == PROCESS_IMPORTED.name
+            tx.emit(TrackProcessed(track.id, track.user_id, imported=imported))
+            if changed.listed and not imported:
                 tx.emit(TrackPublished(track.id, track.user_id))
 
     async def _refuse(self, job: Job, what: ProcessTrack, error: VezaError) -> None:
