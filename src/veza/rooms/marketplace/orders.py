@@ -161,7 +161,7 @@ async def price(tx: Tx, actor: Member, wanted: Sequence[ItemDraft]) -> Quote:
     if len(set(ids)) < len(ids):
         raise ValidationFailed(details=[Detail("items", "Each product can be ordered once.", "INVALID")])
     found = await products_store.list_some(tx, ids)
-    if len(found) < len(ids):
+    if len(found) < len(ids) or any(product.seller_id in actor.hidden for product in found.values()):
         raise ProductNotFound
     products = [found[one] for one in ids]
     await _check(tx, actor, products, ids)

@@ -155,10 +155,13 @@ async def mark(tx: Tx, track_ids: Iterable[UUID]) -> None:
 
 
 async def get_visible(tx: Tx, actor: Actor, product_id: UUID) -> Product:
-    """The product, if ``actor`` may see it: on sale, theirs or bought. Raises :class:`ProductNotFound`."""
+    """The product, if ``actor`` may see it: on sale, theirs or bought. Raises :class:`ProductNotFound`.
+
+    What somebody has bought they see, whoever has blocked whom since.
+    """
     product = await store.find(tx, product_id)
     if product is None or not (
-        product.status == "active"
+        (product.status == "active" and product.seller_id not in actor.hidden)
         or may(actor, Action.EDIT_PRODUCT, product)
         or await licences_store.owns(tx, actor, product_id)
     ):
@@ -214,17 +217,20 @@ async def _check_move(tx: Tx, product: Product, status: str) -> None:
 
 
 async def list_products(tx: Tx, actor: Actor, page: Page, wanted: ProductFilter, q: str = "") -> ProductList:
-    """A page of what is on sale; of what is not, everybody gets their own."""
+    """A page of what is on sale, but for what hidden users sell; of what is not, everybody gets their own."""
     own = (wanted.status or "active") != "active" or (
         wanted.seller_id is not None and wanted.seller_id == actor.id
     )
-    if own and (actor.id is None or wanted.seller_id not in (None, actor.id)):
+    if wanted.seller_id in actor.hidden or (
+        own and (actor.id is None or wanted.seller_id not in (None, actor.id))
+    ):
         return _listed([], page, 0, exact=True)
     wanted = msgspec.structs.replace(
         wanted,
         own=own,
         seller_id=actor.id if own else wanted.seller_id,
         status=wanted.status if own else None,
+        hidden=frozenset() if own or wanted.seller_id else actor.hidden,
     )
     if words := words_store.words_of(q):
         ids, exact = await words_store.find(tx, wanted, words)

@@ -71,7 +71,10 @@ class Rival(msgspec.Struct, frozen=True):
 
 
 class ProductFilter(msgspec.Struct, frozen=True):
-    """Which products, in which order; ``own`` lists those of ``seller_id`` whatever their status."""
+    """Which products, in which order; ``own`` lists those of ``seller_id`` whatever their status.
+
+    Those of the ``hidden`` sellers are left out.
+    """
 
     seller_id: UUID | None = None
     product_type: str | None = None
@@ -81,12 +84,14 @@ class ProductFilter(msgspec.Struct, frozen=True):
     sort: str = "created_at"
     descending: bool = True
     own: bool = False
+    hidden: frozenset[UUID] = frozenset()
 
     @property
     def by(self) -> tuple[str, ...]:
         """What it filters by, beside the status that everybody sees."""
         names = ("seller_id", "product_type", "status", "least", "most")
-        return tuple(name for name in names if getattr(self, name) is not None)
+        found = tuple(name for name in names if getattr(self, name) is not None)
+        return (*found, "hidden") if self.hidden else found
 
     @property
     def values(self) -> dict[str, Any]:
@@ -247,7 +252,7 @@ async def page(tx: Tx, wanted: ProductFilter, page: Page, total: int) -> list[Pr
         plan = "few" if total <= MOST_COUNTED else "many"
     statement = _page_statement(
         wanted.by, wanted.sort, descending=wanted.descending, own=wanted.own, plan=plan,
-        heavy=plan != "plain" or page.offset >= DEEP,
+        heavy=plan != "plain" or page.offset >= DEEP or bool(wanted.hidden),
     )  # fmt: skip
     return await tx.all(statement, **wanted.values, limit=page.limit, offset=page.offset)
 
@@ -302,4 +307,6 @@ def fitting(
         found.append(price >= sa.bindparam("least", type_=sa.BigInteger))
     if "most" in by:
         found.append(price <= sa.bindparam("most", type_=sa.BigInteger))
+    if "hidden" in by:
+        found.append(sa.not_(any_of(P.seller_id, "hidden")))
     return found if own else [*found, P.status == sa.literal_column("'active'")]
