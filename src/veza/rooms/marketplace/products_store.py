@@ -94,6 +94,11 @@ class ProductFilter(msgspec.Struct, frozen=True):
         return (*found, "hidden") if self.hidden else found
 
     @property
+    def visible_to_all(self) -> "ProductFilter":
+        """The same with nobody hidden."""
+        return msgspec.structs.replace(self, hidden=frozenset()) if self.hidden else self
+
+    @property
     def values(self) -> dict[str, Any]:
         """The parameters of its statements."""
         return {name: getattr(self, name) for name in self.by}
@@ -258,8 +263,17 @@ async def page(tx: Tx, wanted: ProductFilter, page: Page, total: int) -> list[Pr
 
 
 async def count(tx: Tx, wanted: ProductFilter) -> int:
-    """How many products a filter finds; one more than :data:`MOST_COUNTED` where they are more."""
-    return await tx.first(_count_statement(wanted.by, own=wanted.own), **wanted.values) or 0
+    """How many products a filter finds; one more than :data:`MOST_COUNTED` where they are more.
+
+    What hidden users sell is taken away where all is counted; beyond that nobody looks how much it is.
+    """
+    everything = wanted.visible_to_all
+    total = await tx.first(_count_statement(everything.by, own=wanted.own), **everything.values) or 0
+    if not wanted.hidden or total > MOST_COUNTED:
+        return total
+    by = (*everything.by, "hidden_alone")
+    values = everything.values | {"hidden": wanted.hidden}
+    return total - (await tx.first(_count_statement(by, own=False), **values) or 0)
 
 
 @cache
@@ -309,4 +323,6 @@ def fitting(
         found.append(price <= sa.bindparam("most", type_=sa.BigInteger))
     if "hidden" in by:
         found.append(sa.not_(any_of(P.seller_id, "hidden")))
+    if "hidden_alone" in by:
+        found.append(any_of(P.seller_id, "hidden"))
     return found if own else [*found, P.status == sa.literal_column("'active'")]
