@@ -44,6 +44,8 @@ from veza.rooms.likes.holding import HOLDING as LIKES
 from veza.rooms.marketplace.downloads import Downloads
 from veza.rooms.marketplace.holding import HOLDING as MARKETPLACE
 from veza.rooms.marketplace.orders import Shop
+from veza.rooms.marketplace.statements import Statements
+from veza.rooms.marketplace.terms import Terms
 from veza.rooms.notifications.holding import HOLDING as NOTIFICATIONS
 from veza.rooms.notifications.hub import Hub
 from veza.rooms.notifications.streams import Streams
@@ -256,6 +258,8 @@ def _given(parts: Parts, means: Means) -> Given:
             verified_only=settings.require_verified_email,
         ),
         "providers": parts.providers,
+        "statements": Statements(parts.database),
+        "terms": Terms(timedelta(days=settings.accept_days), settings.payout_minimum),
         "downloads": Downloads(
             parts.database,
             parts.storage,

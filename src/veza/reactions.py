@@ -28,6 +28,7 @@ from veza.rooms.marketplace.following import follow_file as withdraw_file
 from veza.rooms.marketplace.following import follow_track as withdraw_track
 from veza.rooms.marketplace.jobs import MarketJobs
 from veza.rooms.marketplace.payment_jobs import PaymentJobs
+from veza.rooms.marketplace.service_jobs import ServiceJobs
 from veza.rooms.notifications import jobs as notification_jobs
 from veza.rooms.notifications.kinds import FORGET_USER, PART, RELEASE, TELL
 from veza.rooms.notifications.mailing import Mailing
@@ -62,7 +63,7 @@ REACTIONS: Reactions = {
     session_events.TwoFactorDisabled: [session_jobs.SEND_ALERT, TELL],
     session_events.RecoveryCodeUsed: [session_jobs.SEND_ALERT, TELL],
     session_events.PasswordChanged: [session_jobs.SEND_ALERT, TELL],
-    account_events.UserDeleted: [following_jobs.FORGET_USER, FORGET_USER],
+    account_events.UserDeleted: [following_jobs.FORGET_USER, FORGET_USER, market_kinds.REFUND_UNDELIVERED],
     account_events.UserSuspended: [withholding.CLOSE_USER],
     account_events.UserRestored: [withholding.CLOSE_USER],
     track_events.TrackDeleted: [
@@ -88,6 +89,10 @@ REACTIONS: Reactions = {
     market_events.OrderCompleted: [market_kinds.SEND_RECEIPT, TELL],
     market_events.OrderRefunded: [market_kinds.SEND_REFUND],
     webhook_events.WebhookDisabled: [webhook_kinds.SEND_DISABLED, TELL],
+    market_events.ServiceOrdered: [market_kinds.TELL_OF_SERVICE],
+    market_events.ServiceDelivered: [market_kinds.TELL_OF_SERVICE],
+    market_events.RevisionAsked: [market_kinds.TELL_OF_SERVICE],
+    market_events.ServiceAccepted: [market_kinds.TELL_OF_SERVICE],
 }
 
 # What is done in the transaction itself, for it must be true with the commit.
@@ -143,6 +148,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *MarketJobs(database, parts.mailer, base_url).tasks(),
         *PaymentJobs(database, parts.providers).tasks(),
         *HookJobs(database, parts.mailer, base_url).tasks(),
+        *ServiceJobs(database, parts.mailer, base_url).tasks(),
         *search_jobs.tasks(database),
         *analytics_jobs.tasks(database),
         *notification_jobs.NotificationJobs(database, parts.live).tasks(),

@@ -22,6 +22,7 @@ from veza.rooms.likes.routes import ROUTES as LIKES
 from veza.rooms.marketplace import payment_pages
 from veza.rooms.marketplace.payment_routes import ROUTES as PAYMENTS
 from veza.rooms.marketplace.routes import ROUTES as MARKETPLACE
+from veza.rooms.marketplace.seller_routes import ROUTES as SELLERS
 from veza.rooms.notifications import unsubscribing
 from veza.rooms.notifications.routes import ROUTES as NOTIFICATIONS
 from veza.rooms.playlists import pages as playlist_pages
@@ -56,13 +57,14 @@ AREAS = {
     "users": "Profiles, avatars, who follows whom; all that is kept of somebody, to take along or to delete.",
     "audit": "What happened: your own part of the log.",
     "admin": "What admins see and do: users, jobs, storage, everybody's log, what looks like an attack.",
+    "admin": "What admins do: roles of accounts, payouts of sellers.",
     "roles": "What a role may do.",
     "tracks": "Music: upload, whole or in chunks; lists and search; sound, pictures, likes, plays, comments.",
     "uploads": "Files of any kind, to be used by their id.",
     "comments": "Changing and deleting what was said about a track.",
     "playlists": "Tracks in an order: who works on it, follows it, or sees it by a link.",
     "feed": "What is new by whom somebody follows.",
-    "marketplace": "Products, orders, downloads of what was bought, and what a seller sold.",
+    "marketplace": "Products, orders, downloads, services; what a seller sold, has and is paid.",
     "payments": "What payment providers tell, signed by them.",
     "analytics": "What is heard, by how many, from where and how far; events of applications.",
     "notifications": "What you are told, and what of it you want to be told.",
@@ -110,6 +112,7 @@ def api() -> Router:
             *AUDIT,
             *ADMIN,
             *REPORTS,
+            *SELLERS,
         ],
         dto=StrictJSON,
     )

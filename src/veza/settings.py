@@ -88,6 +88,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     presigned_downloads: Annotated[
         bool, doc("Whether buyers download from an `s3://` bucket itself, which they must be able to reach.")
     ] = True
+    accept_days: Annotated[
+        int, doc("Days after which a delivered service counts as accepted, if its buyer says nothing.")
+    ] = 14
+    payout_minimum: Annotated[
+        int, doc("The least that a seller is paid out at a time, in minor units: 1000 is ten euros.")
+    ] = 1_000
     max_file_size: Annotated[int, doc("Largest audio file, in bytes.")] = 500 * 1024**2
     quota: Annotated[int, doc("Bytes a user may store.")] = 1024**3
     webhook_allow_private: Annotated[
@@ -197,7 +203,8 @@ _LIMITS = tuple(
     for name in Settings.__struct_fields__
     if name.startswith(("rate_limit_", "suspicious_")) and name != "rate_limit_enabled"
 )
-_LEAST = {"max_file_size": 1, "quota": 1, "media_jobs": 1, "audit_retention_days": 0}
+_LEAST = {"max_file_size": 1, "quota": 1, "media_jobs": 1, "payout_minimum": 1, "audit_retention_days": 0}
+_BETWEEN = {"platform_fee": (0, BASIS_POINTS), "accept_days": (1, 366)}
 _SECRET = {
     "stripe_secret_key",
     "stripe_webhook_secrets",
@@ -285,11 +292,7 @@ def _check(settings: Settings) -> None:
             parse_limit(name, getattr(settings, name))
         except ValueError:
             raise BadSetting(f"VEZA_{name.upper()} must look like 100/min, 5/hour or 10/day.") from None
-    for name, least in _LEAST.items():
-        if getattr(settings, name) < least:
-            raise BadSetting(f"VEZA_{name.upper()} must be {least} or more.")
-    if not 0 <= settings.platform_fee <= BASIS_POINTS:
-        raise BadSetting(f"VEZA_PLATFORM_FEE must be between 0 and {BASIS_POINTS}.")
+    _check_numbers(settings)
     try:
         parse_networks(settings.trusted_proxies)
     except ValueError as error:
@@ -316,6 +319,15 @@ def _check_stripe(settings: Settings) -> None:
         missing = [f"VEZA_{name}" for name, value in given.items() if not value]
         if missing:
             raise BadSetting(f"VEZA_PAYMENT_PROVIDER=stripe needs {' and '.join(missing)} as well.")
+
+
+def _check_numbers(settings: Settings) -> None:
+    for name, least in _LEAST.items():
+        if getattr(settings, name) < least:
+            raise BadSetting(f"VEZA_{name.upper()} must be {least} or more.")
+    for name, (least, most) in _BETWEEN.items():
+        if not least <= getattr(settings, name) <= most:
+            raise BadSetting(f"VEZA_{name.upper()} must be between {least} and {most}.")
 
 
 def _check_addresses(settings: Settings) -> None:

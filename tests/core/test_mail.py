@@ -46,6 +46,10 @@ TEMPLATES = {
     "webhook_disabled": {"when": WHEN, "host": "hooks.example", "reason": "It is gone."},
     "digest": {"when": WHEN, "lines": ["<b>Ann liked it"], "more": True, "unsubscribe": f"{URL}/u?sig=x"},
     "notice": {"when": WHEN, "message": "You made a sale", "unsubscribe": f"{URL}/u?sig=x"},
+    **{
+        f"service_{what}": {"when": WHEN, "order_id": "7", "title": "<b>Mix"}
+        for what in ("ordered", "delivered", "revision", "accepted")
+    },
     "refund": {"when": WHEN, "order_id": "7", "total": "9.99 EUR", "lines": [("<b>Song", "9.99 EUR", "MP3")]},
 }
 

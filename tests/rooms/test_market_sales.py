@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.rooms.listening_house import until
-from tests.rooms.market_house import ORDERS, bought, offer
+from tests.rooms.market_house import ORDERS, bought, offer_track
 from tests.rooms.tracks_house import code
 from tests.world import open_world
 from veza.core.db import Database
@@ -14,8 +14,9 @@ async def test_what_was_sold(database: Database, tmp_path: Path) -> None:
     """K14, Y5: sums of days and of all, by currency, what was refunded apart; one's own alone."""
     async with open_world(database, tmp_path, platform_fee=1_000) as world:
         olga, bob, eve = [await world.person(name) for name in ("olga", "bob", "eve")]
-        one, two = await offer(olga, price=10, title="One"), await offer(olga, price=20.50, title="Two")
-        dollars = await offer(olga, price=3, currency="USD", title="Three")
+        one = await offer_track(world, olga, price=10, title="One")
+        two = await offer_track(world, olga, price=20.50, title="Two")
+        dollars = await offer_track(world, olga, price=3, currency="USD", title="Three")
         await bought(bob, one["id"], two["id"])
         await database.script(f"UPDATE order_items SET sold_at = sold_at - {3 * MICROS_OF_A_DAY}")
         await bought(eve, one["id"])
@@ -55,7 +56,8 @@ async def test_a_buyer_is_sent_a_receipt(database: Database, tmp_path: Path) -> 
     """K14: what was bought and what was given back; a title cannot begin a paragraph of ours."""
     async with open_world(database, tmp_path, work=True) as world:
         olga, bob = await world.person("olga"), await world.person("bob")
-        one, two = await offer(olga, title="<b>Blue</b>", price=1234.5), await offer(olga, price=0.05)
+        one = await offer_track(world, olga, title="<b>Blue</b>", price=1234.5)
+        two = await offer_track(world, olga, title="A thing", price=0.05)
         order = await bought(bob, one["id"], two["id"])
         folder = world.parts.settings.mail_folder
 

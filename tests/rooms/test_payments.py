@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.rooms.listening_house import rows_of
-from tests.rooms.market_house import ORDERS, buy, link, offer, offer_track
+from tests.rooms.market_house import ORDERS, buy, link, offer_track
 from tests.rooms.payments_house import open_shop
 from tests.rooms.tracks_house import BYTES, code
 from tests.stripe_fake.params import Refused
@@ -23,7 +23,10 @@ async def test_what_is_paid_for_is_given_once(database: Database, tmp_path: Path
     """K5, K19: it waits for the payment; notices come twice, and the last first; sellers get their shares."""
     async with open_shop(database, tmp_path) as shop:
         olga, stan, bob = [await shop.person(name) for name in ("olga", "stan", "bob")]
-        one, two = await offer_track(shop.world, olga, price=9.99), await offer(stan, price=5.01)
+        one, two = (
+            await offer_track(shop.world, olga, price=9.99),
+            await offer_track(shop.world, stan, price=5.01),
+        )
         account = await shop.connect(olga)
         order = await shop.order(bob, one["id"], two["id"], pay=False)
         session = shop.stripe.objects[shop.session(order)]
@@ -60,7 +63,7 @@ async def test_a_forged_notice_changes_nothing(database: Database, tmp_path: Pat
     """K19: unsigned, signed with another secret, of old, or changed after; two secrets are good at a time."""
     async with open_shop(database, tmp_path, rate_limit_enabled=True, rate_limit_global="9/min") as shop:
         olga, bob = await shop.person("olga"), await shop.person("bob")
-        order = await shop.order(bob, (await offer(olga))["id"], pay=False)
+        order = await shop.order(bob, (await offer_track(shop.world, olga))["id"], pay=False)
         shop.stripe.pay(shop.session(order))
         body = json.dumps(shop.stripe.told("checkout.session.completed"))
         signed = shop.stripe.sign(body)
@@ -105,7 +108,7 @@ async def test_an_order_waits_no_longer_than_its_payment(database: Database, tmp
     """K19, X15: lost notices are asked for; who does not pay has ordered nothing; banks take days."""
     async with open_shop(database, tmp_path) as shop:
         olga, bob, eve = [await shop.person(name) for name in ("olga", "bob", "eve")]
-        ids = [(await offer(olga))["id"] for _ in range(5)]
+        ids = [(await offer_track(shop.world, olga))["id"] for _ in range(5)]
         lost, idle, slow, bad, given_up = [await shop.order(bob, one, pay=False) for one in ids]
         shop.stripe.pay(shop.session(lost))
         shop.stripe.expire_session(shop.session(idle))
@@ -139,7 +142,9 @@ async def test_the_wrong_amount_buys_nothing(database: Database, tmp_path: Path)
     """K6, K19: nor does another currency; what comes too late, or cannot be had any more, is paid back."""
     async with open_shop(database, tmp_path) as shop:
         olga, bob, eve = [await shop.person(name) for name in ("olga", "bob", "eve")]
-        orders = [await shop.order(bob, (await offer(olga))["id"], pay=False) for _ in range(4)]
+        orders = [
+            await shop.order(bob, (await offer_track(shop.world, olga))["id"], pay=False) for _ in range(4)
+        ]
         less, dollars, early, late = orders
         shop.stripe.pay(shop.session(less), amount=998)
         shop.stripe.pay(shop.session(dollars), currency="usd")
@@ -167,11 +172,15 @@ async def test_stripe_is_away(database: Database, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("stripe.HTTPXClient.sleep_async", lambda *_: asyncio.sleep(0))
     async with open_shop(database, tmp_path) as shop:
         olga, bob = await shop.person("olga"), await shop.person("bob")
-        three = await offer(olga)
+        three = await offer_track(shop.world, olga)
         answers = await asyncio.gather(*(buy(bob, three["id"]) for _ in range(5)))
         assert sorted(answer.status_code for answer in answers) == [201] + [409] * 4
         waiting = await rows_of(shop.world, "orders")
-        one, cheap, free = await offer(olga), await offer(olga, price=0.49), await offer(olga, price=0)
+        one, cheap, free = (
+            await offer_track(shop.world, olga),
+            await offer_track(shop.world, olga, price=0.49),
+            await offer_track(shop.world, olga, price=0),
+        )
         shop.stripe.down = True
         answer = await buy(bob, one["id"])
         assert code(answer) == (503, "PAYMENT_UNAVAILABLE")
@@ -214,7 +223,7 @@ async def test_sellers_say_where_their_money_goes(database: Database, tmp_path: 
         [account] = shop.stripe.list("account")
         assert (account["country"], account["metadata"]) == ("AT", {"veza_user": olga.id})
         assert account["id"] in links[0].json()["data"]["url"]
-        order = await shop.order(bob, (await offer(olga, price=10))["id"])
+        order = await shop.order(bob, (await offer_track(shop.world, olga, price=10))["id"])
         assert shop.stripe.list("transfer") == []
         shop.stripe.set_transfers(account["id"])
         news = shop.stripe.told("account.updated")
@@ -229,7 +238,7 @@ async def test_sellers_say_where_their_money_goes(database: Database, tmp_path: 
         assert export["payout_account"]["account"] == account["id"]
         assert [one["order_id"] for one in export["shares"]] == [order["id"]]
         account["capabilities"]["transfers"] = "inactive"  # and nobody says so
-        await shop.order(bob, (await offer(olga, price=20))["id"])
+        await shop.order(bob, (await offer_track(shop.world, olga, price=20))["id"])
         assert (await shop.sums())["seller"] == 1_800
         shop.stripe.set_transfers(account["id"])
         await shop.deliver()
@@ -257,8 +266,10 @@ async def test_many_orders_whose_notices_come_at_random(database: Database, tmp_
         await shop.connect(sellers[0])
         orders = []
         for _ in range(6):
-            things = [(await offer(dice.choice(sellers), price=dice.randrange(50, 3_000) / 100))["id"]
-                      for _ in range(dice.randrange(1, 4))]  # fmt: skip
+            things = []
+            for _ in range(dice.randrange(1, 4)):
+                price = dice.randrange(50, 3_000) / 100
+                things.append((await offer_track(shop.world, dice.choice(sellers), price=price))["id"])
             orders.append(await shop.order(bob, *things, pay=False))
         for order in orders:
             shop.stripe.pay(shop.session(order))

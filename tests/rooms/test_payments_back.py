@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.rooms.listening_house import rows_of
-from tests.rooms.market_house import ORDERS, bought, link, offer, offer_track
+from tests.rooms.market_house import ORDERS, bought, link, offer_track
 from tests.rooms.payments_house import open_shop
 from tests.rooms.tracks_house import code
 from tests.world import PASSWORD
@@ -22,8 +22,8 @@ async def test_a_refund_takes_back_the_sellers_share(database: Database, tmp_pat
         account = await shop.connect(olga)
         one, two, own = (
             await offer_track(shop.world, olga, price=10),
-            await offer(stan, price=5),
-            await offer(olga),
+            await offer_track(shop.world, stan, price=5),
+            await offer_track(shop.world, olga),
         )
         order = await shop.order(bob, one["id"], two["id"], own["id"])
         assert (await stan.post(f"{ORDERS}/{order['id']}/refund")).json()["data"][
@@ -42,7 +42,7 @@ async def test_a_refund_takes_back_the_sellers_share(database: Database, tmp_pat
         assert await shop.sums() == {"seller": -1_799, "handed": 1_799}
         await shop.prove()
         shop.stripe.poor.clear()
-        await shop.order(bob, (await offer(olga, price=30))["id"])
+        await shop.order(bob, (await offer_track(shop.world, olga, price=30))["id"])
         assert await shop.sums() == {"payments": -3_000, "fees": 300, "handed": 2_700}
         await shop.prove()
 
@@ -157,7 +157,10 @@ async def test_accounts_end_amid_payments(database: Database, tmp_path: Path) ->
     async with open_shop(database, tmp_path) as shop:
         olga, bob, eve = [await shop.person(name) for name in ("olga", "bob", "eve")]
         await shop.connect(olga)
-        one, two = await offer_track(shop.world, olga, price=10), await offer(olga, price=10)
+        one, two = (
+            await offer_track(shop.world, olga, price=10),
+            await offer_track(shop.world, olga, price=10),
+        )
         sold = await shop.order(bob, one["id"])
         waiting = await shop.order(eve, two["id"], pay=False)
         shop.stripe.pay(shop.session(waiting))

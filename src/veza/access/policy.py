@@ -61,6 +61,10 @@ class Action(Enum):
     SELL = auto()
     EDIT_PRODUCT = auto()
     REFUND = auto()
+    REFUND_ACCEPTED = auto()
+    DELIVER = auto()
+    ACCEPT = auto()
+    MANAGE_PAYOUTS = auto()
     SEE_ORDER = auto()
     EDIT_PROFILE = auto()
     SEE_COMPLETION = auto()
@@ -134,6 +138,10 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.SELL: (holder(Permission.SELL),),
     Action.EDIT_PRODUCT: (owner,),
     Action.REFUND: (owner, holder(Permission.MANAGE_SALES)),
+    Action.REFUND_ACCEPTED: (holder(Permission.MANAGE_SALES),),
+    Action.DELIVER: (owner,),
+    Action.ACCEPT: (owner,),
+    Action.MANAGE_PAYOUTS: (holder(Permission.MANAGE_SALES),),
     Action.SEE_ORDER: (owner, holder(Permission.MANAGE_SALES)),
     Action.EDIT_PROFILE: (owner, holder(Permission.MANAGE_USERS)),
     Action.SEE_COMPLETION: (owner, holder(Permission.MANAGE_USERS)),

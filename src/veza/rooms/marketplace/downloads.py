@@ -22,7 +22,7 @@ from veza.core.exchange import Exchange
 from veza.core.http import Bytes, Reply, reply
 from veza.core.storage import Storage
 from veza.media import COPY_FORMATS
-from veza.rooms.marketplace import copies_store, licences_store, products, products_store
+from veza.rooms.marketplace import copies_store, deliveries_store, licences_store, products, products_store
 from veza.rooms.marketplace.archive import Entry, ZipAnswer
 from veza.rooms.marketplace.copies import ORIGINAL, Copies, Standing
 from veza.rooms.marketplace.errors import CopyNotReady, NotBought, NothingToDownload, PurchaseDisputed
@@ -149,15 +149,23 @@ async def _held(tx: Tx, buyer_id: UUID, product_id: UUID) -> Licence | None:
 
 
 async def _content(tx: Tx, licence: Licence, wanted: str) -> Download:
-    """What a licence gives in this format. Raises :class:`NothingToDownload`, :class:`CopyNotReady`."""
+    """What a licence gives in this format; of a service the file that was delivered last.
+
+    Raises :class:`NothingToDownload`, :class:`CopyNotReady`.
+    """
     product = await products_store.find(tx, licence.product_id)
-    files = await products_store.files_of(tx, [licence.product_id])
+    files, of = await products_store.files_of(tx, [licence.product_id]), licence.product_id
+    if product is not None and product.product_type == "service":
+        files = await deliveries_store.latest_files(tx, licence.order_id, licence.product_id)
+        of = licence.order_id  # another buyer is delivered another file
     if product is None or not files:
         raise NothingToDownload
     copies = await copies_store.list_of(tx, licence.order_id, licence.product_id, wanted)
     entries = []
     for file in files:
-        entry = Entry(file.key, file.filename, file.mime, file.size, f"{product.id.hex}-{file.position}")
+        entry = Entry(
+            file.key, file.filename, file.mime, file.size, f"{of.hex}-{product.id.hex}-{file.position}"
+        )
         if wanted != ORIGINAL and file.track_id is not None:
             copy, form = copies.get(file.position), COPY_FORMATS[wanted]
             if copy is None or copy.key is None:

@@ -58,7 +58,7 @@ class OrderNotFound(NotFound):
 
 
 class NothingToRefund(Conflict):
-    """Nothing of this order can be given back: it was not paid for, or has been refunded."""
+    """Nothing of this order can be given back: it was not paid for, has been refunded, or was accepted."""
 
     code = "NOTHING_TO_REFUND"
 
@@ -70,7 +70,7 @@ class NotBought(Forbidden):
 
 
 class NothingToDownload(Conflict):
-    """This product has no files: its seller delivers it."""
+    """This product has no files, or its seller has not delivered any yet."""
 
     code = "NOTHING_TO_DOWNLOAD"
 
@@ -151,3 +151,51 @@ class PurchaseDisputed(Forbidden):
     """Your bank disputes the payment of this; until that is over it cannot be downloaded."""
 
     code = "PURCHASE_DISPUTED"
+
+
+class ServiceNotFound(NotFound):
+    """There is no such service in this order, or you may not see it."""
+
+    code = "SERVICE_NOT_FOUND"
+
+
+class NotToDeliver(Conflict):
+    """This service has been delivered, and its buyer has not asked for a revision; or it was refunded."""
+
+    code = "NOT_TO_DELIVER"
+
+
+class NotDelivered(Conflict):
+    """This service waits for its seller; or it was accepted or refunded already."""
+
+    code = "NOT_DELIVERED"
+
+
+class TooManyRevisions(Conflict):
+    """This was sent back very often; accept it, or ask for your money back."""
+
+    code = "TOO_MANY_REVISIONS"
+
+
+class InsufficientBalance(Conflict):
+    """There is not that much to be paid out."""
+
+    code = "INSUFFICIENT_BALANCE"
+
+
+class PayoutTooSmall(Conflict):
+    """So little is not paid out."""
+
+    code = "PAYOUT_TOO_SMALL"
+
+
+class PayoutNotFound(NotFound):
+    """There is no such payout."""
+
+    code = "PAYOUT_NOT_FOUND"
+
+
+class PayoutAlreadySettled(Conflict):
+    """This payout was settled otherwise already."""
+
+    code = "PAYOUT_SETTLED"

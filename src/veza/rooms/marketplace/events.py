@@ -59,6 +59,61 @@ class OrderCompleted(Event, frozen=True):
     seller_ids: Sequence[UUID]
 
 
+class ServiceOrdered(Event, frozen=True):
+    """A seller (``user_id``) is to deliver a service."""
+
+    kind: ClassVar[str] = "service.ordered"
+    order_id: UUID
+    product_id: UUID
+    user_id: UUID
+
+
+class ServiceDelivered(Event, frozen=True):
+    """A buyer (``user_id``) was handed what they ordered, for the first time or once more."""
+
+    kind: ClassVar[str] = "service.delivered"
+    order_id: UUID
+    product_id: UUID
+    user_id: UUID
+
+
+class RevisionAsked(Event, frozen=True):
+    """A seller (``user_id``) is to change what they delivered."""
+
+    kind: ClassVar[str] = "service.revision_asked"
+    order_id: UUID
+    product_id: UUID
+    user_id: UUID
+
+
+class ServiceAccepted(Event, frozen=True):
+    """What a seller (``user_id``) delivered was accepted, or counts as that; the money is theirs."""
+
+    kind: ClassVar[str] = "service.accepted"
+    order_id: UUID
+    product_id: UUID
+    user_id: UUID
+
+
+class PayoutRequested(Event, frozen=True):
+    """A seller (``user_id``) asked to be paid so much, in minor units."""
+
+    kind: ClassVar[str] = "payout.requested"
+    payout_id: UUID
+    user_id: UUID
+    amount: int
+    currency: str
+
+
+class PayoutSettled(Event, frozen=True):
+    """A seller (``user_id``) was paid, or that has failed: ``status`` says which."""
+
+    kind: ClassVar[str] = "payout.settled"
+    payout_id: UUID
+    user_id: UUID
+    status: str
+
+
 class OrderRefunded(Event, frozen=True):
     """So much of an order, in minor units, was given back to its buyer (``user_id``), licences with it."""
 

@@ -12,11 +12,15 @@ from veza.rooms.accounts.holdings import Holding
 from veza.rooms.marketplace import (
     copies,
     copies_store,
+    deliveries_store,
+    delivering,
     ledger,
     ledger_store,
     licences_store,
     orders,
     orders_store,
+    payouts,
+    payouts_store,
     products,
     products_store,
     sales_store,
@@ -44,6 +48,9 @@ async def _export(tx: Tx, user_id: UUID) -> dict[str, Any]:
              "refunded_at": item.refunded_at}
             for item in sold
         ],
+        "services": [delivering.view(item) for item in sold if item.delivery],
+        "delivered": await deliveries_store.list_by(tx, user_id),
+        "payouts": [payouts.view(one) for one in await payouts_store.list_of(tx, user_id)],
         "balance": {name: shown(amount) for name, amount in (await ledger.balance(tx, user_id)).items()},
         "payout_account": await sellers_store.find(tx, user_id),
         "shares": await sellers_store.shares_of(tx, user_id),
@@ -52,9 +59,9 @@ async def _export(tx: Tx, user_id: UUID) -> dict[str, Any]:
 
 
 async def _erase(tx: Tx, user_id: UUID) -> None:
-    await products_store.retire_of(tx, user_id)
     await settling.cancel_pending(tx, user_id)
     await copies_store.drop_of(tx, user_id)
+    await products_store.retire_of(tx, user_id)
     await licences_store.drop_of(tx, user_id)
     await sales.drop_buyer(tx, user_id)
     await sellers_store.drop(tx, user_id)

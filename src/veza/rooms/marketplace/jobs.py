@@ -105,5 +105,6 @@ class MarketJobs:
             for key in keys:
                 async with self._database.write() as tx:
                     await products_store.hold_with_key(tx, key)
+                    await sales.hold_kept(tx, key)
                     if not await orders_store.is_needed(tx, key):
                         await sales.release(tx, [key])

@@ -43,6 +43,9 @@ class MakeCopy(msgspec.Struct, frozen=True):
 PAY_BACK = JobKind("marketplace.pay_back", PayBack, attempts=50)
 SEND_RECEIPT = JobKind("marketplace.send_receipt", EventJob, attempts=50)
 SEND_REFUND = JobKind("marketplace.send_refund", EventJob, attempts=50)
+TELL_OF_SERVICE = JobKind("marketplace.tell_of_service", EventJob, attempts=50)
+ACCEPT_DUE = JobKind("marketplace.accept_due", NoPayload, every=timedelta(hours=1))
+REFUND_UNDELIVERED = JobKind("marketplace.refund_undelivered", EventJob)
 MARK_TRACKS = JobKind("marketplace.mark_tracks", MarkTracks)
 RELEASE_FILES = JobKind("marketplace.release_files", NoPayload, every=timedelta(hours=24))
 # In a lane before all other work on media: somebody waits for it, who has paid, and it takes seconds.

@@ -28,7 +28,10 @@ class OrderDraft(msgspec.Struct, frozen=True):
 
 
 class ItemView(msgspec.Struct, frozen=True):
-    """One line of an order, as it was when it was made; ``formats`` are those that it is downloaded in."""
+    """One line of an order, as it was when it was made; ``formats`` are those that it is downloaded in.
+
+    ``delivery`` says of a service how far it is.
+    """
 
     product_id: UUID
     price: float
@@ -38,6 +41,7 @@ class ItemView(msgspec.Struct, frozen=True):
     seller_id: UUID
     refunded: bool
     formats: Sequence[str]
+    delivery: str | None
 
 
 class OrderView(msgspec.Struct, frozen=True):
@@ -75,13 +79,15 @@ class Sum(msgspec.Struct, frozen=True):
 
 
 class Point(msgspec.Struct, frozen=True):
-    """What was sold on one day in one currency, and not refunded since."""
+    """What was sold on one day in one currency, what of it was refunded since counted apart."""
 
     date: date
     currency: str
     sales: int
     gross: float
     net: float
+    refunds: int
+    refunded: float
 
 
 class TopProduct(msgspec.Struct, frozen=True):
@@ -95,7 +101,7 @@ class TopProduct(msgspec.Struct, frozen=True):
 
 
 class Sales(msgspec.Struct, frozen=True):
-    """What somebody sold in so many days; ``balance`` is by currency all that they have earned so far."""
+    """What somebody sold in so many days; ``balance`` is by currency what they can be paid out."""
 
     days: int
     totals: Sequence[Sum]

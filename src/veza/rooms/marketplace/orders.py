@@ -32,7 +32,7 @@ from veza.rooms.marketplace.errors import (
     ProductNotAvailable,
     ProductNotFound,
 )
-from veza.rooms.marketplace.events import OrderCompleted, OrderPlaced
+from veza.rooms.marketplace.events import OrderCompleted, OrderPlaced, ServiceOrdered
 from veza.rooms.marketplace.money import share_of, shown, to_minor
 from veza.rooms.marketplace.order_schemas import ItemDraft, ItemView, OrderDraft, OrderList, OrderView
 from veza.rooms.marketplace.orders_store import Item, Order
@@ -152,6 +152,7 @@ class Shop:
             fee=share_of(product.price, self._fee),
             sold_at=None,
             refunded_at=None,
+            delivery="ordered" if product.product_type == "service" else None,
         )
 
 
@@ -212,6 +213,9 @@ async def complete(tx: Tx, order: Order, items: Sequence[Item], products: dict[U
     for item in items:
         track_ids = [file.track_id for file in files if file.product_id == item.product_id and file.track_id]
         await sales.add_buyer(tx, order.buyer_id, item.product_id, track_ids)
+    for item in items:
+        if item.held:
+            tx.emit(ServiceOrdered(order.id, item.product_id, item.seller_id))
     tx.emit(OrderCompleted(order.id, order.buyer_id, sorted({item.seller_id for item in items})))
     return done
 
@@ -281,6 +285,7 @@ def view(order: Order, items: Sequence[Item], formats: Formats) -> OrderView:
                 seller_id=item.seller_id,
                 refunded=item.refunded_at is not None,
                 formats=formats.get(item.product_id, ()),
+                delivery=item.delivery if order.status not in {"pending", "cancelled"} else None,
             )
             for item in items
         ],

@@ -12,10 +12,12 @@ from veza.core.db import Statement, Tx, any_of
 from veza.core.pages import Page
 from veza.rooms.accounts.tables import users
 from veza.rooms.marketplace.products_store import MOST_COUNTED
-from veza.rooms.marketplace.tables import licences, order_items, orders, product_files
+from veza.rooms.marketplace.tables import deliveries, licences, order_items, orders, product_files
 
 ORDER = orders.c
 LINE = order_items.c
+# A service that was ordered and not accepted: what its seller has of it is held.
+OPEN = ("ordered", "delivered", "revision")
 # Beyond this offset a page takes milliseconds to walk to.
 DEEP = 1_000
 
@@ -41,7 +43,11 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One line of an order, as it was when it was made; ``price``, and ``fee`` of it, in minor units."""
+    """One line of an order, as it was when it was made; ``price``, and ``fee`` of it, in minor units.
+
+    ``delivery`` says of a service how far it is: ordered, delivered, revision, accepted or refunded. What is
+    delivered counts as accepted at ``due_at``.
+    """
 
     order_id: UUID
     position: int
@@ -54,11 +60,18 @@ class Item(msgspec.Struct, frozen=True):
     fee: int
     sold_at: datetime | None
     refunded_at: datetime | None
+    delivery: str | None = None
+    due_at: datetime | None = None
 
     @property
     def user_id(self) -> UUID:
         """Who sold it, for the policy."""
         return self.seller_id
+
+    @property
+    def held(self) -> bool:
+        """Whether what the seller has of it is held until it is accepted."""
+        return self.delivery in OPEN
 
     @property
     def refundable(self) -> bool:
@@ -114,7 +127,11 @@ _SELL: Statement[None] = Statement(
 _REFUND: Statement[None] = Statement(
     sa.update(order_items)
     .where(LINE.order_id == sa.bindparam("id"), LINE.position == sa.bindparam("line"))
-    .values(refunded_at=sa.bindparam("at"))
+    .values(
+        refunded_at=sa.bindparam("at"),
+        delivery=sa.case((LINE.delivery.is_not(None), "refunded"), else_=None),
+        due_at=None,
+    )
 )
 _paging = {
     "limit": sa.bindparam("limit", type_=sa.BigInteger),
@@ -150,13 +167,29 @@ _OF_BUYER = Statement(_ALL.where(_mine).order_by(ORDER.created_at, ORDER.id), Or
 _ADDRESSEE = Statement(
     sa.select(users.c.username, users.c.email).where(users.c.id == sa.bindparam("user")), Addressee
 )
-# Files that were sold and that no licence is of any more.
-_needed = sa.exists(
+# A file that was sold, or delivered, and that there is a licence of.
+_sold_file = sa.exists(
     sa.select(1)
     .select_from(product_files.join(licences, licences.c.product_id == product_files.c.product_id))
     .where(product_files.c.key == sa.bindparam("key"))
 )
-_IS_NEEDED = Statement(sa.select(sa.literal(1)).where(_needed), int)
+_delivered_file = sa.exists(
+    sa.select(1)
+    .select_from(
+        deliveries.join(
+            order_items,
+            sa.and_(
+                LINE.order_id == deliveries.c.order_id,
+                LINE.position == deliveries.c.position,
+            ),
+        ).join(
+            licences,
+            sa.and_(licences.c.order_id == LINE.order_id, licences.c.product_id == LINE.product_id),
+        )
+    )
+    .where(deliveries.c.key == sa.bindparam("key"))
+)
+_IS_NEEDED = Statement(sa.select(sa.literal(1)).where(sa.or_(_sold_file, _delivered_file)), int)
 
 
 async def find(tx: Tx, order_id: UUID) -> Order | None:

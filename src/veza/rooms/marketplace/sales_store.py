@@ -27,13 +27,15 @@ class Total(msgspec.Struct, frozen=True):
 
 
 class Day(msgspec.Struct, frozen=True):
-    """What was sold on a day (counted since 1970) and not refunded since."""
+    """What was sold on a day (counted since 1970), what of it was refunded since counted apart."""
 
     day: int
     currency: str
     sales: int
     gross: int
     fees: int
+    refunds: int
+    refunded: int
 
 
 class Top(msgspec.Struct, frozen=True):
@@ -73,9 +75,17 @@ _TOTALS = Statement(
 # Whole days: both databases divide whole numbers without a rest.
 _day = sa.type_coerce(LINE.sold_at, sa.BigInteger).op("/")(sa.literal_column(str(MICROS_OF_A_DAY)))
 _DAYS = Statement(
-    sa.select(sa.type_coerce(_day, sa.BigInteger).label("day"), _currency, _sales, _gross, _fees)
+    sa.select(
+        sa.type_coerce(_day, sa.BigInteger).label("day"),
+        _currency,
+        _sales,
+        _gross,
+        _fees,
+        _refunds,
+        _refunded,
+    )
     .select_from(_sold)
-    .where(_mine, _kept)
+    .where(_mine)
     .group_by(sa.literal_column("day"), _currency)
     .order_by(sa.literal_column("day"), _currency),
     Day,

@@ -57,6 +57,8 @@ async def call_off(tx: Tx, order: Order, amount: int, currency: str) -> Order:
 async def refund(tx: Tx, actor: Member, order_id: UUID) -> OrderView:
     """A seller gives back what they sold in an order, an admin all that is left of it.
 
+    A service that was accepted is given back by an admin alone.
+
     Raises :class:`OrderNotFound`, :class:`Forbidden`, :class:`NothingToRefund`, :class:`OrderDisputed`.
     """
     await orders.get_visible(tx, actor, order_id)
@@ -67,13 +69,26 @@ async def refund(tx: Tx, actor: Member, order_id: UUID) -> OrderView:
     theirs = [item for item in items if may(actor, Action.REFUND, item)]
     if not theirs:
         raise Forbidden
-    given_back = [item for item in theirs if item.refundable]
+    given_back = [item for item in theirs if item.refundable and _may_still(actor, item)]
     if not given_back:
         raise NothingToRefund
     if await charges_store.is_disputed(tx, order_id):
         raise OrderDisputed
     await give_back(tx, order, items, given_back)
     return await orders.get_visible(tx, actor, order_id)
+
+
+def _may_still(actor: Member, item: Item) -> bool:
+    return item.delivery != "accepted" or may(actor, Action.REFUND_ACCEPTED, item)
+
+
+async def refund_undelivered(tx: Tx, order_id: UUID, seller_id: UUID) -> None:
+    """What a seller who is gone has not been able to deliver, or nobody has accepted, is given back."""
+    order = await store.lock(tx, order_id)
+    items = await store.items_of(tx, [order_id])
+    undelivered = [item for item in items if item.seller_id == seller_id and item.held and item.refundable]
+    if order is not None and undelivered:
+        await give_back(tx, order, items, undelivered)
 
 
 async def give_back(tx: Tx, order: Order, lines: Sequence[Item], items: Sequence[Item]) -> None:

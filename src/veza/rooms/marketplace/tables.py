@@ -114,9 +114,45 @@ order_items = sa.Table(
     # None until it is paid for.
     sa.Column("sold_at", Time),
     sa.Column("refunded_at", Time),
+    # Of a service: how far its delivery is, and when it counts as accepted if nobody says anything.
+    sa.Column("delivery", sa.Text),
+    sa.Column("due_at", Time),
     sa.PrimaryKeyConstraint("order_id", "position"),
     sa.Index("ix_order_items_seller_id_sold_at", "seller_id", "sold_at", "order_id"),
     sa.Index("ix_order_items_product_id", "product_id"),
+    sa.Index(
+        "ix_order_items_services",
+        *("seller_id", "delivery", "sold_at", "order_id", "position"),
+        sqlite_where=sa.text("delivery IS NOT NULL AND sold_at IS NOT NULL"),
+        postgresql_where=sa.text("delivery IS NOT NULL AND sold_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_order_items_due_at",
+        *("due_at", "order_id", "position"),
+        sqlite_where=sa.text("delivery = 'delivered'"),
+        postgresql_where=sa.text("delivery = 'delivered'"),
+    ),
+)
+
+# What was handed over for a service that was ordered, each time with what its buyer wanted changed.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("order_id", Id, sa.ForeignKey("orders.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    # The upload may be gone by now; its file stays.
+    sa.Column("upload_id", Id),
+    sa.Column("key", sa.Text),
+    sa.Column("filename", sa.Text),
+    sa.Column("mime", sa.Text),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("delivered_at", Time, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("returned_at", Time),
+    sa.PrimaryKeyConstraint("order_id", "position", "number"),
+    sa.Index("ix_deliveries_key", "key"),
 )
 
 # What somebody has bought and not given back.
@@ -155,15 +191,33 @@ copies = sa.Table(
     sa.Index("ix_copies_key", "key"),
 )
 
+# What sellers asked to be paid, and what became of it.
+payouts = sa.Table(
+    "payouts",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("seller_id", Id, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    # Whoever settled it says how, or why not.
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("settled_at", Time),
+    sa.Index("ix_payouts_seller_id_created_at", "seller_id", "created_at", "id"),
+    sa.Index("ix_payouts_status_created_at", "status", "created_at", "id"),
+)
+
 # Every amount twice: what one account gains another gives. Rows are added, and never changed.
 ledger = sa.Table(
     "ledger",
     metadata,
     sa.Column("id", Id, primary_key=True),
+    # The order, or the payout, that it is about.
     sa.Column("order_id", Id, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
-    # `seller`, whose id `owner_id` then is, or one of those that `ledger.py` names.
+    # `seller`, `held` or `payouts`, whose id `owner_id` then is, or one of those that `ledger.py` names.
     sa.Column("account", sa.Text, nullable=False),
     sa.Column("owner_id", Id),
     sa.Column("amount", sa.BigInteger, nullable=False),
@@ -171,6 +225,7 @@ ledger = sa.Table(
     sa.Column("created_at", Time, nullable=False),
     sa.UniqueConstraint("order_id", "position", "kind", "account"),
     sa.Index("ix_ledger_owner_id_created_at", "owner_id", "created_at", "id"),
+    sa.Index("ix_ledger_owner_id_account", "owner_id", "account", "currency", "amount"),
 )
 
 # What was paid, as a provider that moves money says: once an order is here, it is decided what becomes of it.

@@ -9,6 +9,7 @@ from veza.rooms.marketplace import ledger
 from veza.rooms.marketplace import sales_store as store
 from veza.rooms.marketplace.money import shown
 from veza.rooms.marketplace.order_schemas import Point, Sales, Sum, TopProduct
+from veza.rooms.marketplace.sales_store import Day
 
 _EPOCH = date(1970, 1, 1)
 
@@ -26,8 +27,13 @@ async def of_seller(tx: Tx, actor: Member, days: int) -> Sales:
         for number in range(days):
             day = first + timedelta(days=number)
             row = sold.get(((day - _EPOCH).days, currency))
-            amounts = (row.sales, row.gross, row.gross - row.fees) if row else (0, 0, 0)
-            series.append(Point(day, currency, amounts[0], shown(amounts[1]), shown(amounts[2])))
+            row = row or Day(0, currency, 0, 0, 0, 0, 0)
+            series.append(
+                Point(
+                    day, currency, row.sales, shown(row.gross), shown(row.gross - row.fees),
+                    row.refunds, shown(row.refunded),
+                )
+            )  # fmt: skip
     return Sales(
         days=days,
         totals=[

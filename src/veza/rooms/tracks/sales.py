@@ -96,6 +96,11 @@ def _particulars(row: Live) -> Particulars:
     return Particulars(**same, cover=own if row.has_cover else None)
 
 
+async def hold_kept(tx: Tx, key: str) -> None:
+    """Nobody else lets a file that is kept go, or finds that it is needed no longer, until ``tx`` is over."""
+    await sales_store.hold_kept(tx, key)
+
+
 async def release(tx: Tx, keys: Iterable[str]) -> None:
     """Nobody needs these files any more for having bought them."""
     await sales_store.release(tx, sorted(set(keys)))

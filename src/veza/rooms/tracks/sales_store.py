@@ -63,6 +63,7 @@ _KEEP: Statement[None] = Statement(
         "DO UPDATE SET particulars = COALESCE(excluded.particulars, kept_files.particulars)"
     ).bindparams(sa.bindparam("key", type_=sa.Text), sa.bindparam("particulars", type_=Json(Particulars)))
 )
+_HOLD_KEPT = Statement(sa.select(K.key).where(K.key == sa.bindparam("key")).with_for_update(), str)
 _RELEASE: Statement[None] = Statement(sa.delete(kept_files).where(any_of(K.key, "keys")))
 _LIST_KEPT = Statement(
     sa.select(K.key).where(K.key > sa.bindparam("after")).order_by(K.key).limit(sa.bindparam("count")), str
@@ -104,6 +105,11 @@ async def keep(tx: Tx, files: Mapping[str, Particulars | None]) -> None:
     """Have these files stay; who keeps the same waits in one order."""
     rows = [{"key": key, "particulars": files[key]} for key in sorted(files)]
     await tx.run_each(_KEEP, rows)
+
+
+async def hold_kept(tx: Tx, key: str) -> None:
+    """Lock what says that a file is to stay."""
+    await tx.first(_HOLD_KEPT, key=key)
 
 
 async def release(tx: Tx, keys: Sequence[str]) -> None:

@@ -45,6 +45,11 @@ async def get_own(tx: Tx, actor: Actor, upload_id: UUID) -> Upload:
     return _own(actor, await store.find(tx, upload_id))
 
 
+async def hold_own(tx: Tx, actor: Actor, upload_id: UUID) -> Upload:
+    """The same; it is not deleted until ``tx`` is over. Raises :class:`UploadNotFound`."""
+    return _own(actor, await store.lock(tx, upload_id))
+
+
 def _own(actor: Actor, upload: Upload | None) -> Upload:
     if upload is None or upload.user_id != actor.id:
         raise UploadNotFound

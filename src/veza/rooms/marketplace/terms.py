@@ -1,0 +1,17 @@
+"""The operator's terms for sellers and buyers."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import msgspec
+from litestar.params import Dependency
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """After how long what was delivered counts as accepted; the least that is paid out, in minor units."""
+
+    accepted_after: timedelta
+    least_payout: int
+
+
+TheTerms = Annotated[Terms, Dependency(skip_validation=True)]
