@@ -98,6 +98,14 @@ async def test_orders_are_whole_whenever_the_server_is_killed(tmp_path: Path) ->
                         again = await buyer.ask("POST", "/marketplace/orders", {"items": items}, key)
                         assert again.content == answer.content
                         order = answer.json()["data"]["id"]
+                        for item in items[:1]:
+                            path = f"/marketplace/orders/{order}/services/{item['product_id']}"
+                            done = await seller.ask("POST", f"{path}/deliver", {"note": "Here"})
+                            assert done.status_code == 200, done.text
+                            done = await buyer.ask("POST", f"{path}/accept")
+                            assert done.status_code in {200, 409}, done.text
+                        paid = await seller.ask("POST", "/marketplace/payouts", {})
+                        assert paid.status_code in {201, 409}, paid.text
                         # Others are to have their turn again with what was exclusive.
                         back = await seller.ask("POST", f"/marketplace/orders/{order}/refund")
                         assert back.status_code in {200, 409}, back.text

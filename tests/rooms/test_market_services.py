@@ -87,7 +87,11 @@ async def test_a_service_from_order_to_acceptance(database: Database, tmp_path: 
         for person, address, body, status in refused:
             answer = await person.post(address, json=body)
             assert answer.status_code == status, (address, body, answer.text)
-        done = (await olga.post(deliver, json={"note": "Here", "upload_id": first})).json()["data"]
+        key = {"Idempotency-Key": "once"}
+        body = {"note": "Here", "upload_id": first}
+        twice = [await olga.post(deliver, json=body, headers=key) for _ in range(2)]
+        assert twice[0].content == twice[1].content
+        done = twice[0].json()["data"]
         assert done["delivery"] == "delivered"
         assert [(one["note"], one["filename"], one["size"]) for one in done["handed_over"]] == [
             ("Here", "mix.txt", 5)

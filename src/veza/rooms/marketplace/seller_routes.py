@@ -1,10 +1,12 @@
 """What follows a sale, over HTTP: services, and sellers' money."""
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
 from uuid import UUID
 
 from litestar import Response
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 from litestar.params import Dependency, Parameter
 
 from veza.access.actor import Me
@@ -34,6 +36,21 @@ from veza.rooms.marketplace.statements import Statements, span_of
 from veza.rooms.marketplace.terms import TheTerms
 
 TheStatements = Annotated[Statements, Dependency(skip_validation=True)]
+
+
+@dataclass
+class _Stating(Operation):
+    """The API document's words for an answer that may be a CSV, too."""
+
+    def __post_init__(self) -> None:
+        answer = (self.responses or {})["200"]
+        if isinstance(answer, OpenAPIResponse) and answer.content:
+            found = answer.content["application/json"].schema
+            if isinstance(found, Schema) and found.one_of:
+                answer.content["application/json"].schema = found.one_of[0]
+            answer.content["text/csv"] = OpenAPIMediaType(Schema(type=OpenAPIType.STRING))
+
+
 _SERVICE = "/marketplace/orders/{order_id:str}/services/{product_id:str}"
 
 
@@ -58,9 +75,18 @@ async def get_service(tx: InTx, actor: Me, order_id: UUID, product_id: UUID) -> 
 
 @Route(f"{_SERVICE}/deliver", http_method="POST", status_code=200)
 async def deliver_service(
-    tx: InTx, actor: Me, terms: TheTerms, order_id: UUID, product_id: UUID, data: DeliveryDraft
+    tx: InTx,
+    actor: Me,
+    exchange: TheExchange,
+    terms: TheTerms,
+    order_id: UUID,
+    product_id: UUID,
+    data: DeliveryDraft,
 ) -> Reply[ServiceDetail]:
     """Deliver a service that you sold."""
+    await claim_body(
+        tx, exchange, actor.id, f"POST /marketplace/orders/{order_id}/services/{product_id}/deliver", data
+    )
     return reply(await delivering.deliver(tx, actor, order_id, product_id, data, terms))
 
 
@@ -72,9 +98,12 @@ async def accept_service(tx: InTx, actor: Me, order_id: UUID, product_id: UUID) 
 
 @Route(f"{_SERVICE}/revision", http_method="POST", status_code=200)
 async def ask_for_revision(
-    tx: InTx, actor: Me, order_id: UUID, product_id: UUID, data: RevisionDraft
+    tx: InTx, actor: Me, exchange: TheExchange, order_id: UUID, product_id: UUID, data: RevisionDraft
 ) -> Reply[ServiceDetail]:
     """Ask for a revision of a service that was delivered to you."""
+    await claim_body(
+        tx, exchange, actor.id, f"POST /marketplace/orders/{order_id}/services/{product_id}/revision", data
+    )
     return reply(await delivering.send_back(tx, actor, order_id, product_id, data.reason))
 
 
@@ -84,7 +113,7 @@ async def get_balance(tx: InTx, actor: Me, currency: Currency = "EUR") -> Reply[
     return reply(await payouts.balance(tx, actor, currency))
 
 
-@Route("/marketplace/statement", http_method="GET")
+@Route("/marketplace/statement", http_method="GET", operation_class=_Stating)
 async def get_statement(
     tx: InTx,
     actor: Me,
