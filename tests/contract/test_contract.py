@@ -75,6 +75,16 @@ def test_forms_say_what_they_need(document) -> None:
     assert cover["application/json"]["schema"]["required"] == ["upload_id"]
 
 
+def test_a_body_that_may_be_left_out_is_described(document) -> None:
+    for path, method, name in (
+        ("/playlists/{playlist_id}/share", "post", "expires_in"),
+        ("/users/{user_id}", "delete", "password"),
+    ):
+        body = document["paths"][f"/api/v1{path}"][method]["requestBody"]
+        assert not body["required"]
+        assert set(body["content"]["application/json"]["schema"]["properties"]) == {name}
+
+
 def test_every_error_code_is_listed_in_one_place(document) -> None:
     listed = document["components"]["schemas"]["ErrorEnvelope"]["properties"]["error"]["properties"]["code"]
     assert listed["enum"] == sorted({error.code for error in all_errors()})

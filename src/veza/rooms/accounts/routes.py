@@ -1,5 +1,6 @@
 """The addresses of accounts."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -134,6 +135,7 @@ async def delete_avatar(tx: InTx, actor: Me, avatars: TheAvatars, user_id: UUID)
     return said("Avatar removed successfully")
 
 
+@dataclass
 class _Leaving(Operation):
     """The API document's words for a body that may be left out, and is therefore read by the handler."""
 

@@ -1,5 +1,6 @@
 """Playlists over HTTP."""
 
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -53,6 +54,7 @@ from veza.rooms.playlists.schemas import (
 from veza.rooms.tracks.covers import Size
 
 
+@dataclass
 class _Sharing(Operation):
     """The API document's words for a body that may be left out, and is therefore read by the handler."""
 
