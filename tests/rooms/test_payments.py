@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.rooms.listening_house import rows_of
-from tests.rooms.market_house import ORDERS, buy, link, offer_track
+from tests.rooms.market_house import ORDERS, buy, link, offer, offer_track
 from tests.rooms.payments_house import open_shop
 from tests.rooms.tracks_house import BYTES, code
 from tests.stripe_fake.params import Refused
@@ -269,7 +269,10 @@ async def test_many_orders_whose_notices_come_at_random(database: Database, tmp_
             things = []
             for _ in range(dice.randrange(1, 4)):
                 price = dice.randrange(50, 3_000) / 100
-                things.append((await offer_track(shop.world, dice.choice(sellers), price=price))["id"])
+                seller = dice.choice(sellers)
+                service = dice.random() < 0.3
+                made = offer(seller, price=price) if service else offer_track(shop.world, seller, price=price)
+                things.append((await made)["id"])
             orders.append(await shop.order(bob, *things, pay=False))
         for order in orders:
             shop.stripe.pay(shop.session(order))
@@ -293,6 +296,12 @@ async def test_many_orders_whose_notices_come_at_random(database: Database, tmp_
             await shop.deliver(*told)
             order, seller = dice.choice(orders), dice.choice(sellers)
             await seller.post(f"{ORDERS}/{order['id']}/refund")
+            order = dice.choice(orders)
+            for item in order["items"]:
+                path = f"{ORDERS}/{order['id']}/services/{item['product_id']}"
+                for person in sellers:
+                    await person.post(f"{path}/deliver", json={"note": "Here"})
+                await bob.post(f"{path}/accept")
             await shop.work()
         for dispute in shop.stripe.list("dispute", status="needs_response"):
             shop.stripe.close(dispute["id"], won=dice.random() < 0.5)

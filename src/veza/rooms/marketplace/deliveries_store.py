@@ -12,7 +12,7 @@ from veza.core.db import Statement, Tx
 from veza.core.pages import Page
 from veza.rooms.marketplace.orders_store import Item
 from veza.rooms.marketplace.products_store import MOST_COUNTED, ProductFile
-from veza.rooms.marketplace.tables import deliveries, order_items
+from veza.rooms.marketplace.tables import deliveries, disputes, order_items
 
 D = deliveries.c
 LINE = order_items.c
@@ -87,9 +87,12 @@ _LATEST = Statement(
     .limit(1),
     ProductFile,
 )
+_disputed = sa.exists(
+    sa.select(1).where(disputes.c.order_id == LINE.order_id, disputes.c.state == sa.literal_column("'open'"))
+)
 _DUE = Statement(
     sa.select(LINE.order_id, LINE.position)
-    .where(LINE.delivery == sa.literal_column("'delivered'"), LINE.due_at <= sa.bindparam("now"))
+    .where(LINE.delivery == sa.literal_column("'delivered'"), LINE.due_at <= sa.bindparam("now"), ~_disputed)
     .order_by(LINE.due_at, LINE.order_id, LINE.position)
     .limit(sa.bindparam("most", type_=sa.BigInteger)),
     Place,
@@ -141,7 +144,7 @@ async def list_by(tx: Tx, seller_id: UUID) -> list[Handed]:
 
 
 async def list_due(tx: Tx, now: datetime, most: int) -> list[Place]:
-    """Services whose buyers have had their time, the longest ago first."""
+    """Services whose buyers have had their time, the longest ago first; none whose payment is disputed."""
     return await tx.all(_DUE, now=now, most=most)
 
 

@@ -3,7 +3,7 @@
 What the seller has of it is held until then. Whatever changes a service holds its order first.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -15,8 +15,8 @@ from veza.core.db import Tx
 from veza.core.errors import Detail, ValidationFailed
 from veza.core.pages import Page
 from veza.rooms.accounts import service as accounts
+from veza.rooms.marketplace import charges_store, ledger, orders_store, shares
 from veza.rooms.marketplace import deliveries_store as store
-from veza.rooms.marketplace import ledger, orders_store
 from veza.rooms.marketplace.deliveries_store import Handed, Place
 from veza.rooms.marketplace.delivery_schemas import (
     DeliveryDraft,
@@ -25,7 +25,13 @@ from veza.rooms.marketplace.delivery_schemas import (
     ServiceList,
     ServiceView,
 )
-from veza.rooms.marketplace.errors import NotDelivered, NotToDeliver, ServiceNotFound, TooManyRevisions
+from veza.rooms.marketplace.errors import (
+    NotDelivered,
+    NotToDeliver,
+    OrderDisputed,
+    ServiceNotFound,
+    TooManyRevisions,
+)
 from veza.rooms.marketplace.events import RevisionAsked, ServiceAccepted, ServiceDelivered
 from veza.rooms.marketplace.orders_store import Item, Order
 from veza.rooms.marketplace.products import stand
@@ -111,30 +117,41 @@ async def _file(tx: Tx, actor: Member, upload_id: UUID | None) -> Upload | None:
 async def accept(tx: Tx, actor: Member, order_id: UUID, product_id: UUID) -> ServiceDetail:
     """The buyer is content, and the seller's money is released.
 
-    Raises :class:`ServiceNotFound`, :class:`veza.core.errors.Forbidden`, :class:`NotDelivered`.
+    Raises :class:`ServiceNotFound`, :class:`veza.core.errors.Forbidden`, :class:`NotDelivered`,
+    :class:`OrderDisputed`.
     """
     seen_order, seen = await get_visible(tx, actor, order_id, product_id)
     require(actor, Action.ACCEPT, seen_order)
     order, item = await _hold(tx, seen)
     if item.delivery not in {"delivered", "revision"}:
         raise NotDelivered
+    if await charges_store.is_disputed(tx, order.id):
+        raise OrderDisputed
     return await detail(tx, await _accept(tx, order, item))
 
 
 async def _accept(tx: Tx, order: Order, item: Item) -> Item:
     await ledger.write(tx, [item], order.currency, ledger.RELEASE)
+    await shares.resume(tx, order.id)
     tx.emit(ServiceAccepted(item.order_id, item.product_id, item.seller_id))
     return await store.set_state(tx, item, "accepted")
 
 
 async def accept_if_due(tx: Tx, place: Place) -> None:
-    """What a buyer has said nothing about in time counts as accepted."""
+    """What a buyer has said nothing about in time counts as accepted, unless its payment is disputed."""
     order = await orders_store.lock(tx, place.order_id)
-    items = await orders_store.items_of(tx, [place.order_id])
+    disputed = await charges_store.is_disputed(tx, place.order_id)
+    items = [] if disputed else await orders_store.items_of(tx, [place.order_id])
     for item in items:
         due = item.delivery == "delivered" and item.due_at is not None and item.due_at <= clock.now()
         if order is not None and item.position == place.position and due:
             await _accept(tx, order, item)
+
+
+async def extend(tx: Tx, item: Item, by: timedelta) -> None:
+    """A buyer, whose order is locked, could not look at what was delivered for so long."""
+    if item.delivery == "delivered" and item.due_at is not None:
+        await store.set_state(tx, item, "delivered", item.due_at + by)
 
 
 async def send_back(tx: Tx, actor: Member, order_id: UUID, product_id: UUID, reason: str) -> ServiceDetail:

@@ -39,6 +39,9 @@ class MakeCopy(msgspec.Struct, frozen=True):
         return f"copy:{self.order_id}:{self.product_id}:{self.position}:{self.format}"
 
 
+# After so long it is seen whether a dispute is over; banks take weeks.
+DISPUTED = timedelta(days=1)
+
 # Providers and mail servers may be away for hours: fifty attempts, at most ten minutes apart, last for eight.
 PAY_BACK = JobKind("marketplace.pay_back", PayBack, attempts=50)
 SEND_RECEIPT = JobKind("marketplace.send_receipt", EventJob, attempts=50)

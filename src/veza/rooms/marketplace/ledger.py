@@ -44,6 +44,7 @@ class Proof(msgspec.Struct, frozen=True):
     without_licence: Sequence[UUID]
     not_as_held: Sequence[UUID]
     not_as_paid_out: Sequence[UUID]
+    not_as_handed: Sequence[UUID]
 
     @property
     def holds(self) -> bool:
@@ -149,7 +150,7 @@ async def prove(tx: Tx) -> Proof:
     """Look at the whole ledger.
 
     Each order sums to zero, as it was ordered, its licences are there, and what is held is of services that
-    are not accepted; each payout stands where its status says.
+    are not accepted; each payout stands where its status says, and what was handed over is what shares say.
     """
     return Proof(
         unbalanced=await proof_store.unbalanced(tx),
@@ -157,4 +158,5 @@ async def prove(tx: Tx) -> Proof:
         without_licence=await proof_store.without_licence(tx),
         not_as_held=await proof_store.not_as_held(tx),
         not_as_paid_out=await proof_store.not_as_paid_out(tx),
+        not_as_handed=await proof_store.not_as_handed(tx),
     )

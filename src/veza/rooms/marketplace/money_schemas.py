@@ -22,7 +22,8 @@ Format = Literal["json", "csv"]
 class Balance(msgspec.Struct, frozen=True):
     """What somebody has in one currency.
 
-    ``available`` can be paid out, ``pending`` waits until services are accepted, ``requested`` is on its way.
+    ``available`` can be paid out, ``pending`` waits until services are accepted or disputes are over, and
+    ``requested`` is on its way.
     """
 
     currency: str
@@ -70,7 +71,8 @@ class StatementLine(msgspec.Struct, frozen=True):
     """What changed a balance: ``net`` of it is the seller's, and ``balance`` what there was afterwards.
 
     A ``sale`` or the ``release`` of a service brings something, a ``refund`` or a ``payout`` takes it away
-    again, and of a payout that has ``failed`` it comes back.
+    again, and of a payout that has ``failed`` it comes back. What the payment provider pays is ``handed`` to
+    them, and ``handed_back`` where that fails or a line is refunded.
     """
 
     date: datetime

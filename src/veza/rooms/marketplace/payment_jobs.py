@@ -20,7 +20,7 @@ from veza.rooms.marketplace import (
     sellers_store,
     shares,
 )
-from veza.rooms.marketplace.kinds import PAY_BACK, PayBack
+from veza.rooms.marketplace.kinds import DISPUTED, PAY_BACK, PayBack
 from veza.rooms.marketplace.payment_kinds import (
     ASK_ACCOUNT,
     ASK_INTENT,
@@ -42,8 +42,6 @@ log = structlog.get_logger()
 PATIENCE = timedelta(minutes=10)
 MISSED = timedelta(days=3)
 KEPT = timedelta(days=60)
-# Banks take weeks.
-DISPUTED = timedelta(days=1)
 _PIECE = 200
 
 

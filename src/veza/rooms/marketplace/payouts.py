@@ -1,11 +1,14 @@
 """What sellers are paid: asked for by them, never more than they have, and settled by an admin.
 
-Whoever asks is held meanwhile, so of many requests at once each finds what the ones before it have left.
+Whoever asks is held meanwhile, and so is where a provider pays them: of many requests at once, and of what a
+provider is about to hand over, each finds what the ones before it have left.
 """
 
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from veza.access.actor import Member
 from veza.access.policy import Action, require
@@ -14,7 +17,7 @@ from veza.core.db import Tx
 from veza.core.ids import new_id
 from veza.core.pages import Page
 from veza.rooms.accounts import quota
-from veza.rooms.marketplace import ledger
+from veza.rooms.marketplace import ledger, sellers_store
 from veza.rooms.marketplace import payouts_store as store
 from veza.rooms.marketplace.errors import (
     InsufficientBalance,
@@ -45,7 +48,11 @@ async def balance(tx: Tx, actor: Member, currency: str) -> Balance:
 
 
 async def _standing(tx: Tx, seller_id: UUID, currency: str) -> Standing:
-    return (await ledger.standings(tx, seller_id)).get(currency, Standing(currency))
+    """What somebody has; what may have to be given back by a dispute is pending."""
+    found = (await ledger.standings(tx, seller_id)).get(currency, Standing(currency))
+    disputed = (await sellers_store.disputed(tx, seller_id)).get(currency, 0)
+    waits = max(min(disputed, found.available), 0)
+    return msgspec.structs.replace(found, available=found.available - waits, pending=found.pending + waits)
 
 
 async def ask(tx: Tx, actor: Member, draft: PayoutDraft, terms: Terms) -> PayoutView:
@@ -55,6 +62,7 @@ async def ask(tx: Tx, actor: Member, draft: PayoutDraft, terms: Terms) -> Payout
     """
     # Not shared first: who has it shared and wants it alone would wait for another who wants the same.
     await quota.hold(tx, actor.id)
+    await sellers_store.lock(tx, actor.id)
     available = (await _standing(tx, actor.id, draft.currency)).available
     amount = available if draft.amount is None else int(draft.amount)
     if amount < terms.least_payout:

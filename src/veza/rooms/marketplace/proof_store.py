@@ -8,12 +8,13 @@ from veza.core.db import Statement, Tx
 from veza.rooms.accounts.tables import users
 from veza.rooms.marketplace.ledger_store import whole
 from veza.rooms.marketplace.orders_store import OPEN
-from veza.rooms.marketplace.tables import ledger, licences, order_items, orders, payouts
+from veza.rooms.marketplace.tables import ledger, licences, order_items, orders, payouts, seller_shares
 
 G = ledger.c
 LINE = order_items.c
 ORDER = orders.c
 P = payouts.c
+T = seller_shares.c
 
 _UNBALANCED = Statement(
     sa.select(G.order_id)
@@ -131,6 +132,38 @@ _NOT_AS_PAID_OUT = Statement(
     UUID,
     heavy=True,
 )
+# Of each order what was handed over is what its shares say; and none is of somebody with a service in it that
+# is not accepted.
+_handed = (
+    sa.select(G.order_id, whole(G.amount).label("amount"))
+    .where(G.account == "handed")
+    .group_by(G.order_id)
+    .subquery()
+)
+_shares = (
+    sa.select(
+        T.order_id, whole(sa.case((T.state != "failed", T.amount - T.taken_back), else_=0)).label("amount")
+    )
+    .group_by(T.order_id)
+    .subquery()
+)
+_NOT_AS_HANDED = Statement(
+    sa.select(sa.func.coalesce(_handed.c.order_id, _shares.c.order_id).label("id"))
+    .select_from(_handed.outerjoin(_shares, _shares.c.order_id == _handed.c.order_id, full=True))
+    .where(sa.func.coalesce(_handed.c.amount, 0) != sa.func.coalesce(_shares.c.amount, 0)),
+    UUID,
+    heavy=True,
+)
+_HANDED_TOO_EARLY = Statement(
+    sa.select(T.order_id)
+    .select_from(
+        seller_shares.join(order_items, sa.and_(LINE.order_id == T.order_id, LINE.seller_id == T.seller_id))
+    )
+    .where(T.state != "failed", _open)
+    .distinct(),
+    UUID,
+    heavy=True,
+)
 
 
 async def unbalanced(tx: Tx) -> list[UUID]:
@@ -156,3 +189,8 @@ async def not_as_held(tx: Tx) -> list[UUID]:
 async def not_as_paid_out(tx: Tx) -> list[UUID]:
     """Payouts of which the ledger says something else than they do."""
     return await tx.all(_NOT_AS_PAID_OUT)
+
+
+async def not_as_handed(tx: Tx) -> list[UUID]:
+    """Orders of which it says something else than their sellers' shares do, or of which one is too early."""
+    return [*await tx.all(_NOT_AS_HANDED), *await tx.all(_HANDED_TOO_EARLY)]

@@ -14,7 +14,14 @@ from veza.core import clock
 from veza.core.db import Tx
 from veza.core.jobs import enqueue
 from veza.rooms.accounts import service as accounts
-from veza.rooms.marketplace import charges_store, ledger, licences_store, products_store, settling
+from veza.rooms.marketplace import (
+    charges_store,
+    delivering,
+    ledger,
+    licences_store,
+    products_store,
+    settling,
+)
 from veza.rooms.marketplace import orders_store as store
 from veza.rooms.marketplace.charges_store import Charge
 from veza.rooms.marketplace.events import DisputeClosed, OrderDisputed
@@ -112,9 +119,13 @@ async def _book_dispute(tx: Tx, order: Order, before: Dispute | None, now: Dispu
 
 
 async def _freeze(tx: Tx, order: Order, *, frozen: bool) -> None:
-    """Nothing of an order is downloaded while its payment is disputed."""
-    await licences_store.freeze(tx, order.id, clock.now() if frozen else None)
+    """Nothing of an order is downloaded, and no service accepted, while its payment is disputed."""
     items = [item for item in await store.items_of(tx, [order.id]) if item.refundable]
+    for item in [] if frozen else items:
+        licence = await licences_store.find_of(tx, order.id, item.product_id)
+        if licence is not None and licence.frozen_at is not None:
+            await delivering.extend(tx, item, clock.now() - licence.frozen_at)
+    await licences_store.freeze(tx, order.id, clock.now() if frozen else None)
     files = await products_store.files_of(tx, [item.product_id for item in items])
     for item in items:
         if frozen:

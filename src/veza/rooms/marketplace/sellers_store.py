@@ -9,7 +9,15 @@ import sqlalchemy as sa
 
 from veza.core import clock
 from veza.core.db import Statement, Tx, any_of
-from veza.rooms.marketplace.tables import charges, order_items, seller_accounts, seller_shares
+from veza.rooms.marketplace.ledger_store import whole
+from veza.rooms.marketplace.tables import (
+    charges,
+    disputes,
+    order_items,
+    orders,
+    seller_accounts,
+    seller_shares,
+)
 
 A = seller_accounts.c
 T = seller_shares.c
@@ -47,12 +55,20 @@ class Share(msgspec.Struct, frozen=True):
         return f"{self.id}:{self.attempt}"
 
 
+class Sum(msgspec.Struct, frozen=True):
+    """So much in one currency, in minor units."""
+
+    currency: str
+    amount: int
+
+
 _ACCOUNTS = sa.select(*(seller_accounts.c[name] for name in SellerAccount.__struct_fields__))
 _SHARES = sa.select(*(seller_shares.c[name] for name in Share.__struct_fields__))
 _FIND = Statement(_ACCOUNTS.where(A.user_id == sa.bindparam("user")), SellerAccount)
 _BY_ACCOUNT = Statement(
     _ACCOUNTS.where(A.account == sa.bindparam("account")).with_for_update(), SellerAccount
 )
+_LOCK = Statement(_ACCOUNTS.where(A.user_id == sa.bindparam("user")).with_for_update(), SellerAccount)
 _HOLD = Statement(
     _ACCOUNTS.where(any_of(A.user_id, "users"), A.provider == sa.bindparam("provider"))
     .order_by(A.user_id)
@@ -95,6 +111,7 @@ _handed = sa.exists(
         T.order_id == order_items.c.order_id, T.seller_id == order_items.c.seller_id, T.state != "failed"
     )
 )
+_theirs = sa.or_(order_items.c.delivery.is_(None), order_items.c.delivery == "accepted")
 _UNPAID = Statement(
     sa.select(order_items.c.order_id)
     .select_from(order_items.join(charges, charges.c.order_id == order_items.c.order_id))
@@ -103,6 +120,7 @@ _UNPAID = Statement(
         order_items.c.sold_at.is_not(None),
         order_items.c.refunded_at.is_(None),
         order_items.c.price > order_items.c.fee,
+        _theirs,
         order_items.c.order_id > sa.bindparam("after"),
         ~_handed,
     )
@@ -112,11 +130,33 @@ _UNPAID = Statement(
     UUID,
     heavy=True,
 )
+# By currency what of somebody's lines is theirs and not handed over, in orders whose payment is disputed.
+_DISPUTED = Statement(
+    sa.select(
+        orders.c.currency, whole(order_items.c.price - order_items.c.fee).label("amount"),
+    )
+    .select_from(order_items.join(orders, orders.c.id == order_items.c.order_id))
+    .where(
+        order_items.c.order_id.in_(sa.select(disputes.c.order_id).where(disputes.c.state == "open")),
+        order_items.c.seller_id == sa.bindparam("seller"),
+        order_items.c.sold_at.is_not(None),
+        order_items.c.refunded_at.is_(None),
+        _theirs,
+        ~_handed,
+    )
+    .group_by(orders.c.currency),
+    Sum,
+)  # fmt: skip
 
 
 async def find(tx: Tx, user_id: UUID) -> SellerAccount | None:
     """Where somebody is paid."""
     return await tx.first(_FIND, user=user_id)
+
+
+async def lock(tx: Tx, user_id: UUID) -> SellerAccount | None:
+    """The same; nothing is handed to them by others until ``tx`` is over."""
+    return await tx.first(_LOCK, user=user_id)
 
 
 async def lock_account(tx: Tx, account: str) -> SellerAccount | None:
@@ -181,3 +221,8 @@ async def set_share(tx: Tx, share: Share) -> None:
 async def unpaid(tx: Tx, seller_id: UUID, after: UUID, most: int) -> list[UUID]:
     """The next orders by id of which a seller has been handed nothing."""
     return await tx.all(_UNPAID, seller=seller_id, after=after, most=most)
+
+
+async def disputed(tx: Tx, seller_id: UUID) -> dict[str, int]:
+    """By currency what a seller may have to give back by a dispute, and was not handed."""
+    return {row.currency: row.amount for row in await tx.all(_DISPUTED, seller=seller_id)}

@@ -9,12 +9,12 @@ import structlog
 from veza.core import clock
 from veza.core.db import Database
 from veza.core.events import EventJob
-from veza.core.jobs import Job, NoPayload
+from veza.core.jobs import Job, NoPayload, enqueue, finish
 from veza.core.mail import Mailer, MailRefused, render
 from veza.core.worker import Task
 from veza.rooms.marketplace import deliveries_store, delivering, orders_store, settling
 from veza.rooms.marketplace.events import RevisionAsked, ServiceAccepted, ServiceDelivered, ServiceOrdered
-from veza.rooms.marketplace.kinds import ACCEPT_DUE, REFUND_UNDELIVERED, TELL_OF_SERVICE
+from veza.rooms.marketplace.kinds import ACCEPT_DUE, DISPUTED, REFUND_UNDELIVERED, TELL_OF_SERVICE
 
 log = structlog.get_logger()
 
@@ -91,11 +91,15 @@ class ServiceJobs:
                 return
 
     async def refund_undelivered(self, job: Job, told: EventJob) -> None:
-        """Whoever ordered a service of somebody who is gone gets their money back."""
-        del job
+        """Whoever ordered a service of somebody who is gone gets their money back; not amid a dispute."""
         seller_id = msgspec.convert(told.data, _Gone).user_id
         async with self._database.read() as view:
             order_ids = await deliveries_store.list_open_of(view, seller_id)
+        over = True
         for order_id in order_ids:
             async with self._database.write() as tx:
-                await settling.refund_undelivered(tx, order_id, seller_id)
+                over = await settling.refund_undelivered(tx, order_id, seller_id) and over
+        if not over:
+            async with self._database.write() as tx:
+                await finish(tx, job)
+                await enqueue(tx, REFUND_UNDELIVERED, told, delay=DISPUTED)

@@ -82,13 +82,20 @@ def _may_still(actor: Member, item: Item) -> bool:
     return item.delivery != "accepted" or may(actor, Action.REFUND_ACCEPTED, item)
 
 
-async def refund_undelivered(tx: Tx, order_id: UUID, seller_id: UUID) -> None:
-    """What a seller who is gone has not been able to deliver, or nobody has accepted, is given back."""
+async def refund_undelivered(tx: Tx, order_id: UUID, seller_id: UUID) -> bool:
+    """What a seller who is gone has not been able to deliver, or nobody has accepted, is given back.
+
+    False where that waits until a dispute is over.
+    """
     order = await store.lock(tx, order_id)
     items = await store.items_of(tx, [order_id])
     undelivered = [item for item in items if item.seller_id == seller_id and item.held and item.refundable]
-    if order is not None and undelivered:
-        await give_back(tx, order, items, undelivered)
+    if order is None or not undelivered:
+        return True
+    if await charges_store.is_disputed(tx, order_id):
+        return False
+    await give_back(tx, order, items, undelivered)
+    return True
 
 
 async def give_back(tx: Tx, order: Order, lines: Sequence[Item], items: Sequence[Item]) -> None:

@@ -2,6 +2,8 @@
 
 What is handed over is booked first, and asked for after: so nobody is paid twice, whatever is lost on the
 way. Where the provider refuses, it is booked back, and tried again once the seller's account is ready.
+
+A share is handed over in one piece: as long as a service in it is not accepted, all of it waits.
 """
 
 from collections.abc import Sequence
@@ -17,9 +19,15 @@ from veza.rooms.accounts import service as accounts
 from veza.rooms.marketplace import charges_store, ledger, orders_store
 from veza.rooms.marketplace import sellers_store as store
 from veza.rooms.marketplace.orders_store import Item, Order
-from veza.rooms.marketplace.payment_kinds import TAKE_BACK, TakeBack
+from veza.rooms.marketplace.payment_kinds import PAY_SELLERS, TAKE_BACK, PaySellers, TakeBack
 from veza.rooms.marketplace.payments import Handover
 from veza.rooms.marketplace.sellers_store import Share
+
+
+async def resume(tx: Tx, order_id: UUID) -> None:
+    """What a share has waited for may be over; of what no provider was paid for there are none."""
+    if await charges_store.find(tx, order_id) is not None:
+        await enqueue(tx, PAY_SELLERS, PaySellers(order_id))
 
 
 async def begin(tx: Tx, order_id: UUID) -> list[tuple[Share, Handover]]:
@@ -49,9 +57,12 @@ async def begin(tx: Tx, order_id: UUID) -> list[tuple[Share, Handover]]:
 
 
 async def _owed(tx: Tx, order: Order, items: Sequence[Item]) -> int:
-    """What a seller has earned by these lines, less what they were given or owe otherwise."""
+    """What a seller has earned by these lines, less what they were given or owe otherwise.
+
+    Nothing yet as long as some of it is held.
+    """
     net = sum(item.price - item.fee for item in items if item.refundable)
-    if not net:
+    if not net or any(item.held and item.refundable for item in items):
         return 0
     return min(net, (await ledger.balance(tx, items[0].seller_id)).get(order.currency, 0))
 

@@ -17,7 +17,7 @@ LINE = order_items.c
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One change, in minor units; without a product it is of a payout."""
+    """One change, in minor units; without a product it is of a payout, or of a share of an order."""
 
     id: UUID
     created_at: datetime

@@ -18,6 +18,7 @@ from veza.core.errors import Detail, InvalidRequest
 from veza.core.exchange import Exchange
 from veza.core.pages import Page
 from veza.rooms.marketplace import statement_store as store
+from veza.rooms.marketplace.ledger import FAILED, PAYOUT
 from veza.rooms.marketplace.money import shown
 from veza.rooms.marketplace.money_schemas import Format, Statement, StatementLine
 from veza.rooms.marketplace.products import stand
@@ -83,8 +84,8 @@ def _lines(found: Iterable[Change], running: dict[str, int]) -> Iterator[Stateme
     for change in found:
         running[change.currency] = running.get(change.currency, 0) + change.amount
         sign = -1 if change.kind == "refund" else 1
-        of_order = change.product_id is not None
-        gross = sign * (change.price or 0) if of_order else change.amount
+        of_order = change.kind not in {PAYOUT, FAILED}
+        gross = change.amount if change.price is None else sign * change.price
         yield StatementLine(
             date=change.created_at,
             kind=change.kind,
