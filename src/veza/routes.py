@@ -56,7 +56,7 @@ AREAS = {
     "sessions": "Where somebody is signed in.",
     "users": "Profiles, avatars, who follows whom; all that is kept of somebody, to take along or to delete.",
     "audit": "What happened: your own part of the log.",
-    "admin": "What admins see and do: users, payouts, jobs, storage, everybody's log, what looks like an attack.",
+    "admin": "What admins see and do: users, payouts, jobs, storage, everybody's log, seeming attacks.",
     "roles": "What a role may do.",
     "tracks": "Music: upload, whole or in chunks; lists and search; sound, pictures, likes, plays, comments.",
     "uploads": "Files of any kind, to be used by their id.",

@@ -52,4 +52,5 @@ BODIES = {
     "POST /admin/users/{user_id}/suspend": {"reason": "Spam"},
     "POST /admin/reports/{report_id}/resolve": {"action": "dismiss"},
     "POST /admin/jobs/retry": {"kind": "no.such"},
+    "PUT /admin/payouts/{payout_id}": {"status": "paid"},
 }

@@ -95,7 +95,7 @@ class Watch:
 
 async def test_every_change_leaves_a_row(database: Database, tmp_path: Path) -> None:
     """D3: generated from the router; a route that is new has to be tried below."""
-    async with open_world(database, tmp_path) as world:
+    async with open_world(database, tmp_path, payout_minimum=1) as world:
         watch = Watch(world)
         watch.over(world.guest)
         cast = {name: watch.over(await world.person(name)) for name in ("ada", "bob")}
@@ -184,6 +184,14 @@ async def _market(world: World, watch: Watch, ada: Person, bob: Person, boss: Pe
     product = (await ok(ada.post(PRODUCTS, json=draft)))["id"]
     order = (await ok(bob.post(ORDERS, json={"items": [{"product_id": product}]})))["id"]
     await ok(ada.post(f"{ORDERS}/{order}/refund"))
+    order = (await ok(bob.post(ORDERS, json={"items": [{"product_id": product}]})))["id"]
+    service = f"{ORDERS}/{order}/services/{product}"
+    await ok(ada.post(f"{service}/deliver", json={"note": "Here"}))
+    await ok(bob.post(f"{service}/revision", json={"reason": "Louder"}))
+    await ok(ada.post(f"{service}/deliver", json={"note": "Here again"}))
+    await ok(bob.post(f"{service}/accept"))
+    payout = (await ok(ada.post("/marketplace/payouts", json={"amount": 9.99})))["id"]
+    await ok(boss.put(f"/admin/payouts/{payout}", json={"status": "paid"}))
     await ok(ada.put(f"{PRODUCTS}/{product}", json={"title": "Two lessons"}))
 
 

@@ -135,7 +135,8 @@ async def test_a_service_from_order_to_acceptance(database: Database, tmp_path: 
             {
                 "A revision of your service is wanted": 1, "A service of yours was ordered": 1,
                 "What you ordered was delivered": 2, "Your service was accepted": 1,
-                "Your order of 51.00 EUR": 1, "A refund of 1.00 EUR": 1, "A refund of 50.00 EUR": 1,
+                "Your order of 51.00 EUR": 1, "You made a sale": 1,
+                "A refund of 1.00 EUR": 1, "A refund of 50.00 EUR": 1,
             }
         )  # fmt: skip
         await until(lambda: asyncio.to_thread(lambda: subjects(world) == expected))

@@ -5,8 +5,8 @@ from alembic import op
 
 from veza.core.db import Id
 
-revision = "0017"
-down_revision = "0016"
+revision = "0023"
+down_revision = "0022"
 
 
 def upgrade() -> None:
