@@ -1,5 +1,6 @@
 """Analytics over HTTP."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from litestar.params import Dependency, Parameter
 from veza.access.actor import Me
 from veza.core.http import Bytes, InTx, Reply, Route, TheExchange, reply
 from veza.core.idempotency import claim_body
+from veza.core.sheets import MIME, sheet
 from veza.rooms.analytics import recording, service
 from veza.rooms.analytics.asked import MOST_DAYS, read_period
 from veza.rooms.analytics.schemas import (
@@ -17,10 +19,10 @@ from veza.rooms.analytics.schemas import (
     EventCounts,
     EventDraft,
     PlatformBody,
+    Point,
     RecordedEvent,
     RecordedEvents,
 )
-from veza.rooms.analytics.sheet import MIME, sheet_of
 
 TheLimit = Annotated[recording.EventLimit, Dependency(skip_validation=True)]
 Days = Annotated[int | None, Parameter(ge=1, le=MOST_DAYS)]
@@ -78,7 +80,7 @@ async def export_track(
     """Get the days of a track's dashboard as CSV."""
     period = read_period(days, start_date, end_date, tz)
     found = await service.of_track(tx, actor, track_id, period)
-    return _attached(sheet_of(found.plays_over_time), f"track-{track_id}")
+    return _attached(found.plays_over_time, f"track-{track_id}")
 
 
 @Route("/analytics/artists/{user_id:str}", http_method="GET")
@@ -109,7 +111,7 @@ async def export_artist(
     """Get the days of an artist's dashboard as CSV."""
     period = read_period(days, start_date, end_date, tz)
     found = await service.of_artist(tx, actor, user_id, period)
-    return _attached(sheet_of(found.plays_over_time), f"artist-{user_id}")
+    return _attached(found.plays_over_time, f"artist-{user_id}")
 
 
 @Route("/admin/analytics", http_method="GET")
@@ -134,7 +136,8 @@ async def list_event_counts(
     return reply(await service.list_events(tx, actor, days))
 
 
-def _attached(body: bytes, name: str) -> Bytes:
+def _attached(points: Sequence[Point], name: str) -> Bytes:
+    body = sheet([("date", "plays"), *((point.date, point.count) for point in points)])
     return Bytes(body, headers=(("content-disposition", f'attachment; filename="{name}.csv"'),), mime=MIME)
 
 

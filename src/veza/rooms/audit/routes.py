@@ -10,8 +10,9 @@ from veza.access.actor import Me
 from veza.core.db import Database, Tx
 from veza.core.http import InTx, Reply, Route, reply
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
-from veza.rooms.audit import export, service, suspicions
-from veza.rooms.audit.export import CsvAnswer
+from veza.core.sheets import MIME, SheetAnswer
+from veza.rooms.audit import service, suspicions
+from veza.rooms.audit.export import pieces
 from veza.rooms.audit.filters import Action, Address, Moment, Severity, TargetType, read_filters
 from veza.rooms.audit.schemas import LogPage, LogStats
 from veza.rooms.audit.suspicions import Acknowledgement, FindingBody, Findings, Kind
@@ -42,15 +43,15 @@ async def show_own_stats(tx: InTx, actor: Me) -> Reply[LogStats]:
     return reply(await service.get_stats(tx, service.own(actor, read_filters())))
 
 
-@Route("/audit/export", http_method="GET", media_type=export.MIME)
+@Route("/audit/export", http_method="GET", media_type=MIME)
 async def export_own(
     database: TheDatabase, actor: Me, action: Action = None, start_date: Moment = None,
     end_date: Moment = None,
-) -> CsvAnswer:  # fmt: skip
+) -> SheetAnswer:  # fmt: skip
     """Export your own audit log as CSV."""
     asked = read_filters(action=action, start_date=start_date, end_date=end_date)
     wanted = service.own(actor, asked)
-    return CsvAnswer(database, wanted)
+    return SheetAnswer(pieces(database, wanted), "audit.csv")
 
 
 @Route("/admin/audit/logs", http_method="GET")
@@ -73,12 +74,12 @@ async def show_all_stats(tx: InTx, actor: Me, user_id: UUID | None = None) -> Re
     return reply(await service.get_stats(tx, service.everybodys(actor, read_filters(user_id=user_id))))
 
 
-@Route("/admin/audit/export", http_method="GET", media_type=export.MIME)
+@Route("/admin/audit/export", http_method="GET", media_type=MIME)
 async def export_all(
     begin: TheBegin, database: TheDatabase, actor: Me, user_id: UUID | None = None, action: Action = None,
     start_date: Moment = None, end_date: Moment = None, ip_address: Address = None,
     target_type: TargetType = None, target_id: UUID | None = None, severity: Severity | None = None,
-) -> CsvAnswer:  # fmt: skip
+) -> SheetAnswer:  # fmt: skip
     """Export everybody's audit log as CSV."""
     asked = read_filters(
         user_id=user_id, action=action, start_date=start_date, end_date=end_date, ip_address=ip_address,
@@ -86,7 +87,7 @@ async def export_all(
     )  # fmt: skip
     wanted = service.everybodys(actor, asked)
     await service.note_export(begin(), wanted)
-    return CsvAnswer(database, wanted)
+    return SheetAnswer(pieces(database, wanted), "audit.csv")
 
 
 @Route("/audit/suspicious", http_method="GET")

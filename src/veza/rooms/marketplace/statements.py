@@ -1,22 +1,18 @@
 """A seller's statement: what changed their balance, day after day, as JSON in pages or as one CSV."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
-from uuid import UUID
+from decimal import Decimal
 
 import msgspec
 from litestar import Response
-from litestar.types import ASGIApp
 
 from veza.access.actor import Member
 from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.errors import Detail, InvalidRequest
-from veza.core.exchange import Exchange
 from veza.core.pages import Page
+from veza.core.sheets import Cell, SheetAnswer, sheet
 from veza.rooms.marketplace import statement_store as store
 from veza.rooms.marketplace.ledger import FAILED, PAYOUT
 from veza.rooms.marketplace.money import shown
@@ -28,8 +24,6 @@ from veza.rooms.marketplace.statement_store import Change, Span
 MOST_DAYS = 366
 _USUAL = timedelta(days=29)
 _PIECE = 1_000
-# With what a cell begins that a spreadsheet takes for a formula (OWASP, CSV Injection).
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - they are meant
 COLUMNS = StatementLine.__struct_fields__
 
 
@@ -55,7 +49,7 @@ class Statements:
     async def answer(self, tx: Tx, span: Span, page: Page, form: Format) -> Statement | Response[bytes]:
         """What changed a balance: a page of it, or all of it as a CSV."""
         if form == "csv":
-            return CsvAnswer(self.pieces(span))
+            return SheetAnswer(self.pieces(span), "statement.csv")
         total = await store.count(tx, span)
         offset = min(page.offset, MOST_COUNTED)
         found = await store.page(tx, span, page.limit, offset) if offset < min(total, MOST_COUNTED) else []
@@ -67,12 +61,12 @@ class Statements:
 
     async def pieces(self, span: Span) -> AsyncIterator[bytes]:
         """A CSV of all of it, in pieces; each is looked up when the one before it has been taken."""
-        yield _csv([COLUMNS])
+        yield sheet([COLUMNS])
         async with self._database.read() as view:
             running = await store.opening(view, span)
             found = await store.page(view, span, _PIECE, 0)
         while found:
-            yield _csv(_cells(line) for line in _lines(found, running))
+            yield sheet(_cells(line) for line in _lines(found, running))
             last = found[-1]
             rest = msgspec.structs.replace(span, since=last.created_at)
             async with self._database.read() as view:
@@ -101,51 +95,7 @@ def _lines(found: Iterable[Change], running: dict[str, int]) -> Iterator[Stateme
         )
 
 
-def _cells(line: StatementLine) -> list[str]:
-    return [_cell(getattr(line, name)) for name in COLUMNS]
-
-
-def _cell(value: datetime | UUID | float | str | None) -> str:
-    """What stands in a cell; words of strangers are never a formula, amounts always have two decimals."""
-    if isinstance(value, float):
-        return f"{value:.2f}"
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.lstrip().startswith(_FORMULAS) else text
-
-
-def _csv(rows: Iterable[Iterable[str]]) -> bytes:
-    """Rows as RFC 4180 has them, in UTF-8."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue().encode()
-
-
-class CsvAnswer(Response[bytes]):
-    """A CSV that is looked up while it is sent, so that it may be as long as it is."""
-
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
-        super().__init__(b"", media_type="text/csv")
-        self.pieces = pieces
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # not the bytes that the base would render
-        """The answer itself."""
-        return self._answer
-
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        del receive
-        exchange: Exchange = scope["veza"]
-        if exchange.tx is not None:  # a slow reader holds no connection to the database
-            await exchange.tx.close()
-        head = [
-            (b"content-type", b"text/csv; charset=utf-8; header=present"),
-            (b"content-disposition", b'attachment; filename="statement.csv"'),
-            (b"cache-control", b"private, no-store"),
-            (b"vary", b"Authorization"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        if scope["method"] != "HEAD":
-            async for piece in self.pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+def _cells(line: StatementLine) -> list[Cell]:
+    """Amounts have two decimals, whatever they are."""
+    values = [getattr(line, name) for name in COLUMNS]
+    return [Decimal(f"{value:.2f}") if isinstance(value, float) else value for value in values]
