@@ -37,6 +37,10 @@ from veza.rooms.analytics.holding import HOLDING as ANALYTICS
 from veza.rooms.analytics.recording import EventLimit
 from veza.rooms.audit.holding import HOLDING as AUDIT
 from veza.rooms.audit.sealing import Sealer
+from veza.rooms.chat.flood import Flood
+from veza.rooms.chat.gathering import Speaker
+from veza.rooms.chat.holding import HOLDING as CHAT
+from veza.rooms.chat.tokens import Doorkeeper
 from veza.rooms.comments.holding import HOLDING as COMMENTS
 from veza.rooms.comments.service import CommentLimit
 from veza.rooms.following.holding import HOLDING as FOLLOWING
@@ -240,6 +244,7 @@ def _given(parts: Parts, means: Means) -> Given:
             WEBHOOKS,
             REPORTS,
             AUDIT,
+            CHAT,
         ),
         "prove_password": prove_password,
         "forget_member": parts.authenticator.forget_user,
@@ -277,6 +282,10 @@ def _given(parts: Parts, means: Means) -> Given:
         ),
         "shelf": parts.shelf,
         "streams": _streams(parts),
+        "doorkeeper": Doorkeeper(parts.database, parts.tokens, parts.authenticator),
+        "speaker": Speaker(
+            parts.database, parts.live, Flood(parts.limiter, parts.limit("chat", settings.rate_limit_chat))
+        ),
         "unsubscribing": Unsubscribing(Signer(parts.keyring), settings.base_url),
     }
 

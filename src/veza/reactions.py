@@ -15,6 +15,9 @@ from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.analytics import jobs as analytics_jobs
 from veza.rooms.audit import jobs as audit_jobs
 from veza.rooms.audit.detectors import detectors
+from veza.rooms.chat import events as chat_events
+from veza.rooms.chat import jobs as chat_jobs
+from veza.rooms.chat import kinds as chat_kinds
 from veza.rooms.comments import events as comment_events
 from veza.rooms.comments import jobs as comment_jobs
 from veza.rooms.following import events as following_events
@@ -63,7 +66,12 @@ REACTIONS: Reactions = {
     session_events.TwoFactorDisabled: [session_jobs.SEND_ALERT, TELL],
     session_events.RecoveryCodeUsed: [session_jobs.SEND_ALERT, TELL],
     session_events.PasswordChanged: [session_jobs.SEND_ALERT, TELL],
-    account_events.UserDeleted: [following_jobs.FORGET_USER, FORGET_USER, market_kinds.REFUND_UNDELIVERED],
+    account_events.UserDeleted: [
+        following_jobs.FORGET_USER,
+        FORGET_USER,
+        market_kinds.REFUND_UNDELIVERED,
+        chat_kinds.FORGET_USER,
+    ],
     account_events.UserSuspended: [withholding.CLOSE_USER],
     account_events.UserRestored: [withholding.CLOSE_USER],
     track_events.TrackDeleted: [
@@ -80,7 +88,11 @@ REACTIONS: Reactions = {
     comment_events.CommentDeleted: [TELL],
     following_events.UserFollowed: [TELL],
     following_events.UserUnfollowed: [TELL],
-    following_events.UserBlocked: [PART],
+    following_events.UserBlocked: [PART, chat_kinds.LOOK_AGAIN],
+    following_events.UserUnblocked: [chat_kinds.LOOK_AGAIN],
+    account_events.UsernameChanged: [chat_kinds.LOOK_AGAIN],
+    chat_events.MessageSent: [TELL],
+    chat_events.RoomDeleted: [chat_kinds.FORGET_ROOM],
     playlist_events.PlaylistFollowed: [TELL],
     playlist_events.PlaylistUnfollowed: [TELL],
     playlist_events.PlaylistCollaboratorAdded: [TELL],
@@ -153,6 +165,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *analytics_jobs.tasks(database),
         *notification_jobs.NotificationJobs(database, parts.live).tasks(),
         *Mailing(database, parts.mailer, base_url, Unsubscribing(Signer(parts.keyring), base_url)).tasks(),
+        *chat_jobs.tasks(database, parts.live),
         *recommendation_jobs.tasks(database, parts.storage),
         *audit_jobs.tasks(
             database, parts.settings.audit_retention_days, detectors(parts.settings.suspicions)

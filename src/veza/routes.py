@@ -15,6 +15,7 @@ from veza.rooms.accounts.routes import ROUTES as ACCOUNTS
 from veza.rooms.admin.routes import ROUTES as ADMIN
 from veza.rooms.analytics.routes import ROUTES as ANALYTICS
 from veza.rooms.audit.routes import ROUTES as AUDIT
+from veza.rooms.chat.routes import ROUTES as CHAT
 from veza.rooms.comments.routes import ROUTES as COMMENTS
 from veza.rooms.feed.routes import ROUTES as FEED
 from veza.rooms.following.routes import ROUTES as FOLLOWING
@@ -69,6 +70,7 @@ AREAS = {
     "notifications": "What you are told, and what of it you want to be told.",
     "events": "What you are told, live.",
     "reports": "Telling those who moderate of what should not be here.",
+    "chat": "Rooms, who is in them, what was said; the token that opens the WebSocket.",
     "search": "Everything that can be found, at once.",
     "webhooks": "Programs of yours that are told what happens to your things.",
 }
@@ -112,6 +114,7 @@ def api() -> Router:
             *ADMIN,
             *REPORTS,
             *SELLERS,
+            *CHAT,
         ],
         dto=StrictJSON,
     )

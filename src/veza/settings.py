@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_analytics: Annotated[str, doc("Requests of one user that tell of events.")] = "600/min"
     rate_limit_comment: Annotated[str, doc("Comments of one user.")] = "10/min"
     rate_limit_webhook_test: Annotated[str, doc("Test events of one user's webhooks.")] = "10/min"
+    rate_limit_chat: Annotated[str, doc("Messages of one user, in all rooms.")] = "30/10s"
     trusted_proxies: Annotated[
         str, doc("Addresses or CIDR ranges, with commas, whose X-Forwarded-For is believed.")
     ] = ""

@@ -49,6 +49,7 @@ ROWS = {
             "upload_burst", "webhook_probing",
         )
     },
+    "rate_limit_chat": ({"7/min": "7/min"}, {"7/min/min": "100/min"}),
     "rate_limit_upload": ({"7/10min": "7/10min"}, {"-7/min": "100/min"}),
     "rate_limit_chunk": ({"7/s": "7/s"}, {"7/": "100/min"}),
     "rate_limit_webhook_test": ({"7/min": "7/min"}, {"7 a minute": "100/min"}),

@@ -42,6 +42,18 @@ class WorkedOn(Owned, Protocol):
         """What this very actor was given: read, write or admin; the owner's own word does not count here."""
 
 
+class InRoom(Protocol):
+    """A room as somebody sees it who is in it, or who may look in."""
+
+    @property
+    def type(self) -> str:
+        """Public, private or direct."""
+
+    @property
+    def role(self) -> str | None:
+        """What this very actor is in it: owner, moderator, member or reader; None for who is not."""
+
+
 class Action(Enum):
     """Everything that can be asked for."""
 
@@ -84,6 +96,11 @@ class Action(Enum):
     SEE_AUDIT = auto()
     SEE_ALL_AUDIT = auto()
     ACKNOWLEDGE_FINDING = auto()
+    SPEAK = auto()
+    EDIT_MESSAGE = auto()
+    DELETE_MESSAGE = auto()
+    MODERATE_ROOM = auto()
+    MANAGE_ROOM = auto()
 
 
 Rule = Callable[[Actor, Any], bool]
@@ -118,6 +135,21 @@ def collaborator(least: str) -> Rule:
 def holder(permission: Permission) -> Rule:
     """The actor's role gives this permission."""
     return lambda actor, _thing: actor.holds(permission)
+
+
+# Each may do what those before it may.
+_SEATS = ("reader", "member", "moderator", "owner")
+
+
+def seat(least: str) -> Rule:
+    """The actor is at least this in the room."""
+    enough = _SEATS[_SEATS.index(least) :]
+    return lambda _actor, thing: thing.role in enough
+
+
+def watch(actor: Actor, thing: InRoom) -> bool:
+    """The room is open to everybody, and the actor's role is to keep order."""
+    return thing.type == "public" and actor.holds(Permission.MODERATE_CHAT)
 
 
 # Any one of an action's rules is enough.
@@ -166,6 +198,12 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.SEE_AUDIT: (owner, holder(Permission.READ_AUDIT)),
     Action.SEE_ALL_AUDIT: (holder(Permission.READ_AUDIT),),
     Action.ACKNOWLEDGE_FINDING: (holder(Permission.READ_AUDIT),),
+    Action.SPEAK: (seat("member"),),
+    Action.EDIT_MESSAGE: (owner,),
+    # One's own; of others, whoever may moderate the room it is in.
+    Action.DELETE_MESSAGE: (owner,),
+    Action.MODERATE_ROOM: (seat("moderator"), watch),
+    Action.MANAGE_ROOM: (seat("owner"), watch),
 }
 
 

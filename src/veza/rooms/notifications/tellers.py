@@ -9,6 +9,7 @@ import msgspec
 from veza.core.db import Tx
 from veza.core.events import Event, EventJob, find_source
 from veza.core.live import Live
+from veza.rooms.chat.events import MessageSent
 from veza.rooms.comments.events import CommentDeleted, TrackCommented
 from veza.rooms.following.events import UserFollowed, UserUnfollowed
 from veza.rooms.likes.events import TrackLiked, TrackUnliked
@@ -86,6 +87,11 @@ def _alert(event: Any, _by: UUID | None) -> list[Tale]:
     return [Tale(event.user_id, "security_alert", detail=event.kind)] if event.user_id else []
 
 
+def _messaged(event: MessageSent, _by: UUID | None) -> list[Tale]:
+    said = (event.user_id, event.room_id, event.message_id)
+    return [Tale(one, "message_received", *said) for one in event.told]
+
+
 _SECURITY: Sequence[type[Event]] = (
     session_events.RefreshReused,
     session_events.LoginSlowed,
@@ -105,6 +111,7 @@ TOLD: Mapping[type[Event], Tales] = {
     TrackFailed: _failed,
     OrderCompleted: _ordered,
     WebhookDisabled: _disabled,
+    MessageSent: _messaged,
     **dict.fromkeys(_SECURITY, _alert),
 }
 

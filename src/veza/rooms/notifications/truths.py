@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 from veza.core.db import Tx
+from veza.rooms.chat import service as chat
 from veza.rooms.comments import service as comments
 from veza.rooms.following import blocks
 from veza.rooms.following import service as following
@@ -63,6 +64,11 @@ async def _works_on(tx: Tx, user: UUID, _actor: UUID, playlist: UUID, _act: UUID
         return False
 
 
+async def _unread(tx: Tx, user: UUID, _actor: UUID, room: UUID, message: UUID | None) -> bool:
+    reader = await blocks.as_they_ask(tx, user)
+    return reader is not None and message is not None and await chat.is_unread(tx, reader, room, message)
+
+
 _Truth = Callable[[Tx, UUID, UUID, UUID, UUID | None], Awaitable[bool]]
 _TRUTHS: Mapping[Type, _Truth] = {
     "track_liked": _likes,
@@ -71,4 +77,5 @@ _TRUTHS: Mapping[Type, _Truth] = {
     "user_followed": _follows,
     "playlist_followed": _follows_playlist,
     "playlist_collaborator_added": _works_on,
+    "message_received": _unread,
 }
