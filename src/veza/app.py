@@ -40,6 +40,9 @@ from veza.rooms.audit.sealing import Sealer
 from veza.rooms.chat.flood import Flood
 from veza.rooms.chat.gathering import Speaker
 from veza.rooms.chat.holding import HOLDING as CHAT
+from veza.rooms.chat.hub import Hub as ChatHub
+from veza.rooms.chat.sockets import Sockets
+from veza.rooms.chat.talking import Talk
 from veza.rooms.chat.tokens import Doorkeeper
 from veza.rooms.comments.holding import HOLDING as COMMENTS
 from veza.rooms.comments.service import CommentLimit
@@ -104,6 +107,7 @@ def make_app(parts: Parts, *, work: bool = True) -> Edge:
     edge = Edge(_routes(tuple(things)), config, things, partial(_running, parts, work=work))
     edge.hot = routes.hot(parts, edge.ready)
     edge.hot_posts = routes.hot_posts(parts, means, edge.ready)
+    edge.sockets = {f"{routes.BASE}/chat/ws": make_sockets(parts).serve}
     return edge
 
 
@@ -283,11 +287,24 @@ def _given(parts: Parts, means: Means) -> Given:
         "shelf": parts.shelf,
         "streams": _streams(parts),
         "doorkeeper": Doorkeeper(parts.database, parts.tokens, parts.authenticator),
-        "speaker": Speaker(
-            parts.database, parts.live, Flood(parts.limiter, parts.limit("chat", settings.rate_limit_chat))
-        ),
+        "speaker": make_speaker(parts),
         "unsubscribing": Unsubscribing(Signer(parts.keyring), settings.base_url),
     }
+
+
+def make_speaker(parts: Parts) -> Speaker:
+    """What keeps what is said, one for each way in: each gathers what comes by it."""
+    flood = Flood(parts.limiter, parts.limit("chat", parts.settings.rate_limit_chat))
+    return Speaker(parts.database, parts.live, flood)
+
+
+def make_sockets(parts: Parts) -> Sockets:
+    """What serves the chat's WebSockets."""
+    hub = ChatHub(parts.database, parts.live, parts.authenticator)
+    doorkeeper = Doorkeeper(parts.database, parts.tokens, parts.authenticator)
+    limited = parts.settings.rate_limit_enabled
+    talk = Talk(parts.database, parts.live, hub, make_speaker(parts), limited=limited)
+    return Sockets(doorkeeper, hub, talk, parts.settings.origins, parts.settings.base_url)
 
 
 def _streams(parts: Parts) -> Streams:

@@ -51,6 +51,8 @@ class Ready(msgspec.Struct, frozen=True):
 Hot = Callable[[Exchange, Scope], Awaitable[Ready | None]]
 # The same for a POST. Whoever has read from the body may not leave it any more: it answers, or raises.
 HotPost = Callable[[Exchange, Scope, Receive], Awaitable[Ready | None]]
+# Serves a WebSocket from its handshake to its end.
+SocketServer = Callable[[Exchange, Receive, Send], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -94,6 +96,7 @@ class Edge:
         self.limiter = config.limiter
         self.hot: Mapping[str, Hot] = {}
         self.hot_posts: Mapping[str, HotPost] = {}
+        self.sockets: Mapping[str, SocketServer] = {}
         common: list[Header] = [
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
@@ -110,7 +113,7 @@ class Edge:
         """Answer a request (ASGI)."""
         scope[GIVEN] = self.given
         if scope["type"] != "http":
-            await self._answer_other(scope, receive, send)
+            await self._open(scope, receive, send)
             return
         exchange = Exchange(scope, self.config.trusted)
         scope["veza"] = exchange
@@ -145,6 +148,31 @@ class Edge:
             seconds = exchange.elapsed()
             observe_request(scope["method"], exchange.route, exchange.status, seconds)
             access_line(exchange, seconds)
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket whose address is known; a handshake counts as a request."""
+        serve = self.sockets.get(scope.get("path", ""))
+        if serve is None:
+            await self._answer_other(scope, receive, send)
+            return
+        exchange = Exchange(scope, self.config.trusted)
+        REQUEST_ID.set(exchange.request_id)
+        try:
+            if self.limiter is not None:
+                standing = await self.limiter.hit(self.config.global_limit, address_key(exchange.ip))
+                exchange.limits = standing.headers
+                if not standing.allowed:
+                    raise too_many(standing)  # noqa: TRY301 - refused as anything else
+            await serve(exchange, receive, send)
+        except VezaError as error:
+            status, headers, body = render_error(error)
+            start: Message = {"type": "websocket.http.response.start", "status": status}
+            await send({**start, "headers": self._dress(exchange, headers)})
+            await send({"type": "websocket.http.response.body", "body": body})
+        except Exception as error:
+            count_error(type(error).__name__)
+            log.exception("socket.crashed", path=scope["path"])
+            raise
 
     def _count(self, exchange: Exchange, path: str, limiter: Limiter) -> Standing | None:
         """The caller's standing, if it is known without waiting."""

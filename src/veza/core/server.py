@@ -24,6 +24,7 @@ from uvicorn.server import ServerState
 
 from veza.core.server_http import HardenedProtocol
 from veza.core.server_watch import Limits, Watch
+from veza.core.server_websocket import HardenedWebSocket
 
 try:
     import resource
@@ -119,7 +120,7 @@ class _Server:
         self.config = Config(
             app,
             http=cast("type[asyncio.Protocol]", partial(HardenedProtocol, watch=self.watch)),
-            ws="websockets-sansio",
+            ws=HardenedWebSocket,
             ws_max_size=ws_max_bytes,
             # A few bytes can unpack to megabytes, and chat messages are short.
             ws_per_message_deflate=False,

@@ -1,6 +1,6 @@
 """What can go wrong in rooms."""
 
-from veza.core.errors import Conflict, Forbidden, NotFound, RateLimited
+from veza.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, RateLimited
 
 
 class RoomNotFound(NotFound):
@@ -97,3 +97,21 @@ class SlowMode(RateLimited):
     """This room is in slow mode; wait as long as Retry-After says."""
 
     code = "SLOW_MODE"
+
+
+class TooFarBehind(Conflict):
+    """You have missed so much that it is better read by REST; then join from its end."""
+
+    code = "TOO_FAR_BEHIND"
+
+
+class TooManySockets(Conflict):
+    """You have as many sockets open as one can have."""
+
+    code = "TOO_MANY_SOCKETS"
+
+
+class UnknownFrame(InvalidRequest):
+    """There is no frame of this type."""
+
+    code = "UNKNOWN_FRAME"

@@ -1,0 +1,114 @@
+"""Clients of the chat at a real server: each with a socket, and what it was told."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.world import PASSWORD
+
+WAIT = 30.0
+
+
+class Talker:
+    """Somebody with an account, and a socket that may be opened again and again."""
+
+    def __init__(self, name: str, url: str, data: Any) -> None:
+        self.name = name
+        self.url = url
+        self.id = data["user"]["id"]
+        self.token = data["token"]["access_token"]
+        self.client = httpx.AsyncClient(
+            base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {self.token}"}, timeout=WAIT
+        )
+        self.socket: ClientConnection | None = None
+        self.told: list[Any] = []
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._count = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._stirred = asyncio.Event()
+        self.closed: int | None = None
+
+    async def chat_token(self) -> str:
+        return str((await self.client.get("/chat/token")).json()["data"]["token"])
+
+    async def open(self, url: str | None = None, **options: Any) -> "Talker":
+        """Open a socket, at this server or another."""
+        address = (url or self.url).replace("http", "ws", 1) + "/api/v1/chat/ws"
+        self.socket = await connect(
+            address, subprotocols=["veza.chat.v1", await self.chat_token()], compression=None, **options
+        )
+        assert self.socket.subprotocol == "veza.chat.v1"
+        self._answers.clear()
+        self.closed = None
+        self._reading = asyncio.create_task(self._read(self.socket))
+        return self
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            async for text in socket:
+                frame = json.loads(text)
+                if frame["type"] in {"ack", "error", "pong"} and frame["id"] in self._answers:
+                    self._answers.pop(frame["id"]).set_result(frame)
+                else:
+                    self.told.append(frame)
+                self._stirred.set()
+        except ConnectionClosed:
+            pass
+        self.closed = socket.close_code
+        for waiting in self._answers.values():
+            if not waiting.done():
+                waiting.cancel()
+        self._stirred.set()
+
+    async def ask(self, kind: str, **fields: Any) -> Any:
+        """Send a frame; the answer to it."""
+        assert self.socket is not None
+        self._count += 1
+        answer = self._answers[self._count] = asyncio.get_running_loop().create_future()
+        await self.socket.send(json.dumps({"type": kind, "id": self._count, **fields}))
+        return await asyncio.wait_for(answer, WAIT)
+
+    async def until(self, true: Any) -> None:
+        async with asyncio.timeout(WAIT):
+            while not true():
+                self._stirred.clear()
+                await self._stirred.wait()
+
+    async def leave(self) -> None:
+        if self.socket is not None:
+            await self.socket.close()
+        if self._reading is not None:
+            await self._reading
+
+    async def end(self) -> None:
+        await self.leave()
+        await self.client.aclose()
+
+    def messages(self) -> list[Any]:
+        return [frame["message"] for frame in self.told if frame["type"] == "message"]
+
+    def of(self, kind: str) -> list[Any]:
+        return [frame for frame in self.told if frame["type"] == kind]
+
+
+async def talker(url: str, name: str) -> Talker:
+    """Somebody new."""
+    person = {"username": name, "email": f"{name}@example.com", "password": PASSWORD,
+              "password_confirm": PASSWORD}  # fmt: skip
+    async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=WAIT) as client:
+        answer = await client.post("/auth/register", json=person)
+    assert answer.status_code == 201, answer.text
+    return Talker(name, url, answer.json()["data"])
+
+
+async def open_room(owner: Talker, *members: Talker, kind: str = "private") -> str:
+    answer = await owner.client.post("/chat/rooms", json={"name": "Backstage", "type": kind})
+    room_id = str(answer.json()["data"]["room"]["id"])
+    for member in members:
+        added = await owner.client.post(f"/chat/rooms/{room_id}/members", json={"user_id": member.id})
+        assert added.status_code == 201, added.text
+    return room_id
