@@ -32,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Tests that throw dice can be asked to throw them more often."""
     parser.addoption("--uploads", default="40", help="uploads in chunks to a server that is killed meanwhile")
     parser.addoption("--events", default="100", help="events told by a server that is killed meanwhile")
+    parser.addoption(
+        "--messages", default="240", help="messages in a chat whose servers and clients come and go"
+    )
     parser.addoption("--playlists", default="4", help="lives of a playlist that is changed at random")
 
 

@@ -32,6 +32,11 @@ class Talker:
         self._stirred = asyncio.Event()
         self.closed: int | None = None
 
+    def move(self, url: str) -> None:
+        """The server has come back at another address."""
+        self.url = url
+        self.client.base_url = httpx.URL(f"{url}/api/v1")
+
     async def chat_token(self) -> str:
         return str((await self.client.get("/chat/token")).json()["data"]["token"])
 
@@ -61,7 +66,7 @@ class Talker:
         self.closed = socket.close_code
         for waiting in self._answers.values():
             if not waiting.done():
-                waiting.cancel()
+                waiting.set_exception(ConnectionError())
         self._stirred.set()
 
     async def ask(self, kind: str, **fields: Any) -> Any:
@@ -69,7 +74,10 @@ class Talker:
         assert self.socket is not None
         self._count += 1
         answer = self._answers[self._count] = asyncio.get_running_loop().create_future()
-        await self.socket.send(json.dumps({"type": kind, "id": self._count, **fields}))
+        try:
+            await self.socket.send(json.dumps({"type": kind, "id": self._count, **fields}))
+        except ConnectionClosed:
+            raise ConnectionError from None
         return await asyncio.wait_for(answer, WAIT)
 
     async def until(self, true: Any) -> None:
@@ -77,6 +85,15 @@ class Talker:
             while not true():
                 self._stirred.clear()
                 await self._stirred.wait()
+
+    async def back(self, room_id: str, url: str | None = None) -> None:
+        """Come to this server, and hear all of a room that was not heard yet."""
+        await self.leave()
+        await self.open(url)
+        heard = self.messages()
+        where = {"after": heard[-1]["id"]} if heard else {"since": 0}
+        answer = await self.ask("join", room_id=room_id, **where)
+        assert answer["type"] == "ack", answer
 
     async def leave(self) -> None:
         if self.socket is not None:
