@@ -7,6 +7,7 @@ import uvloop
 
 from bench import (
     audit,
+    chat,
     chunks,
     feed,
     filters,
@@ -56,6 +57,7 @@ GROUPS = {
     "webhooks": (webhooks.webhooks, 10_000),
     "audit": (audit.search, 10_000),
     "audit-cost": (audit.cost, 10_000),
+    "chat": (chat.chat,),
     "import": (imports.imports, 10_000),
 }
 
