@@ -21,6 +21,8 @@ from veza.core.errors import VezaError, all_errors
 from veza.core.events import Event
 from veza.core.jobs import JobKind, NoPayload
 from veza.reactions import REACTIONS
+from veza.rooms.chat.document import asyncapi
+from veza.rooms.chat.frames import CLIENT_FRAMES, SERVER_FRAMES
 from veza.rooms.webhooks.catalogue import CATALOGUE, TYPES
 from veza.settings import Settings
 
@@ -204,12 +206,45 @@ def _kind(kind: Any) -> str:
     return f"list of {name}" if listed else f"{name} or null" if type(None) in get_args(kind) else name
 
 
+def frames_table(kinds: Any) -> str:
+    """Every frame of one direction: its fields, those that may be left out in brackets, and what it says."""
+    rows = []
+    for kind in kinds:
+        name = getattr(kind, "name", None) or kind.__struct_config__.tag
+        fields = ", ".join(
+            f"`{field.name}`" if field.required else f"[`{field.name}`]"
+            for field in sorted(msgspec.structs.fields(kind), key=lambda field: not field.required)
+            if field.name != "id"
+        )
+        said = " ".join((inspect.getdoc(kind) or "").split()).replace("``", "`")
+        rows.append(f"| `{name}` | {fields} | {said} |")
+    return "| type | fields | meaning |\n|---|---|---|\n" + "\n".join(rows)
+
+
+def with_frames(page: str) -> str:
+    """docs/chat.md with the tables of frames between their markers."""
+    for name, kinds in (("client", CLIENT_FRAMES), ("server", SERVER_FRAMES)):
+        made = f"<!-- {name} -->\n{frames_table(kinds)}\n<!-- /{name} -->"
+        page = re.sub(
+            rf"<!-- {name} -->\n.*?<!-- /{name} -->", lambda _, made=made: made, page, flags=re.DOTALL
+        )
+    return page
+
+
+def chat_document() -> str:
+    """docs/chat.asyncapi.json."""
+    made = msgspec.json.encode(asyncapi(veza.__version__))
+    return msgspec.json.format(made, indent=1).decode() + "\n"
+
+
 # Each page that is made, whole or in part, and what it should hold, given what it holds.
 PAGES: dict[Path, Callable[[str], str]] = {
     ROOT / "README.md": with_settings,
     ROOT / "docs/errors.md": lambda _: errors_page(),
     ROOT / "docs/events.md": lambda _: events_page(),
     ROOT / "docs/webhooks.md": with_told,
+    ROOT / "docs/chat.md": with_frames,
+    ROOT / "docs/chat.asyncapi.json": lambda _: chat_document(),
 }
 
 

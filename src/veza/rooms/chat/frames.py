@@ -8,8 +8,6 @@ import msgspec
 
 from veza.rooms.chat.schemas import Card, ClientId, Content, Emoji, Message
 
-FrameId = Annotated[str | int | None, msgspec.Meta(max_length=64)]
-
 
 class ClientFrame(msgspec.Struct, frozen=True, kw_only=True):
     """What a client says; ``id`` comes back with the answer to it."""
@@ -102,14 +100,19 @@ class ServerFrame(msgspec.Struct, frozen=True, kw_only=True):
     """What the server says."""
 
 
-class Ack(ServerFrame, frozen=True, tag_field="type", tag="ack"):
-    """It was done. For a message: where it stands; for joining: the place up to which all was sent."""
+class Ack(ServerFrame, frozen=True, omit_defaults=True, tag_field="type", tag="ack"):
+    """It was done.
+
+    For a message: where it stands. For joining: the place up to which all was sent, and who is there (200 at
+    most; of several servers, those at this one).
+    """
 
     id: str | int | None
     room_id: UUID | None = None
     message_id: UUID | None = None
     client_id: str | None = None
     seq: int | None = None
+    online: Sequence[UUID] | None = None
 
 
 class Failed(ServerFrame, frozen=True, tag_field="type", tag="error"):

@@ -8,6 +8,7 @@ So each of these is true within two seconds on every process, whatever becomes o
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 MOST = 10_000
 MOST_OF_USER = 20
 MOST_JOINED = 200
+MOST_NAMED = 200
 # Who has missed more than so many messages reads them by REST.
 MOST_REPLAYED = 5_000
 LOOK_SECONDS = 2.0
@@ -261,9 +263,9 @@ class Hub:
             hints.tell(self._live, feed.room_id, frame)
 
     def present(self, room_id: UUID) -> list[UUID]:
-        """Who hears a room in this process."""
+        """Who hears a room in this process; so many at most."""
         feed = self._feeds.get(room_id)
-        return list(feed.people) if feed else []
+        return list(islice(feed.people, MOST_NAMED)) if feed else []
 
     def _everybody(self) -> list[Socket]:
         return [one for some in self._sockets.values() for one in some]
