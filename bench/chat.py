@@ -82,12 +82,15 @@ class House:
     async def come(self, veza: Veza, numbers: range, hear: Any) -> list[Client]:
         """These people open sockets, a hundred at a time."""
         gate = asyncio.Semaphore(_AT_ONCE)
+        self.took: list[float] = []
 
         async def one(n: int) -> Client:
             async with gate:
+                began = time.perf_counter()
                 token = self.tokens.issue(PURPOSE, LASTS, {"sid": self.sessions[n]})
                 client = await connect(veza.host, veza.port, PATH, token, hear)
                 assert (await client.ask("ping"))["type"] == "pong"
+                self.took.append(time.perf_counter() - began)
                 return client
 
         return await asyncio.gather(*(one(n) for n in numbers))
@@ -121,14 +124,15 @@ async def _idle(house: House, veza: Veza) -> list[Figure]:
     clients = await house.come(veza, range(IDLE), _hear)
     took = time.perf_counter() - began
     after = veza.memory()
+    slow = sorted(house.took)[int(IDLE * 0.99)]
     await asyncio.sleep(2)
     for client in clients:
         client.transport.abort()
     return [
         Figure(
             f"{IDLE:,} sockets that come at once, and are idle",
-            f"{after:.0f} MB, {(after - before) * 1024 / IDLE:.0f} KB each; all there in {took:.1f} s",
-            "", "≤ 250 MB", after <= 250,
+            f"{after:.0f} MB, {(after - before) * 1024 / IDLE:.0f} KB each; {took:.1f} s, p99 {slow:.2f} s",
+            "", "≤ 250 MB, p99 < 1 s", after <= 250 and slow < 1,
         )
     ]  # fmt: skip
 

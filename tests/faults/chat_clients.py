@@ -2,13 +2,23 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.quick import CheapHasher
 from tests.world import PASSWORD
+from veza.app import make_app
+from veza.core.db import Database
+from veza.core.server import serve_async
+from veza.parts import make_parts
+from veza.settings import Settings
 
 WAIT = 30.0
 
@@ -110,6 +120,43 @@ class Talker:
 
     def of(self, kind: str) -> list[Any]:
         return [frame for frame in self.told if frame["type"] == kind]
+
+
+class Here:
+    """The whole server, with its sockets, in this very loop; no start of a process is waited for."""
+
+    def __init__(self, url: str, stop: asyncio.Event, running: "asyncio.Task[int]") -> None:
+        self.url = url
+        self._stop = stop
+        self._running = running
+
+    async def end(self) -> int:
+        self._stop.set()
+        return await asyncio.wait_for(self._running, WAIT)
+
+
+@asynccontextmanager
+async def serving_here(database: Database, folder: Path, **choices: Any) -> AsyncIterator[Here]:
+    settings = Settings(data_dir=folder, **choices)
+    parts = msgspec.structs.replace(make_parts(settings, database=database), hasher=CheapHasher())
+    found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    running = asyncio.create_task(
+        serve_async(
+            make_app(parts, work=False),
+            port=0,
+            ready=lambda host, port: found.set_result(f"http://{host}:{port}"),
+            on_drain=parts.live.close,
+            stop=stop,
+            signals=False,
+            drain_seconds=5,
+        )
+    )
+    here = Here(await asyncio.wait_for(found, WAIT), stop, running)
+    try:
+        yield here
+    finally:
+        await here.end()
 
 
 async def talker(url: str, name: str) -> Talker:

@@ -151,7 +151,9 @@ class Feed:
     def _tell(self, seq: int, by: UUID | None, text: bytes) -> None:
         frame = text_frame(text)
         for socket, chair in list(self.chairs.items()):
-            if by is not None and socket.member.hidden and by in socket.member.hidden:
+            hidden = socket.member.hidden
+            # What passes and is nobody's is of many: who came and went. Some of them may be hidden.
+            if hidden and (by in hidden or (by is None and seq == 0)):
                 continue
             chair.tell(seq, frame)
 

@@ -6,13 +6,12 @@ So each of these is true within two seconds on every process, whatever becomes o
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import structlog
 
 from veza.core.db import Database
@@ -170,8 +169,8 @@ class Hub:
         if hint is not None:
             try:
                 self._take(hint)
-            except msgspec.MsgspecError:
-                log.exception("chat.bad_hint")
+            except Exception:
+                log.exception("chat.bad_hint")  # what it said is looked at in two seconds
 
     def _take(self, hint: Hint) -> None:
         if hint is MISSED:
@@ -262,10 +261,10 @@ class Hub:
             frame = Presence(room_id=feed.room_id, online=online, offline=offline)
             hints.tell(self._live, feed.room_id, frame)
 
-    def present(self, room_id: UUID) -> list[UUID]:
-        """Who hears a room in this process; so many at most."""
+    def present(self, room_id: UUID, hidden: Collection[UUID]) -> list[UUID]:
+        """Who hears a room in this process, but for the hidden; so many at most."""
         feed = self._feeds.get(room_id)
-        return list(islice(feed.people, MOST_NAMED)) if feed else []
+        return list(islice((one for one in feed.people if one not in hidden), MOST_NAMED)) if feed else []
 
     def _everybody(self) -> list[Socket]:
         return [one for some in self._sockets.values() for one in some]

@@ -92,7 +92,8 @@ class Talk:
 
     async def _join(self, socket: Socket, frame: frames.Join) -> ServerFrame:
         seq = await self._hub.join(socket, frame.room_id, frame.after, frame.since)
-        return Ack(id=frame.id, room_id=frame.room_id, seq=seq, online=self._hub.present(frame.room_id))
+        online = self._hub.present(frame.room_id, socket.member.hidden)
+        return Ack(id=frame.id, room_id=frame.room_id, seq=seq, online=online)
 
     async def _leave(self, socket: Socket, frame: frames.Leave) -> ServerFrame:
         self._hub.leave(socket, frame.room_id)
