@@ -1,5 +1,6 @@
 """The command line."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,31 @@ def demo(
 ) -> None:
     """Make a small world of people and music to look at."""
     sys.exit(_do(lambda process: process.make_demo(force=force)))
+
+
+@app.command()
+def chat(
+    room: Annotated[str, typer.Argument(help="Name or id of a room, or @somebody.")],
+    email: Annotated[str, typer.Option(prompt=True, help="What you sign in with.")],
+    server: Annotated[str, typer.Option(help="The address of a server.")] = "http://127.0.0.1:8080",
+    *,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from the first line.")
+    ] = False,
+) -> None:
+    """Talk in a room of a server, in the terminal."""
+    from veza import chatting  # noqa: PLC0415 - to ask for help loads nothing
+
+    password = _line() if password_stdin else typer.prompt("Password", hide_input=True)
+    sys.exit(chatting.chat(server, email, password, room))
+
+
+def _line() -> str:
+    """The first line of standard input, and not a byte after it: the rest is read elsewhere."""
+    found = bytearray()
+    while (byte := os.read(0, 1)) not in {b"", b"\n"}:
+        found += byte
+    return found.decode()
 
 
 @users.command("create")
