@@ -15,7 +15,7 @@ from tests.rooms.tracks_house import plant, short
 from tests.rooms.webhooks_house import ended, hook, later, log_of, open_house, tried, verified
 from veza.core.db import Database
 from veza.rooms.webhooks import patience
-from veza.rooms.webhooks.catalogue import CATALOGUE, PROMISED, TYPES
+from veza.rooms.webhooks.catalogue import CATALOGUE, TYPES
 from veza.rooms.webhooks.schemas import Attempt
 
 __all__ = ["short"]
@@ -71,7 +71,10 @@ async def test_every_event_is_told_to_whom_it_concerns(
         await ada.post(f"/marketplace/orders/{order['id']}/refund")
         await ada.delete(f"/playlists/{mine}")
         await ada.delete(f"/tracks/{up}")
-        wanted = set(TYPES) - set(PROMISED)
+        room = {"type": "direct", "user_id": ada.id}
+        talk = (await bob.post("/chat/rooms", json=room)).json()["data"]["room"]["id"]
+        await bob.post(f"/chat/rooms/{talk}/messages", json={"content": "Hello", "client_id": "1"})
+        wanted = set(TYPES)
         log = await ended(ada, made["id"], len(wanted) + 1)
         assert {row["status"] for row in log} == {"delivered"}
         for got in ours.got:
@@ -81,6 +84,7 @@ async def test_every_event_is_told_to_whom_it_concerns(
         assert heard["track.liked"]["user"] == {"id": bob.id, "username": "bob"}
         assert heard["track.commented"]["user"]["username"] == "bob"
         assert heard["user.followed"]["user"]["id"] == bob.id
+        assert heard["message.created"]["message"]["content"] == "Hello"
         assert heard["order.completed"]["role"] == "seller"
         assert [item["title"] for item in heard["order.completed"]["order"]["items"]] == ["Ada's own"]
         assert heard["order.completed"]["order"]["total_amount"] == 9.99

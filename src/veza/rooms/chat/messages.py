@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from veza.access.actor import Member
+from veza.access.actor import Actor, Member
 from veza.access.policy import Action, may, require
 from veza.core import clock
 from veza.core.db import Tx
@@ -71,6 +71,15 @@ async def seen_by(tx: Tx, user_id: UUID | None, rows: Sequence[MessageRow]) -> l
         return []
     given = await store.list_reactions(tx, [row.id for row in rows], user_id)
     return [row.seen(given.get(row.id, ())) for row in rows]
+
+
+async def find_visible(tx: Tx, actor: Actor, message_id: UUID) -> Message | None:
+    """The message, if there is one in a room that ``actor`` is in, and they see who said it."""
+    row = await store.find(tx, message_id)
+    if row is None or actor.id is None or row.deleted_at is not None or row.user_id in actor.hidden:
+        return None
+    seat = await rooms_store.find(tx, row.room_id, actor.id)
+    return (await seen_by(tx, actor.id, [row]))[0] if seat is not None and seat.role else None
 
 
 async def search(

@@ -15,6 +15,8 @@ from veza.core.db import Tx
 from veza.core.errors import NotFound
 from veza.core.events import Event
 from veza.rooms.accounts import profiles
+from veza.rooms.chat import messages
+from veza.rooms.chat.events import MessageSent
 from veza.rooms.comments import service as comments
 from veza.rooms.comments.events import TrackCommented
 from veza.rooms.following.events import UserFollowed
@@ -166,6 +168,16 @@ async def _tell_follower(tx: Tx, owner: Actor, event: UserFollowed) -> told.Foll
     return told.FollowTold(await _person(tx, owner, event.followed_by))
 
 
+def _told(event: MessageSent) -> Collection[UUID]:
+    return event.told
+
+
+async def _tell_message(tx: Tx, owner: Actor, event: MessageSent) -> told.MessageTold:
+    person = await _person(tx, owner, event.user_id)
+    message = await messages.find_visible(tx, owner, event.message_id)
+    return told.MessageTold(event.message_id, event.room_id, person, message)
+
+
 # What else is to be told of is one more line, once it happens.
 CATALOGUE: Mapping[str, Entry] = {
     entry.event.kind: entry
@@ -186,11 +198,10 @@ CATALOGUE: Mapping[str, Entry] = {
         Entry(OrderCompleted, _parties, _tell_order, told.OrderTold),
         Entry(OrderRefunded, _parties, _tell_refund, told.RefundTold),
         Entry(UserFollowed, _owner, _tell_follower, told.FollowTold),
+        Entry(MessageSent, _told, _tell_message, told.MessageTold),
     )
 }
-# Events that may be asked for, although nothing makes them happen yet.
-PROMISED = ("message.created",)
-TYPES = tuple(dict.fromkeys((*CATALOGUE, *PROMISED)))
+TYPES = tuple(CATALOGUE)
 
 
 async def tell(tx: Tx, owner: Actor, kind: str, data: Any) -> msgspec.Struct:

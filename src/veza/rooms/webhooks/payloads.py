@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from veza.rooms.chat.schemas import Message
 from veza.rooms.comments.schemas import Comment
 from veza.rooms.marketplace.order_schemas import OrderView
 from veza.rooms.marketplace.schemas import ProductView
@@ -121,6 +122,15 @@ class FollowTold(msgspec.Struct, frozen=True):
     """Who follows; null where that account is gone."""
 
     user: Person | None
+
+
+class MessageTold(msgspec.Struct, frozen=True):
+    """Something said to the hook's owner; null where it is gone, and who said it where their account is."""
+
+    message_id: UUID
+    room_id: UUID
+    user: Person | None
+    message: Message | None
 
 
 class TestTold(msgspec.Struct, frozen=True):

@@ -5,8 +5,8 @@ from alembic import op
 
 from veza.core.db import Id
 
-revision = "0022"
-down_revision = "0020"
+revision = "0024"
+down_revision = "0023"
 
 _BIG = sa.BigInteger
 
