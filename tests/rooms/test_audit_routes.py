@@ -45,6 +45,15 @@ TRACED_ELSEWHERE = {
         ),
         "what somebody has read of what they were told, and wants to be told, is nobody else's",
     ),
+    **dict.fromkeys(
+        (
+            "POST /chat/rooms/{room_id}/messages", "PUT /chat/messages/{message_id}",
+            "DELETE /chat/messages/{message_id}", "POST /chat/messages/{message_id}/pin",
+            "DELETE /chat/messages/{message_id}/pin", "POST /chat/messages/{message_id}/reactions",
+            "DELETE /chat/messages/{message_id}/reactions/{emoji}", "POST /chat/rooms/{room_id}/read",
+        ),
+        "a message is a row of `chat_messages`, with its author, its times and the order of its changes",
+    ),
     # Where no money is moved there are none of these.
     **dict.fromkeys(
         ("POST /marketplace/payouts/account", "POST /marketplace/orders/{order_id}/cancel"),
@@ -100,7 +109,18 @@ async def test_every_change_leaves_a_row(database: Database, tmp_path: Path) -> 
         watch.over(world.guest)
         cast = {name: watch.over(await world.person(name)) for name in ("ada", "bob")}
         cast["boss"] = watch.over(await world.person("boss", "admin"))
-        for part in (_social, _tracks, _uploads, _playlists, _market, _hooks, _moderation, _account, _ends):
+        for part in (
+            _social,
+            _tracks,
+            _uploads,
+            _playlists,
+            _market,
+            _hooks,
+            _chat,
+            _moderation,
+            _account,
+            _ends,
+        ):
             await part(world, watch, **cast)
         traces = await watch.traces()
         missing = sorted(changing(world) - set(TRACED_ELSEWHERE) - set(traces))
@@ -200,6 +220,23 @@ async def _hooks(world: World, watch: Watch, ada: Person, bob: Person, boss: Per
     at = f"/webhooks/{made['id']}"
     await ok(ada.put(at, json={"events": ["track.liked"]}))
     await ok(ada.post(f"{at}/regenerate-key"))
+    await ok(ada.delete(at))
+
+
+async def _chat(world: World, watch: Watch, ada: Person, bob: Person, boss: Person) -> None:
+    made = (await ok(ada.post("/chat/rooms", json={"name": "Evening", "type": "private"})))["room"]
+    at = f"/chat/rooms/{made['id']}"
+    await ok(ada.put(at, json={"topic": "Talk"}))
+    await ok(ada.post(f"{at}/members", json={"user_id": bob.id}))
+    await ok(ada.put(f"{at}/members/{bob.id}", json={"role": "moderator"}))
+    await ok(ada.delete(f"{at}/members/{bob.id}"))
+    await ok(ada.post(f"{at}/bans", json={"user_id": bob.id}))
+    await ok(ada.delete(f"{at}/bans/{bob.id}"))
+    invite = (await ok(ada.post(f"{at}/invites", json={})))["invite"]
+    await ok(bob.post("/chat/invites/accept", json={"token": invite["token"]}))
+    await ok(ada.delete(f"{at}/invites/{invite['id']}"))
+    public = (await ok(ada.post("/chat/rooms", json={"name": "Open", "type": "public"})))["room"]
+    await ok(bob.post(f"/chat/rooms/{public['id']}/join"))
     await ok(ada.delete(at))
 
 

@@ -15,6 +15,33 @@ class RoomCreated(Event, frozen=True):
     type: str
 
 
+class RoomChanged(Event, frozen=True):
+    """A room has another name or topic, or other pauses between messages: ``changed`` says."""
+
+    kind: ClassVar[str] = "chat.room_changed"
+    room_id: UUID
+    user_id: UUID
+    changed: tuple[str, ...]
+
+
+class InviteCreated(Event, frozen=True):
+    """Whoever has a link may come into a room."""
+
+    kind: ClassVar[str] = "chat.invite_created"
+    room_id: UUID
+    user_id: UUID
+    invite_id: UUID
+
+
+class InviteRevoked(Event, frozen=True):
+    """A link opens a room no longer."""
+
+    kind: ClassVar[str] = "chat.invite_revoked"
+    room_id: UUID
+    user_id: UUID
+    invite_id: UUID
+
+
 class RoomDeleted(Event, frozen=True):
     """A room is gone, with all that was said in it."""
 

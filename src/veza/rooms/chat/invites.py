@@ -21,6 +21,7 @@ from veza.rooms.accounts import service as accounts
 from veza.rooms.chat import members_store, people, rooms_store, service
 from veza.rooms.chat import tickets_store as store
 from veza.rooms.chat.errors import Banned, DirectRoom, InviteNotFound, TooManyInvites
+from veza.rooms.chat.events import InviteCreated, InviteRevoked
 from veza.rooms.chat.schemas import Room, Seconds
 from veza.rooms.chat.tickets_store import Invite
 
@@ -55,6 +56,7 @@ async def create(tx: Tx, actor: Member, room_id: UUID, draft: InviteDraft) -> Ne
     lasts = GOOD_FOR if draft.expires_in is None else timedelta(seconds=draft.expires_in)
     invite = Invite(new_id(), room_id, actor.id, draft.uses, now + lasts, now)
     await store.add_invite(tx, invite, digest(token))
+    tx.emit(InviteCreated(room_id, actor.id, invite.id))
     return NewInvite(invite.id, token, invite.uses_left, invite.expires_at)
 
 
@@ -69,6 +71,7 @@ async def revoke(tx: Tx, actor: Member, room_id: UUID, invite_id: UUID) -> None:
     await service.hold(tx, actor, room_id, Action.MODERATE_ROOM)
     if not await store.revoke(tx, room_id, invite_id):
         raise InviteNotFound
+    tx.emit(InviteRevoked(room_id, actor.id, invite_id))
 
 
 async def accept(tx: Tx, live: Live, actor: Member, token: str) -> Room:

@@ -22,7 +22,7 @@ from veza.rooms.accounts import service as accounts
 from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.chat import hints, members_store, messages_store, rooms_store
 from veza.rooms.chat.errors import Banned, DirectRoom, RoomNotFound, TooManyRooms
-from veza.rooms.chat.events import RoomCreated, RoomDeleted
+from veza.rooms.chat.events import RoomChanged, RoomCreated, RoomDeleted
 from veza.rooms.chat.rooms_store import RoomRow, Seat
 from veza.rooms.chat.schemas import ChatStats, Room, RoomChanges, RoomDraft, RoomList, Somebody
 from veza.rooms.following import blocks
@@ -180,6 +180,7 @@ async def change(tx: Tx, actor: Member, room_id: UUID, changes: RoomChanges) -> 
     given = msgspec.structs.asdict(changes)
     kept = {name: getattr(seat, name) if value is None else value for name, value in given.items()}
     await rooms_store.edit(tx, room_id, **kept)
+    tx.emit(RoomChanged(room_id, actor.id, tuple(name for name, value in given.items() if value is not None)))
     return await describe(tx, actor, room_id)
 
 
