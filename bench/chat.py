@@ -1,4 +1,4 @@
-"""The chat: what an idle socket weighs, how soon a full room hears, and how much is kept a second."""
+"""The chat: what an idle socket weighs, how soon a full room hears, how much is kept a second (H7)."""
 
 import asyncio
 import json

@@ -30,8 +30,9 @@ async def test_two_talk_and_one_comes_back(database: Database, tmp_path: Path) -
         room_id = await open_room(ann, bob)
         await ann.open()
         await bob.open()
-        for person in (ann, bob):
-            assert (await person.ask("join", room_id=room_id))["type"] == "ack"
+        assert (await ann.ask("join", room_id=room_id))["online"] == [ann.id]
+        assert (await bob.ask("join", room_id=room_id))["online"] == [ann.id, bob.id]
+        await ann.until(lambda: any(bob.id in frame["online"] for frame in ann.of("presence")))
 
         async def speak(person, n: int):
             return await person.ask("message", room_id=room_id, content=f"{n}", client_id=f"{n}")

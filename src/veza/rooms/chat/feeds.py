@@ -100,6 +100,7 @@ class Feed:
         self.chairs: dict[Socket, Chair] = {}
         self.people: dict[UUID, int] = {}
         self.came: dict[UUID, bool] = {}
+        self.named = 0.0
         self.opening = asyncio.Lock()
         self._catching: asyncio.Task[None] | None = None
 

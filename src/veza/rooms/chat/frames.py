@@ -104,7 +104,7 @@ class Ack(ServerFrame, frozen=True, omit_defaults=True, tag_field="type", tag="a
     """It was done.
 
     For a message: where it stands. For joining: the place up to which all was sent, and who is there (200 at
-    most; of several servers, those at this one).
+    most; of several servers, those at this one: the others are named within half a minute).
     """
 
     id: str | int | None
@@ -182,7 +182,7 @@ class HasRead(ServerFrame, frozen=True, tag_field="type", tag="read"):
 
 
 class Presence(ServerFrame, frozen=True, tag_field="type", tag="presence"):
-    """Who hears a room now and did not before, and who does no longer."""
+    """Who hears a room now, and who does no longer; who is there is named again every half minute."""
 
     room_id: UUID
     online: Sequence[UUID]

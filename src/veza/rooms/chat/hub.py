@@ -36,6 +36,7 @@ MOST_NAMED = 200
 # Who has missed more than so many messages reads them by REST.
 MOST_REPLAYED = 5_000
 LOOK_SECONDS = 2.0
+NAMED_SECONDS = 30.0
 SIGNED_OUT, GOING_AWAY = 4401, 1012
 _HINTS = 8_192
 _SESSIONS = 1_000
@@ -253,8 +254,15 @@ class Hub:
                     socket.end(SIGNED_OUT, "signed out")
 
     def _say_who_came(self, feed: Feed) -> None:
-        """Tell who came and went since the last time, once for all."""
+        """Tell who came and went since the last time, once for all; and now and then who is here.
+
+        Other processes do so, too: so everybody learns of everybody, and nobody stays who was cut off.
+        """
         came, feed.came = feed.came, {}
+        now = asyncio.get_running_loop().time()
+        if feed.chairs and now - feed.named >= NAMED_SECONDS:
+            feed.named = now
+            came |= dict.fromkeys(islice(feed.people, MOST_NAMED), True)
         if came:
             online = [user_id for user_id, here in came.items() if here]
             offline = [user_id for user_id, here in came.items() if not here]
