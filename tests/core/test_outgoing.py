@@ -200,6 +200,38 @@ async def test_everything_ends_in_time() -> None:
     assert (await post(courier, gone)).error == "UNREACHABLE"
 
 
+async def test_of_an_answer_without_end_little_is_read() -> None:
+    """W6, W7: interim answers, headers or a body in crumbs cost what one answer costs, and no more."""
+    endless = {
+        "/interim": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        "/head": (b"HTTP/1.1 200 OK\r\n", b"X-Some: thing\r\n"),
+        "/crumbs": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        "/body": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1000),
+    }
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begin, again = endless[(await reader.readline()).split()[1].decode()]
+        writer.write(begin)
+        with suppress(ConnectionError):
+            for _ in range(200):  # far more than a socket holds
+                writer.write(again * (100_000 // len(again)))
+                await writer.drain()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        courier = Courier(Guard(allow_private=True))
+        began = time.process_time()
+        answers = [await post(courier, Target("http", "127.0.0.1", port, path)) for path in endless]
+        assert time.process_time() - began < 1
+        assert [(one.status, one.error) for one in answers] == [
+            (None, "NOT_HTTP"),
+            (None, "NOT_HTTP"),
+            (200, None),
+            (200, None),
+        ]
+
+
 async def test_tls_goes_by_the_name(tmp_path) -> None:
     """W23: the address is pinned, and yet the certificate must be of the name that was asked for."""
     key = ec.generate_private_key(ec.SECP256R1())

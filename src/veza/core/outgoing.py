@@ -3,7 +3,8 @@
 A name is resolved once, every address that it has is checked, and one of those very addresses is dialled:
 what the name means a moment later does not matter. TLS and the header ``Host`` go by the name. Nothing of the
 environment counts: no proxies, no ``.netrc``; no redirect is followed, no cookie kept, no more than 64 KiB of
-an answer read, and after 15 seconds all is over, whatever the other side does meanwhile.
+an answer read, interim answers and all, and after 15 seconds all is over, whatever the other side does
+meanwhile.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from ipaddress import ip_address
 from time import perf_counter
@@ -27,6 +29,8 @@ from veza.core.targets import Target
 SECONDS = 15.0
 DIAL_SECONDS = 5.0
 MOST_READ = 64 * 1024
+# A body may come in pieces of one byte, and each of them costs as much as a long one.
+MOST_PIECES = 1_000
 IDLE_SECONDS = 20.0
 # Threads that wait for names: a slow name server holds up other strangers' names, and nothing else.
 _RESOLVERS = 16
@@ -117,18 +121,31 @@ def _lookup(host: str) -> list[Any]:
     return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
 
 
+class _TooMuch(httpcore2.RemoteProtocolError):
+    """More came in answer to one request than is read."""
+
+
 class _Stream(httpcore2.AsyncNetworkStream):
-    """A connection that is closed, too, when time runs out in the middle of beginning TLS."""
+    """A connection that gives no more than :data:`MOST_READ` bytes in answer to what was written last.
+
+    It is closed, too, when time runs out in the middle of beginning TLS.
+    """
 
     def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
         self._stream = stream
+        self._left = MOST_READ
 
-    async def read(self, *args: Any, **options: Any) -> bytes:
-        """Some bytes."""
-        return await self._stream.read(*args, **options)
+    async def read(self, max_bytes: int, *args: Any, **options: Any) -> bytes:
+        """Some bytes. Raises :class:`_TooMuch`: what is before the body has no other end than that."""
+        if self._left <= 0:
+            raise _TooMuch("this answer has no end")
+        found = await self._stream.read(min(max_bytes, self._left), *args, **options)
+        self._left -= len(found)
+        return found
 
     async def write(self, *args: Any, **options: Any) -> None:
         """Send all of these bytes."""
+        self._left = MOST_READ
         await self._stream.write(*args, **options)
 
     async def aclose(self) -> None:
@@ -142,7 +159,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
     async def start_tls(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
         """Speak TLS from now on."""
         try:
-            return await self._stream.start_tls(*args, **options)
+            return _Stream(await self._stream.start_tls(*args, **options))
         except BaseException:
             await self._stream.aclose()
             raise
@@ -230,11 +247,12 @@ class Line:
         sent = [(b"Host", target.authority.encode()), (b"Content-Length", str(len(body)).encode())]
         sent += [(name.encode(), value.encode()) for name, value in headers.items()]
         async with self._pool.stream("POST", url, headers=sent, content=body) as response:
-            read = 0
-            async for part in response.aiter_stream():
-                read += len(part)
-                if read > MOST_READ:  # the connection is closed with it
-                    break
+            pieces = 0
+            with suppress(_TooMuch):  # the status is known; the connection is closed with it
+                async for _ in response.aiter_stream():
+                    pieces += 1
+                    if pieces > MOST_PIECES:
+                        break
             again = (value for name, value in response.headers if name.lower() == b"retry-after")
             return response.status, next(again, b"").decode("latin-1")[:64]
 
