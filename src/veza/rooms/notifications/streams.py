@@ -34,6 +34,7 @@ LASTS = timedelta(hours=1)
 _PAUSE_SECONDS = 0.2
 _PIECE = 100
 _MOST_PLACE = 2**63 - 1
+_MOST_DIGITS = 19
 _HEAD = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
@@ -81,7 +82,9 @@ class Streams:
         """The stream of somebody, from a place on, or from now. Raises :class:`InvalidRequest`."""
         if not place:
             return StreamAnswer(self, member, None)
-        if not (place.isascii() and place.isdecimal() and int(place) <= _MOST_PLACE):
+        # Python reads no number of thousands of digits.
+        digits = len(place) <= _MOST_DIGITS and place.isascii() and place.isdecimal()
+        if not (digits and int(place) <= _MOST_PLACE):
             raise InvalidRequest(details=[Detail("Last-Event-ID", "This is no event's id.", "INVALID")])
         return StreamAnswer(self, member, int(place))
 
