@@ -185,3 +185,17 @@ async def test_a_test_event_is_sent_while_its_owner_waits(database: Database, tm
         assert made["api_key"] not in str(delivered)
         answers = [(await ada.post(f"{path}/test")).status_code for _ in range(3)]
         assert answers == [200, 200, 429]
+
+
+async def test_keys_that_cannot_be_opened_any_more_are_made_anew(database: Database, tmp_path: Path) -> None:
+    """A14, W14: the server's own secret was lost, and with it theirs: that is said, and mended as it says."""
+    async with open_house(database, tmp_path, work=False) as world, receiving() as receiver:
+        ada = await world.person("ada")
+        path = f"/webhooks/{(await hook(ada, receiver.url))['id']}"
+        await database.script("UPDATE webhooks SET keys = substr(keys, 2)")
+        answer = await ada.post(f"{path}/test")
+        assert (answer.status_code, answer.json()["data"]["error"]) == (200, "KEYS_LOST")
+        made = await ada.post(f"{path}/regenerate-key")
+        assert made.status_code == 200
+        assert (await ada.post(f"{path}/test")).json()["data"]["status"] == "delivered"
+        verified(receiver.got[0], made.json()["data"]["secret"])

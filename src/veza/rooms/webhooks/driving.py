@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 
-from veza.access.secrets import SecretRefused
 from veza.core import clock
 from veza.core.db import Database
 from veza.core.errors import VezaError
@@ -24,7 +23,6 @@ from veza.rooms.webhooks.catalogue import Withheld, tell
 from veza.rooms.webhooks.deliveries_store import Due
 from veza.rooms.webhooks.queues_store import Claim
 from veza.rooms.webhooks.recording import Outcome, Recorder
-from veza.rooms.webhooks.schemas import Attempt
 from veza.rooms.webhooks.sending import Message, Post, Sender
 from veza.rooms.webhooks.store import Hook
 
@@ -153,10 +151,7 @@ class Drive:
             await self._withhold(due)
             return
         message = Message(due.event_id, due.kind, due.event_at, data)
-        try:
-            post = await self._office.sender.send(self.line, hook, message)
-        except SecretRefused:  # the server's own secret was lost, and with it the hook's
-            post = Post("", {}, Attempt(clock.now(), None, "KEYS_LOST", 0), "")
+        post = await self._office.sender.send(self.line, hook, message)
         self._heard, self._answered = clock.monotonic(), post.attempt.status is not None
         await self._conclude(due, hook, post)
 

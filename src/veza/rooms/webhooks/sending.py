@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from veza import __version__
-from veza.access.secrets import Keyring
+from veza.access.secrets import Keyring, SecretRefused
 from veza.core import clock
 from veza.core.outgoing import Answer, Courier, Line
 from veza.core.targets import read_target
@@ -58,7 +58,10 @@ class Sender:
         """Send a message once; whatever becomes of it is told by the answer."""
         at = clock.now()
         body = msgspec.json.encode(Envelope(message.kind, message.event_at, message.data))
-        headers = self._headers(hook, str(message.id), at, body)
+        try:
+            headers = self._headers(hook, str(message.id), at, body)
+        except SecretRefused:  # the server's own secret was lost, and with it the hook's
+            return Post("", {}, Attempt(at, None, "KEYS_LOST", 0), "")
         answer = await line.post(read_target(hook.url), body, headers)
         return Post(body.decode(), _shown(headers), _attempt(at, answer), answer.retry_after)
 

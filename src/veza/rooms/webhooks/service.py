@@ -12,7 +12,7 @@ from litestar.params import Dependency
 
 from veza.access.actor import Actor, Member
 from veza.access.policy import Action, may
-from veza.access.secrets import Keyring
+from veza.access.secrets import Keyring, SecretRefused
 from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.errors import Detail, InvalidToken, ValidationFailed
@@ -186,7 +186,10 @@ async def regenerate(tx: Tx, actor: Member, means: HookMeans, webhook_id: UUID, 
     Raises :class:`WebhookNotFound`.
     """
     hook, now = await hold(tx, actor, webhook_id), clock.now()
-    keys = open_keys(means.keyring, hook.id, hook.keys).renewed(draft.secret, now)
+    try:
+        keys = open_keys(means.keyring, hook.id, hook.keys).renewed(draft.secret, now)
+    except SecretRefused:  # nobody can sign with what was there
+        keys = make_keys(draft.secret)
     await store.save(tx, hook, keys=seal(means.keyring, hook.id, keys))
     tx.emit(WebhookKeysChanged(hook.id, hook.user_id))
     return NewKeys(keys.api_key, keys.secret, now + OLD_SIGNS_FOR)
