@@ -2,15 +2,22 @@
 
 import asyncio
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from standardwebhooks import WebhookVerificationError
 
 from tests.receiver import receiving, status
+from tests.rooms.test_lock_order import leave, waiting
 from tests.rooms.tracks_house import NOBODY
 from tests.rooms.webhooks_house import hook, log_of, open_house, verified
 from tests.world import PASSWORD, open_world
+from veza.core import clock
 from veza.core.db import Database
+from veza.core.ids import new_id
+from veza.rooms.webhooks import queues_store, store
+from veza.rooms.webhooks.deliveries_store import Due
+from veza.rooms.webhooks.recording import Outcome, Recorder
 
 URL = "https://example.com/webhook"
 
@@ -199,3 +206,23 @@ async def test_keys_that_cannot_be_opened_any_more_are_made_anew(database: Datab
         assert made.status_code == 200
         assert (await ada.post(f"{path}/test")).json()["data"]["status"] == "delivered"
         verified(receiver.got[0], made.json()["data"]["secret"])
+
+
+async def test_a_hook_is_changed_while_it_is_turned_off_and_while_its_owner_leaves(
+    database: Database, tmp_path: Path
+) -> None:
+    """W8, W20, U8: a hook before its queue, whoever holds both; so none waits for one that waits for it."""
+    async with open_house(database, tmp_path, work=False) as world:
+        ada, now = await world.person("ada"), clock.now()
+        hook_id = UUID((await hook(ada, URL))["id"])
+        due = Due(new_id(), "track.liked", {}, now, now, now, 0, [])
+        gone = Outcome(hook_id, due, "failed", None, now, None, 1, now, "gone", "example.com")
+        for act, result in ((Recorder(database).record(gone), None), (leave(ada), 200)):
+            async with database.write() as tx:
+                assert await store.lock(tx, hook_id) is not None
+                acting = asyncio.create_task(act)
+                await waiting(database, 1)
+                await queues_store.heal(tx, hook_id)
+            assert await acting == result
+        async with database.read() as view:
+            assert await store.find(view, hook_id) is None

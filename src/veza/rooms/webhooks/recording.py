@@ -15,6 +15,7 @@ from veza.rooms.webhooks.deliveries_store import Due
 from veza.rooms.webhooks.events import WebhookDisabled, WebhookTargetForbidden
 from veza.rooms.webhooks.sending import Post
 from veza.rooms.webhooks.service import skip_queued
+from veza.rooms.webhooks.store import Hook
 
 log = structlog.get_logger()
 
@@ -86,7 +87,9 @@ class Recorder:
 async def _write(tx: Tx, outcomes: Sequence[Outcome]) -> None:
     ended: dict[UUID, Counter[str]] = {}
     last: dict[UUID, Outcome] = {}
-    # In one order: who else holds several of these does it so, too.
+    # Hooks before deliveries and queues, each in one order: who else holds several of these does it so, too.
+    told_of = sorted({one.hook_id for one in outcomes if one.disabled or one.forbidden})
+    hooks = {hook_id: await store.lock(tx, hook_id) for hook_id in told_of}
     for one in sorted(outcomes, key=lambda one: (one.hook_id, one.due.event_id)):
         kept = await _write_one(tx, one)
         if kept and one.due_at is None:
@@ -104,7 +107,8 @@ async def _write(tx: Tx, outcomes: Sequence[Outcome]) -> None:
             failed=counted["failed"],
         )
     for one in outcomes:
-        await _follow(tx, one)
+        if hook := hooks.get(one.hook_id):
+            await _follow(tx, one, hook)
 
 
 async def _write_one(tx: Tx, one: Outcome) -> bool:
@@ -125,13 +129,8 @@ async def _write_one(tx: Tx, one: Outcome) -> bool:
     )
 
 
-async def _follow(tx: Tx, one: Outcome) -> None:
+async def _follow(tx: Tx, one: Outcome, hook: Hook) -> None:
     """What else is to be known of an outcome."""
-    if one.disabled is None and one.forbidden is None:
-        return
-    hook = await store.lock(tx, one.hook_id)
-    if hook is None:
-        return
     if one.forbidden is not None:
         tx.emit(WebhookTargetForbidden(hook.id, hook.user_id, one.forbidden))
     if one.disabled is not None and await store.disable(tx, hook.id, one.disabled):

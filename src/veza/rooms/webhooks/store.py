@@ -134,8 +134,9 @@ async def disable(tx: Tx, hook_id: UUID, reason: str) -> bool:
 
 async def delete(tx: Tx, hook_id: UUID) -> bool:
     """Remove a hook; whether it was there. Its deliveries are not touched."""
+    was_there = await tx.run(_DELETE, hook=hook_id) == 1
     await tx.run(_DELETE_QUEUE, hook=hook_id)
-    return await tx.run(_DELETE, hook=hook_id) == 1
+    return was_there
 
 
 async def subscriptions(tx: Tx, user_ids: Sequence[UUID]) -> list[Subscription]:
