@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from msgspec import to_builtins
+
 from tests.rooms.listening_house import song, until
+from tests.rooms.test_lock_order import waiting
 from tests.world import PASSWORD, Person, World, open_world
 from veza.core import clock
 from veza.core.db import Database
 from veza.core.events import EventJob
 from veza.core.ids import new_id
 from veza.core.jobs import enqueue
-from veza.rooms.notifications import fanning
+from veza.rooms.comments.events import TrackCommented
+from veza.rooms.notifications import boxes_store, fanning
 from veza.rooms.notifications.jobs import NotificationJobs
 from veza.rooms.notifications.kinds import TELL
+from veza.rooms.notifications.tellers import hear
 from veza.rooms.notifications.wording import TYPES
 from veza.rooms.webhooks.events import WebhookDisabled
 
@@ -288,3 +293,26 @@ async def test_preferences_are_kept_by_type_and_channel(database: Database, tmp_
         await stan.post(f"/users/{olga.id}/follow")
         await settled(world)
         assert await messages(olga) == ["stan started following you"]
+
+
+async def test_one_who_answers_two_people_waits_for_nobody_who_waits(
+    database: Database, tmp_path: Path
+) -> None:
+    """X1: boxes are held in one order, whatever the event says first."""
+    async with open_world(database, tmp_path) as world:
+        people = [await world.person(name) for name in ("ann", "bob", "carl")]
+        first, last = sorted(UUID(one.id) for one in people[:2])
+        said = {"comment_id": new_id(), "track_id": new_id(), "author_id": UUID(people[2].id)}
+        event = TrackCommented(**said, user_id=first, replied_to=last)
+        job = EventJob(new_id(), event.kind, to_builtins(event))
+
+        async def tell() -> None:
+            async with database.write() as tx:
+                await hear(tx, world.parts.live, job)
+
+        async with database.write() as tx:
+            await boxes_store.take(tx, first)
+            telling = asyncio.create_task(tell())
+            await waiting(database, 1)
+            await boxes_store.take(tx, last)
+        await telling

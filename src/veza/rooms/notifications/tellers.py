@@ -145,13 +145,19 @@ async def hear(tx: Tx, live: Live, told: EventJob) -> None:
     event = msgspec.convert(told.data, kind)
     if kind in TOLD:
         source = await find_source(tx, told.event_id)
-        for tale in TOLD[kind](event, source.actor_id if source else None):
+        for tale in _in_order(TOLD[kind](event, source.actor_id if source else None)):
             await tell(tx, live, tale)
         return
-    for tale in TAKEN_BACK[kind](event, None):
-        await take_back(tx, live, tale)
+    tales = list(TAKEN_BACK[kind](event, None))
     if isinstance(event, CommentDeleted) and event.author_id is not None:
         # Whom it had answered the event does not say.
         for act in await acts_store.list_of_act(tx, event.author_id, event.comment_id):
             said = (event.author_id, event.track_id, event.comment_id)
-            await take_back(tx, live, Tale(act.user_id, "comment_replied", *said, str(event.comment_id)))
+            tales.append(Tale(act.user_id, "comment_replied", *said, str(event.comment_id)))
+    for tale in _in_order(tales):
+        await take_back(tx, live, tale)
+
+
+def _in_order(tales: Sequence[Tale]) -> Sequence[Tale]:
+    """The smallest id first: so of two that hold the same boxes neither waits for the other."""
+    return sorted(tales, key=lambda tale: tale.user_id)
