@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import threading
 import time
 from contextlib import suppress
 from datetime import timedelta
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.receiver import receiving, status
-from veza.core import clock
+from veza.core import clock, outgoing
 from veza.core.addresses import is_public
 from veza.core.outgoing import Answer, Courier, Forbidden, Guard
 from veza.core.targets import Target, read_target
@@ -230,6 +231,30 @@ async def test_of_an_answer_without_end_little_is_read() -> None:
             (200, None),
             (200, None),
         ]
+
+
+async def test_names_that_take_long_hold_up_only_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """W7: whose name server does not answer is waited for beside all others."""
+    going = threading.Event()
+
+    def lookup(host: str):
+        if host.startswith("dead"):
+            going.wait(0.2)
+        return [(0, 0, 0, "", ("8.8.8.8", 0))]
+
+    monkeypatch.setattr(outgoing, "_lookup", lookup)
+    monkeypatch.setattr(outgoing, "_SLOW_NAME_SECONDS", 0.1)
+    guard = Guard()
+    dead = [f"dead{number}.example" for number in range(40)]
+    await asyncio.gather(*(guard.addresses(name, 443) for name in dead))
+    waiting = asyncio.gather(*(guard.addresses(name, 443) for name in dead))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(0.15):
+        await guard.addresses("good.example", 443)
+    assert not waiting.done()
+    going.set()
+    await waiting
+    assert not guard._slow_names.keys() & set(dead[-30:]), "who is quick again is as good as any"
 
 
 async def test_tls_goes_by_the_name(tmp_path) -> None:

@@ -32,8 +32,11 @@ MOST_READ = 64 * 1024
 # A body may come in pieces of one byte, and each of them costs as much as a long one.
 MOST_PIECES = 1_000
 IDLE_SECONDS = 20.0
-# Threads that wait for names: a slow name server holds up other strangers' names, and nothing else.
-_RESOLVERS = 16
+# Threads that wait for names. Names that took long the last time have threads of their own: a server that
+# does not answer for them holds up others like it, and not everybody.
+_RESOLVERS, _PATIENT_RESOLVERS = 16, 4
+_SLOW_NAME_SECONDS = 2.0
+_MOST_SLOW_NAMES = 4_096
 _LOCAL_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "home.arpa", "test", "onion")
 
 Resolve = Callable[[str], Awaitable[Sequence[Address]]]
@@ -65,6 +68,8 @@ class Guard:
         own = urlsplit(own_url)
         self._own = (own.hostname or "", own.port or {"http": 80, "https": 443}.get(own.scheme, 0))
         self._threads = ThreadPoolExecutor(_RESOLVERS, "veza-dns")
+        self._patient = ThreadPoolExecutor(_PATIENT_RESOLVERS, "veza-dns-slow")
+        self._slow_names: dict[str, None] = {}
         self._resolve = resolve or self._ask_system
 
     def check_name(self, target: Target) -> None:
@@ -111,10 +116,28 @@ class Guard:
             return []
 
     async def _ask_system(self, host: str) -> Sequence[Address]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _lookup, host)
+        threads = self._patient if host in self._slow_names else self._threads
+        began: float | None = None
+
+        def look() -> list[Any]:
+            nonlocal began
+            began = perf_counter()  # how long it waited for its turn is not its own fault
+            return _lookup(host)
+
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(threads, look)
+        finally:
+            if began is not None:
+                self._note(host, perf_counter() - began)
         # Dialled in the order that the system would choose (RFC 6724).
         return list(dict.fromkeys(ip_address(sockaddr[0].partition("%")[0]) for *_, sockaddr in found))
+
+    def _note(self, host: str, seconds: float) -> None:
+        self._slow_names.pop(host, None)
+        if seconds > _SLOW_NAME_SECONDS:
+            self._slow_names[host] = None
+            if len(self._slow_names) > _MOST_SLOW_NAMES:
+                del self._slow_names[next(iter(self._slow_names))]
 
 
 def _lookup(host: str) -> list[Any]:
