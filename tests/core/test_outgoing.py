@@ -294,3 +294,22 @@ async def test_tls_goes_by_the_name(tmp_path) -> None:
         assert (await post(courier, wrong)).error == "TLS_FAILED"
         assert seen == ["hooks.example", "hooks.example", "other.example"]
         assert len(receiver.got) == 1
+
+
+async def test_a_request_goes_as_one_piece() -> None:
+    """Its head and its body are there at once, on a connection that is used again."""
+    pieces: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65_536):
+            pieces.append(piece)
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        line = Courier(Guard(allow_private=True)).line()
+        target = Target("http", "127.0.0.1", server.sockets[0].getsockname()[1], "/")
+        for body in (b'{"a": 1}', b'{"a": 2}'):
+            assert (await line.post(target, body, {})).status == 204
+        await line.close()
+    assert [piece.partition(b"\r\n\r\n")[2] for piece in pieces] == [b'{"a": 1}', b'{"a": 2}']

@@ -149,7 +149,9 @@ class _TooMuch(httpcore2.RemoteProtocolError):
 
 
 class _Stream(httpcore2.AsyncNetworkStream):
-    """A connection that gives no more than :data:`MOST_READ` bytes in answer to what was written last.
+    """A connection on which a request goes as one piece, once its answer is waited for.
+
+    It gives no more than :data:`MOST_READ` bytes in answer to what was written last.
 
     It is closed, too, when time runs out in the middle of beginning TLS.
     """
@@ -157,19 +159,28 @@ class _Stream(httpcore2.AsyncNetworkStream):
     def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
         self._stream = stream
         self._left = MOST_READ
+        self._held: list[bytes] = []
 
     async def read(self, max_bytes: int, *args: Any, **options: Any) -> bytes:
-        """Some bytes. Raises :class:`_TooMuch`: what is before the body has no other end than that."""
+        """Some bytes, after all that is held is sent.
+
+        Raises :class:`_TooMuch`: what is before the body has no other end than that.
+        """
+        if self._held:
+            held, self._held = b"".join(self._held), []
+            # Whoever hangs up without listening may have answered before (RFC 9112, 9.5).
+            with suppress(httpcore2.WriteError):
+                await self._stream.write(held)
         if self._left <= 0:
             raise _TooMuch("this answer has no end")
         found = await self._stream.read(min(max_bytes, self._left), *args, **options)
         self._left -= len(found)
         return found
 
-    async def write(self, *args: Any, **options: Any) -> None:
-        """Send all of these bytes."""
+    async def write(self, buffer: bytes, *_: Any, **__: Any) -> None:
+        """Hold these bytes until something is read: a head and its body are one packet then, not two."""
         self._left = MOST_READ
-        await self._stream.write(*args, **options)
+        self._held.append(buffer)
 
     async def aclose(self) -> None:
         """Hang up."""
@@ -297,6 +308,11 @@ class Courier:
         context = ssl.create_default_context()
         context.load_verify_locations(certifi.where())
         return context
+
+    async def prepare(self) -> None:
+        """Read the roots before the first line is opened: in a thread, for it takes a tenth of a second."""
+        if "tls" not in vars(self):
+            await asyncio.to_thread(getattr, self, "tls")
 
     def line(self, most: int = 1) -> Line:
         """A line for so many requests at a time."""

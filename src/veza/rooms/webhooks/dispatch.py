@@ -96,6 +96,7 @@ class Dispatcher:
             return min(poll, ahead + 0.001)
         if not fresh and free <= 0:
             return _CROWDED_SLEEP
+        await self._sender.prepare()
         async with self._database.write() as tx:
             taken = await queues_store.take_in(tx, _TAKEN) if fresh else 0
             claims = await queues_store.claim(tx, LEASE, free, failing)

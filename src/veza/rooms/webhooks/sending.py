@@ -50,6 +50,10 @@ class Sender:
         self._keyring = keyring
         self._courier = courier
 
+    async def prepare(self) -> None:
+        """Have what every line needs; before the first of them."""
+        await self._courier.prepare()
+
     def line(self, most: int = 1) -> Line:
         """Connections to one receiver."""
         return self._courier.line(most)

@@ -30,6 +30,7 @@ async def send(means: HookMeans, begin: Begin, actor: Member, exchange: Exchange
     told = TestTold(hook.id, "This is a test: nothing has happened.")
     message = Message(new_id(), TEST, clock.now(), told)
     sender = Sender(means.keyring, means.courier)
+    await sender.prepare()
     line = sender.line()
     try:
         post = await sender.send(line, hook, message)
