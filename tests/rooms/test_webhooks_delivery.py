@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.receiver import OK, Receiver, receiving, status
 from tests.rooms.listening_house import until
 from tests.rooms.webhooks_house import ended, hook, later, log_of, open_house, tried, verified
 from tests.world import Person, World
-from veza.core.db import Database
+from veza.core.db import Database, Statement
 from veza.core.outgoing import Courier, Guard
 from veza.rooms.webhooks import dispatch, driving, jobs
 from veza.rooms.webhooks.dispatch import Dispatcher
@@ -100,9 +101,10 @@ async def test_who_fails_for_days_is_turned_off_and_told(database: Database, tmp
 
         assert await state(ended_hook["id"]) == (False, "gone")
         day = 24 * 3600 * 1_000_000
-        await database.script(
-            f"UPDATE webhook_queues SET failing_since = failing_since - {5 * day - day // 24}"
-        )
+        # In the writer's turn: there is work under way.
+        async with database.write() as tx:
+            earlier = f"UPDATE webhook_queues SET failing_since = failing_since - {5 * day - day // 24}"
+            await tx.run(Statement(sa.text(earlier)))
         with later(world, timedelta(seconds=7)):
             await tried(ada, failing["id"], 2)
             assert await state(failing["id"]) == (True, None)
