@@ -28,11 +28,14 @@ INSERT INTO users (id, username, username_key, email, email_key, email_verified,
 SELECT randomblob(16), 'f' || i, 'f' || i, 'f' || i, 'f' || i, 1, '', 'user', 0, 1, 1 FROM n
 """
 _FOLLOWS = "INSERT INTO follows SELECT id, :artist, 1 + rowid FROM users WHERE email LIKE 'f%'"
+# Ids and times that no cleaning takes for old: of the year 2096.
+_LATER = 4_000_000_000_000_000
 _TELL = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :told)
 INSERT INTO notifications (id, user_id, seq, type, actor_ids, actor_count, subject_id, read_at, created_at,
                            updated_at)
-SELECT randomblob(16), :reader, i, 'track_released', :actors, 1, :track, CASE WHEN i % 2 THEN 1 END, 1, 1
+SELECT unhex(printf('%012x', :later / 1000 + i)) || randomblob(10), :reader, i, 'track_released', :actors, 1,
+       :track, CASE WHEN i % 2 THEN :later END, 1, 1
 FROM n
 """
 _BOX = "INSERT INTO notification_boxes VALUES (:reader, :told, :told, :told / 2, 0, 0)"
@@ -41,7 +44,7 @@ _BOX = "INSERT INTO notification_boxes VALUES (:reader, :told, :told, :told / 2,
 def followed() -> Path:
     """The path of a database in which user 0 has so many followers, made if there is none yet."""
     small = seeded(10_000)
-    path = CACHE / small.name.replace("tracks-10000", "followed")
+    path = CACHE / small.name.replace("tracks-10000", "followed-by-many")
     if not path.exists():
         for old in CACHE.glob("followed-*"):
             old.unlink(missing_ok=True)
@@ -55,7 +58,8 @@ def followed() -> Path:
         connection.execute(_PEOPLE, {"users": _FOLLOWERS})
         connection.execute(_FOLLOWS, {"artist": user_id(0).bytes})
         told = {"reader": user_id(1).bytes, "told": _TOLD}
-        connection.execute(_TELL, told | {"actors": json.dumps([str(user_id(0))]), "track": track})
+        tale = {"actors": json.dumps([str(user_id(0))]), "track": track, "later": _LATER}
+        connection.execute(_TELL, told | tale)
         connection.execute(_BOX, told)
         connection.execute("COMMIT")
         connection.close()
@@ -164,6 +168,8 @@ async def _lists(veza: Veza) -> list[Figure]:
     }
     figures = []
     for what, query in kinds.items():
+        _, shown = _Caller(veza, veza.log_in(1)).call("GET", f"/notifications{query}")
+        assert shown["notifications"], f"{what}: an empty page is no measurement"
         request = render("GET", f"/api/v1/notifications{query}", headers)
         report = await load(veza.host, veza.port, [request], 1, 2.0)
         assert set(report.statuses) == {"200"}, report
