@@ -285,6 +285,7 @@ def _given(parts: Parts, means: Means) -> Given:
             parts.limit("webhook_test", settings.rate_limit_webhook_test),
         ),
         "shelf": parts.shelf,
+        "places": parts.places,
         "streams": _streams(parts),
         "doorkeeper": Doorkeeper(parts.database, parts.tokens, parts.authenticator),
         "speaker": make_speaker(parts),

@@ -16,6 +16,7 @@ from veza.core.live import Live, open_live
 from veza.core.mail import Mailer, mailer_from
 from veza.core.malware import Scanner, open_scanner
 from veza.core.outgoing import Courier, Guard
+from veza.core.places import Places, open_places
 from veza.core.probes import Readiness
 from veza.core.storage import ChunkStore, Storage, open_chunks, open_storage
 from veza.rooms.marketplace.payments import Providers, StripeConfig, open_providers
@@ -44,6 +45,7 @@ class Parts(msgspec.Struct, frozen=True):
     shelf: Shelf
     providers: Providers
     courier: Courier
+    places: Places
     readiness: Readiness
 
     def limit(self, name: str, text: str) -> Limit | None:
@@ -85,6 +87,7 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
         shelf=Shelf(database, storage),
         providers=open_providers(settings.payment_provider, _stripe(settings)),
         courier=Courier(Guard(allow_private=settings.webhook_allow_private, own_url=settings.base_url)),
+        places=_made("GEOIP_DATABASE", lambda: open_places(settings.geoip_database)),
         readiness=Readiness({"database": database.check, "storage": storage.check}),
     )
 

@@ -145,7 +145,7 @@ def hot_posts(parts: Parts, means: Means, dress: Dress) -> Mapping[str, HotPost]
     login = HotLogin(means, dress)
     found: dict[str, HotPost] = {f"{BASE}/auth/login": login.log_in}
     if not parts.database.shared:
-        plays = HotPlays(Gatherer(parts.database), parts.authenticator.cached, dress)
+        plays = HotPlays(Gatherer(parts.database), parts.authenticator.cached, parts.places, dress)
         found[f"{BASE}/tracks/*/play"] = plays.record
     return found
 

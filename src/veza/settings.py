@@ -104,6 +104,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         doc("ClamAV's `tcp://host:3310` or `unix:///path`, to scan uploads for malware; if unset, none is."),
     ] = ""
+    geoip_database: Annotated[
+        Path | None,
+        doc("A `.mmdb` file of countries (DB-IP Lite, GeoLite2), to tell which plays come from."),
+    ] = None
     serve_jobs: Annotated[
         bool, doc("Whether `veza serve` does the work behind the API too; if not, run `veza worker`.")
     ] = True

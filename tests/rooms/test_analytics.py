@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.countries import write_countries
 from tests.rooms.listening_house import play, song
 from tests.rooms.tracks_house import NOBODY, code
 from tests.world import JSON, Person, World, open_world
@@ -165,6 +166,28 @@ async def test_dashboards_are_for_owners_and_admins(database: Database, tmp_path
         assert [point["count"] for point in empty["plays_over_time"]] == [0] * 30
         last = date.fromisoformat(empty["plays_over_time"][-1]["date"][:10])
         assert last == datetime.now(UTC).date()
+
+
+async def test_a_play_comes_from_the_country_of_its_address(database: Database, tmp_path: Path) -> None:
+    """T15, G16: as trusted proxies tell it, on both ways that plays come; the address is kept nowhere."""
+    countries = write_countries(tmp_path / "countries.mmdb")
+    async with open_world(database, tmp_path, geoip_database=countries, trusted_proxies="127.0.0.1") as world:
+        olga, stan = await world.person("olga"), await world.person("stan")
+        songs = [await song(world, olga) for _ in range(3)]
+        for heard, address in zip(songs, ("81.2.69.142", "2001:218::1", "10.0.0.1"), strict=True):
+            for way, key in (({}, "quick"), ({"Idempotency-Key": heard}, "ordinary")):
+                with clock.shifted(timedelta(minutes=len(key))):
+                    told = {"X-Forwarded-For": f"6.6.6.6, {address}", **way}
+                    answer = await stan.post(f"/tracks/{heard}/play", json={"duration": 9}, headers=told)
+                    assert answer.status_code == 200, answer.text
+        for _ in range(2):
+            found = await _dashboard(olga, f"tracks/{songs[0]}")
+            assert found["countries"] == [{"name": "GB", "plays": 2, "share": 100.0}]
+            await _add_up(world)
+        found = await _dashboard(olga, f"artists/{olga.id}")
+        assert [(one["name"], one["plays"]) for one in found["countries"]] == [
+            ("GB", 2), ("JP", 2), ("unknown", 2),
+        ]  # fmt: skip
 
 
 LONG = {"event_name": "e" * 64, "payload": {"a": "b" * 8_000}}

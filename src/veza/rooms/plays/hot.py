@@ -14,6 +14,7 @@ from veza.core.body import read_body
 from veza.core.edge import Header, Ready, Receive, Scope
 from veza.core.exchange import Exchange
 from veza.core.incoming import body_of, is_short_json
+from veza.core.places import Places
 from veza.rooms.plays.gathering import Gatherer
 from veza.rooms.plays.routes import RECORDED, ROUTE
 from veza.rooms.plays.schemas import PlayDraft
@@ -29,9 +30,10 @@ _ID = slice(-41, -5)  # of …/{id}/play
 class HotPlays:
     """Takes plays."""
 
-    def __init__(self, gatherer: Gatherer, remembered: Remembered, dress: Dress) -> None:
+    def __init__(self, gatherer: Gatherer, remembered: Remembered, places: Places, dress: Dress) -> None:
         self._gatherer = gatherer
         self._remembered = remembered
+        self._places = places
         self._dressed = dress(ROUTE, 200, ((b"content-type", b"application/json"),), b"")
 
     async def record(self, exchange: Exchange, scope: Scope, receive: Receive) -> Ready | None:
@@ -46,7 +48,8 @@ class HotPlays:
             return None
         exchange.actor, exchange.route = actor, ROUTE
         told = _read(b"".join([piece async for piece in body_of(receive)]))
-        play_id = await self._gatherer.keep(Play(actor, track_id, told))
+        country = self._places.country_of(exchange.ip)
+        play_id = await self._gatherer.keep(Play(actor, track_id, told, country))
         body = b'{"success":true,"data":{"message":"%b","id":"%b"}}' % (RECORDED, str(play_id).encode())
         return self._dressed.with_body(body)
 
