@@ -126,7 +126,7 @@ class DashboardBody(msgspec.Struct, frozen=True):
 
 
 class TopTrack(msgspec.Struct, frozen=True):
-    """A track of an artist's and its plays in the period; seconds heard."""
+    """A track of an artist's that everybody sees, and its plays in the period; seconds heard."""
 
     track_id: UUID
     title: str

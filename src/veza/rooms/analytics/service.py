@@ -54,7 +54,7 @@ async def of_artist(tx: Tx, actor: Member, user_id: UUID, period: Period) -> Art
     await profiles.get_own(tx, actor, Action.SEE_ANALYTICS, user_id)
     found = await sums.summary_of(tx, user_id, period)
     first, last = period.utc_days
-    top = await sums_store.top_tracks(tx, user_id, first, last, _MOST_TOP)
+    top = await sums.top_tracks(tx, user_id, first, last, _MOST_TOP)
     fans = await sums_store.top_fans(tx, user_id, _MOST_TOP)
     return ArtistDashboard(
         user_id,
@@ -94,10 +94,7 @@ def _stats(found: Summary) -> Stats:
 
 
 def _points(found: Summary, period: Period) -> Sequence[Point]:
-    return [
-        Point(period.begin_of(day), found.days[day].plays if day in found.days else 0)
-        for day in period.dates()
-    ]
+    return [Point(period.begin_of(day), found.days.get(day, 0)) for day in period.dates()]
 
 
 def _period(period: Period) -> PeriodShown:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -53,10 +54,10 @@ class Period(msgspec.Struct, frozen=True):
         """Its quarters of an hour, parted where clocks are changed; so there are few."""
         begin, end = self._bounds()
         found: list[Segment] = []
-        for day in self.dates():
+        days = (self.first + timedelta(days=n) for n in range(self.days + 1))
+        starts = [int(self.begin_of(day).timestamp()) for day in days]
+        for start, stop in pairwise(starts):
             # Clocks change within a day, which then has two segments.
-            start = int(self.begin_of(day).timestamp())
-            stop = int(self.begin_of(day + timedelta(days=1)).timestamp())
             for part_start, part_stop in self._alike(start, stop):
                 ahead = self._ahead(part_start)
                 first, last = part_start // QUARTER_SECONDS, (part_stop - 1) // QUARTER_SECONDS

@@ -19,7 +19,7 @@ from veza.rooms.plays.devices import class_of
 from veza.rooms.plays.periods import QUARTER_SECONDS, Period
 from veza.rooms.plays.sketch import Sketch, count_all, hash_of
 from veza.rooms.plays.store import Day, day_of
-from veza.rooms.plays.sums_store import Fresh
+from veza.rooms.plays.sums_store import Fresh, PlayedTrack
 
 # The scope of all that is heard here.
 ALL = UUID(int=0)
@@ -27,22 +27,20 @@ STEPS = 20
 WHOLE = 1_000_000
 DEVICE, SOURCE, COUNTRY = "device", "source", "country"
 UNKNOWN = "unknown"
+# How many tracks of an artist may be looked at for the best of a period.
+_SEARCHED = 300
 _EPOCH = date(1970, 1, 1)
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What there was in a period: ``days`` by their dates, days without plays left out."""
+    """What there was in a period, and the plays of its ``days`` by their dates, those without left out."""
 
-    days: Mapping[date, Day]
+    total: Day
+    days: Mapping[date, int]
     listeners: int
     facets: Mapping[str, Mapping[str, int]]
     # How many plays came to each twentieth of the track, and no further.
     ends: Sequence[int]
-
-    @property
-    def total(self) -> Day:
-        """All days together."""
-        return Day(*(sum(getattr(day, name) for day in self.days.values()) for name in Day.__struct_fields__))
 
 
 class Sums:
@@ -131,20 +129,49 @@ async def summary_of_track(tx: Tx, track_id: UUID, period: Period) -> Summary:
     for told in await store.fresh_of(tx, track_id):
         fresh.add(told, (track_id,))
     if not period.is_utc:
-        return await _summary(tx, track_id, period, fresh)
+        total, days = await _days(tx, track_id, period, fresh)
+        return await _summary(tx, track_id, period, fresh, total, days)
     first, last = period.utc_days
+    total, days = Day(), {}
     # Kept with each play, and so without what is fresh.
-    kept = await store.track_days(tx, track_id, first, last)
-    days = {_date(day.span): Day(day.plays, day.heard_ms, day.parts) for day in kept}
-    return msgspec.structs.replace(await _summary(tx, track_id, period, fresh), days=days)
+    for day in await store.track_days(tx, track_id, first, last):
+        days[_date(day.span)] = day.plays
+        _join(total, day)
+    return await _summary(tx, track_id, period, fresh, total, days)
 
 
 async def summary_of(tx: Tx, scope: UUID, period: Period) -> Summary:
     """What was heard of an artist, or of :data:`ALL`, up to some seconds ago."""
-    return await _summary(tx, scope, period, Sums())
+    total, days = await _days(tx, scope, period, Sums())
+    return await _summary(tx, scope, period, Sums(), total, days)
 
 
-async def _summary(tx: Tx, scope: UUID, period: Period, fresh: Sums) -> Summary:
+async def top_tracks(tx: Tx, artist_id: UUID, first: int, last: int, most: int) -> list[PlayedTrack]:
+    """What of an artist's listed tracks was heard most on these days of UTC.
+
+    Nobody hears a track more often in a period than in all time: by ``play_count``, one after the other, the
+    search is over when no next one can be among the best; or after :data:`_SEARCHED`, where all are heard
+    alike. Plays of the artist's own, which that count has not, move a track among those that it finds.
+    """
+    best: list[PlayedTrack] = []
+    after, more = 0, 2 * most
+    while after < _SEARCHED:
+        found = await store.played_tracks(tx, artist_id, first, last, most=more, after=after)
+        best = sorted(best + [one for one in found if one.plays], key=_plays_of, reverse=True)[:most]
+        over = len(best) == most and best[-1].plays >= found[-1].play_count if found else True
+        if over or len(found) < more:
+            break
+        after, more = after + more, 2 * more
+    return best
+
+
+def _plays_of(track: PlayedTrack) -> int:
+    return track.plays
+
+
+async def _summary(
+    tx: Tx, scope: UUID, period: Period, fresh: Sums, total: Day, days: Mapping[date, int]
+) -> Summary:
     first, last = period.utc_days
     facets: dict[str, Counter[str]] = {DEVICE: Counter(), SOURCE: Counter(), COUNTRY: Counter()}
     for share in await store.shares(tx, scope, first, last):
@@ -162,22 +189,25 @@ async def _summary(tx: Tx, scope: UUID, period: Period, fresh: Sums) -> Summary:
     sketches += [
         Sketch(hashes).dump() for (_, day), hashes in fresh.listeners.items() if first <= day <= last
     ]
-    return Summary(await _days(tx, scope, period, fresh), count_all(sketches), facets, ends)
+    return Summary(total, days, count_all(sketches), facets, ends)
 
 
-async def _days(tx: Tx, scope: UUID, period: Period, fresh: Sums) -> dict[date, Day]:
-    days: dict[date, Day] = defaultdict(Day)
-    for segment in period.segments():
+async def _days(tx: Tx, scope: UUID, period: Period, fresh: Sums) -> tuple[Day, dict[date, int]]:
+    days: Counter[date] = Counter()
+    total, segments = Day(), period.segments()
+    for segment in segments:
         for found in await store.local_days(tx, scope, segment.first, segment.last, segment.ahead):
-            _join(days[_date(found.span)], Day(found.plays, found.heard_ms, found.parts))
+            days[_date(found.day)] += found.plays
+    _join(total, await store.total(tx, scope, segments[0].first, segments[-1].last))
     for (_, quarter), sums in fresh.quarters.items():
         day = datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC).astimezone(period.zone).date()
         if period.first <= day <= period.last:
-            _join(days[day], sums)
-    return dict(days)
+            days[day] += sums.plays
+            _join(total, sums)
+    return total, dict(days)
 
 
-def _join(day: Day, more: Day) -> None:
+def _join(day: Day, more: Day | store.Sum) -> None:
     day.plays += more.plays
     day.heard_ms += more.heard_ms
     day.parts += more.parts

@@ -81,12 +81,20 @@ class Fan(msgspec.Struct, frozen=True):
 
 
 class PlayedTrack(msgspec.Struct, frozen=True):
-    """A track and its plays in a period."""
+    """A track and its plays in a period; ``play_count`` are those of all time by others than its owner."""
 
     track_id: UUID
     title: str
+    play_count: int
     plays: int
     heard_ms: int
+
+
+class Plays(msgspec.Struct, frozen=True):
+    """The plays of a day by its number since 1970."""
+
+    day: int
+    plays: int
 
 
 _names = [name for name in Fresh.__struct_fields__ if name not in {"track_id", "user_id", "artist_id"}]
@@ -158,20 +166,41 @@ def _of(scope: sa.ColumnElement[UUID], span: sa.ColumnElement[int]) -> sa.Column
     return sa.and_(scope == sa.bindparam("one"), _between(span))
 
 
-# Days of a time zone that is so many quarters of an hour ahead of UTC; both databases divide without a rest.
-_local = (
-    (Q.quarter + sa.bindparam("ahead", type_=sa.Integer))
-    .self_group()
-    .op("/", precedence=8)(sa.literal_column("96"))
-)
-_QUARTERS = Statement(
-    sa.select(
-        sa.type_coerce(_local, sa.BigInteger).label("span"),
-        *(_total(Q[name], name) for name in _EVERY),
+# Days of a time zone that is so many quarters of an hour ahead of UTC: each is a range of the key, and so a
+# year of them is summed without sorting its 35,000 quarters. A plus hides the ends of the whole from SQLite's
+# planner, which would begin each day with them.
+_PER_DAY = 96
+_number = sa.select(sa.cast(sa.bindparam("from_day"), sa.Integer).label("day")).cte("days", recursive=True)
+_number = _number.union_all(
+    sa.select(_number.c.day + sa.literal_column("1")).where(
+        _number.c.day < sa.cast(sa.bindparam("to_day"), sa.Integer)
     )
-    .where(_of(Q.scope, Q.quarter))
-    .group_by(sa.literal_column("span"))
-    .order_by(sa.literal_column("span")),
+)
+_begin = _number.c.day * sa.literal_column(str(_PER_DAY)) - sa.cast(sa.bindparam("ahead"), sa.Integer)
+_hidden = sa.literal_column("+play_quarters.quarter", sa.Integer)
+_plays_of_day = (
+    sa.select(sa.func.sum(Q.plays))
+    .where(
+        Q.scope == sa.bindparam("one"),
+        Q.quarter >= _begin,
+        Q.quarter < _begin + sa.literal_column(str(_PER_DAY)),
+        _between(_hidden),
+    )
+    .scalar_subquery()
+)
+_LOCAL_DAYS = Statement(
+    sa.select(
+        sa.cast(_number.c.day, sa.BigInteger).label("day"),
+        sa.cast(sa.func.coalesce(_plays_of_day, 0), sa.BigInteger).label("plays"),
+    ),
+    Plays,
+    heavy=True,
+)
+_TOTAL = Statement(
+    sa.select(
+        sa.cast(sa.func.count(), sa.BigInteger).label("span"),
+        *(sa.cast(sa.func.coalesce(sa.func.sum(Q[name]), 0), sa.BigInteger).label(name) for name in _EVERY),
+    ).where(_of(Q.scope, Q.quarter)),
     Sum,
     heavy=True,
 )
@@ -202,18 +231,33 @@ _FANS = Statement(
     sa.select(fans.c.user_id, users.c.username, fans.c.plays, fans.c.heard_ms)
     .select_from(fans.join(users, users.c.id == fans.c.user_id))
     .where(fans.c.artist_id == sa.bindparam("artist"))
-    .order_by(fans.c.plays.desc(), fans.c.user_id)
+    .order_by(fans.c.plays.desc(), fans.c.user_id.desc())  # as the index has them
     .limit(sa.bindparam("most")),
     Fan,
 )
-_plays = _total(DAYS.plays, "plays")
-_TOP_TRACKS = Statement(
-    sa.select(tracks.c.id.label("track_id"), tracks.c.title, _plays, _total(DAYS.heard_ms, "heard_ms"))
-    .select_from(tracks.join(play_days, DAYS.track_id == tracks.c.id))
-    .where(tracks.c.user_id == sa.bindparam("artist"), _between(DAYS.day))
-    .group_by(tracks.c.id, tracks.c.title)
-    .order_by(sa.literal_column("plays").desc(), tracks.c.id)
-    .limit(sa.bindparam("most")),
+_some = (
+    sa.select(tracks.c.id, tracks.c.title, tracks.c.play_count)
+    .where(tracks.c.user_id == sa.bindparam("artist"), tracks.c.listed)
+    .order_by(tracks.c.play_count.desc(), tracks.c.id.desc())
+    .limit(sa.bindparam("most"))
+    .offset(sa.bindparam("after"))
+    .cte("some")
+)
+
+
+def _in_period(name: str) -> sa.ColumnElement[int]:
+    found = sa.select(sa.func.sum(DAYS[name])).where(DAYS.track_id == _some.c.id, _between(DAYS.day))
+    return sa.cast(sa.func.coalesce(found.scalar_subquery(), 0), sa.BigInteger).label(name)
+
+
+_PLAYED = Statement(
+    sa.select(
+        _some.c.id.label("track_id"),
+        _some.c.title,
+        _some.c.play_count,
+        _in_period("plays"),
+        _in_period("heard_ms"),
+    ).order_by(_some.c.play_count.desc(), _some.c.id.desc()),
     PlayedTrack,
     heavy=True,
 )
@@ -278,9 +322,20 @@ async def track_days(tx: Tx, track_id: UUID, first: int, last: int) -> list[Sum]
     return await tx.all(_DAYS, one=track_id, first=first, last=last)
 
 
-async def local_days(tx: Tx, scope: UUID, first: int, last: int, ahead: int) -> list[Sum]:
-    """The same from quarters of an hour, of a zone that is so many of them ahead of UTC."""
-    return await tx.all(_QUARTERS, one=scope, first=first, last=last, ahead=ahead)
+async def local_days(tx: Tx, scope: UUID, first: int, last: int, ahead: int) -> list[Plays]:
+    """The days of these quarters of an hour, in a zone that is so many of them ahead of UTC."""
+    from_day, to_day = (first + ahead) // _PER_DAY, (last + ahead) // _PER_DAY
+    days = await tx.all(
+        _LOCAL_DAYS, one=scope, first=first, last=last, ahead=ahead, from_day=from_day, to_day=to_day
+    )
+    return [day for day in days if day.plays]
+
+
+async def total(tx: Tx, scope: UUID, first: int, last: int) -> Sum:
+    """What these quarters of an hour add up to."""
+    found = await tx.first(_TOTAL, one=scope, first=first, last=last)
+    assert found is not None
+    return found
 
 
 async def shares(tx: Tx, scope: UUID, first: int, last: int) -> list[Share]:
@@ -303,9 +358,11 @@ async def top_fans(tx: Tx, artist_id: UUID, most: int) -> list[Fan]:
     return await tx.all(_FANS, artist=artist_id, most=most)
 
 
-async def top_tracks(tx: Tx, artist_id: UUID, first: int, last: int, most: int) -> list[PlayedTrack]:
-    """What of an artist was heard most."""
-    return await tx.all(_TOP_TRACKS, artist=artist_id, first=first, last=last, most=most)
+async def played_tracks(
+    tx: Tx, artist_id: UUID, first: int, last: int, *, most: int, after: int
+) -> list[PlayedTrack]:
+    """So many of an artist's listed tracks after so many, those most played of all time first."""
+    return await tx.all(_PLAYED, artist=artist_id, first=first, last=last, most=most, after=after)
 
 
 async def forget(tx: Tx, scope: UUID) -> None:
