@@ -6,6 +6,7 @@ import time
 import uvloop
 
 from bench import (
+    analytics,
     audit,
     chat,
     chunks,
@@ -51,6 +52,7 @@ GROUPS = {
     "playlists-postgres": (playlists.on_postgres, 10_000),
     "feed": (feed.feed, 10_000),
     "recommendations": (recommendations.recommendations, 1_000_000),
+    "dashboards": (analytics.dashboards, 100_000),
     "market": (market.lists, 10_000),
     "orders": (market.orders, 10_000),
     "notifications": (notifications.notifications, 10_000),
