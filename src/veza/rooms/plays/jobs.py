@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from time import perf_counter
 
 import structlog
 
@@ -18,8 +19,9 @@ log = structlog.get_logger()
 
 FORGET_TRACK = JobKind("plays.forget_track", EventJob)
 RECOUNT = JobKind("plays.recount", NoPayload, every=timedelta(hours=24))
-# A few milliseconds of the writer, and as many for others between.
-_BATCH, _PAUSE = 500, timedelta(milliseconds=50)
+# Some milliseconds of the writer for each batch, and of all its time at most a tenth: while plays come by the
+# thousand, the sums fall behind, and catch up when fewer come.
+_BATCH, _PAUSE, _SHARE = 50, timedelta(milliseconds=50), 10
 
 
 def tasks(database: Database) -> Sequence[Task]:
@@ -36,8 +38,10 @@ def tasks(database: Database) -> Sequence[Task]:
         async with database.write() as tx:
             # Struck off here: a play that comes later finds none waiting, and queues one.
             await finish(tx, job)
+            began = perf_counter()
             if await sums.add_up(tx, _BATCH) == _BATCH:
-                await enqueue(tx, ADD_UP, NoPayload(), delay=_PAUSE, unique_key=ADD_UP.name)
+                pause = max(_PAUSE, timedelta(seconds=perf_counter() - began) * (_SHARE - 1))
+                await enqueue(tx, ADD_UP, NoPayload(), delay=pause, unique_key=ADD_UP.name)
 
     return [
         forgetting(database, FORGET_TRACK, store.forget),

@@ -113,7 +113,8 @@ _fresh = (
     .order_by(F.id)
 )
 _LIST_FRESH = Statement(_fresh.limit(sa.bindparam("most")), Fresh)
-_FRESH_OF = Statement(_fresh.where(listeners.c.track_id == sa.bindparam("track")), Fresh)
+# Heavy where much has not been added up yet.
+_FRESH_OF = Statement(_fresh.where(listeners.c.track_id == sa.bindparam("track")), Fresh, heavy=True)
 _ADD_FRESH: Statement[None] = Statement(sa.insert(fresh_plays))
 _REMOVE_FRESH: Statement[None] = Statement(sa.delete(fresh_plays).where(F.id == sa.bindparam("fresh")))
 
