@@ -111,7 +111,9 @@ async def _collect(tx: Tx, actor: Member, product: Product, draft: ProductDraft)
         track = await tracks.hold(tx, actor, track_id)
         if track.user_id != actor.id:  # a moderator may change it, and not sell it
             raise Forbidden
-        if track.status != "ready":
+        if track.withheld is not None:
+            raise TrackNotReady("A moderator withholds this track, so it cannot be sold.")
+        if not track.saleable:
             raise TrackNotReady
         found[track_id] = track
     files = []
@@ -213,6 +215,10 @@ async def _check_move(tx: Tx, product: Product, status: str) -> None:
     for file in files:
         if file.upload_id and not await uploads.exists(tx, file.upload_id):
             raise ProductNotAvailable("A file of this product is gone, so it cannot be on sale again.")
+    if not all(track.saleable for track in there.values()):
+        raise ProductNotAvailable(
+            "A track of this product is withheld or not ready, so it cannot be on sale."
+        )
     await _check_rivals(tx, product, track_ids)
 
 

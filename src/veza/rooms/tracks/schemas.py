@@ -150,6 +150,11 @@ class Track(msgspec.Struct, frozen=True):
         """Whether strangers see it."""
         return self.is_public and self.status == "ready" and self.withheld is None and not self.closed
 
+    @property
+    def saleable(self) -> bool:
+        """Whether its owner may offer it: not what is not ready, nor what a moderator withholds."""
+        return self.status == "ready" and self.withheld is None
+
 
 class TrackBody(msgspec.Struct, frozen=True):
     """One track."""

@@ -1,0 +1,1 @@
+"""What cheating sellers try, what is raced with what, and what is asked for a thousand times."""
