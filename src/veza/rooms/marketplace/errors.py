@@ -22,7 +22,7 @@ class IllegalStatus(Conflict):
 
 
 class AlreadyForSale(Conflict):
-    """This track is on sale already; an exclusive licence excludes every other, and of each kind is one."""
+    """This is on sale already; an exclusive licence excludes every other, and of a track each kind is one."""
 
     code = "TRACK_ALREADY_FOR_SALE"
 

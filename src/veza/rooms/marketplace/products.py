@@ -1,7 +1,7 @@
 """Selling: making products, changing them, putting them on sale and taking them off again.
 
 What a product is of, is chosen when it is made. An exclusive licence excludes every other product with the
-same track; of each other kind of licence there is one product that is the track by itself.
+same track or upload; of each other kind of licence there is one product that is the track by itself.
 """
 
 from collections.abc import Iterable, Sequence
@@ -73,7 +73,7 @@ async def create(tx: Tx, actor: Member, draft: ProductDraft, *, verified_only: b
     )
     files = await _collect(tx, actor, product, draft)
     held = [file.track_id for file in files if file.track_id is not None]
-    await _check_rivals(tx, product, held)
+    await _check_rivals(tx, product, files)
     await store.add(tx, product, files)
     await words_store.put(tx, product.id, product.title)
     await mark(tx, held)
@@ -104,7 +104,7 @@ def _check_contents(draft: ProductDraft) -> None:
 
 
 async def _collect(tx: Tx, actor: Member, product: Product, draft: ProductDraft) -> list[ProductFile]:
-    """The files of a product, all the actor's own; its tracks are held until ``tx`` is over."""
+    """The files of a product, all the actor's own; they are held until ``tx`` is over, tracks first."""
     wanted = draft.track_ids if draft.track_id is None else [draft.track_id]
     found = {}
     for track_id in sorted(wanted):
@@ -125,6 +125,7 @@ async def _collect(tx: Tx, actor: Member, product: Product, draft: ProductDraft)
                 original.key, original.filename, original.mime, original.size,
             )
         )  # fmt: skip
+    await uploads.hold(tx, draft.upload_ids)
     for position, upload_id in enumerate(draft.upload_ids, len(files)):
         upload = await uploads.get_own(tx, actor, upload_id)
         if upload.status != "completed":
@@ -136,9 +137,9 @@ async def _collect(tx: Tx, actor: Member, product: Product, draft: ProductDraft)
     return files
 
 
-async def _check_rivals(tx: Tx, product: Product, track_ids: Sequence[UUID]) -> None:
-    """Raise :class:`AlreadyForSale`; the tracks are held, so nobody else puts them on sale meanwhile."""
-    for rival in await store.list_rivals(tx, track_ids, product.id):
+async def _check_rivals(tx: Tx, product: Product, files: Sequence[ProductFile]) -> None:
+    """Raise :class:`AlreadyForSale`; what the files are of is held, so nobody offers it meanwhile."""
+    for rival in await store.list_rivals(tx, files, product.id):
         same = rival.product_type == product.product_type == "track"
         if (
             product.exclusive
@@ -172,11 +173,13 @@ async def get_visible(tx: Tx, actor: Actor, product_id: UUID) -> Product:
 
 
 async def hold(tx: Tx, actor: Member, product_id: UUID) -> Product:
-    """A product that ``actor`` may change; its tracks are held with it. Raises ProductNotFound, Forbidden."""
+    """A product that ``actor`` may change, held with all it is of. Raises ProductNotFound, Forbidden."""
     product = await get_visible(tx, actor, product_id)
     require(actor, Action.EDIT_PRODUCT, product)
     await accounts.stay_signed_in(tx, actor)
-    await sales.hold(tx, [file.track_id for file in await store.files_of(tx, [product_id]) if file.track_id])
+    files = await store.files_of(tx, [product_id])
+    await sales.hold(tx, [file.track_id for file in files if file.track_id])
+    await uploads.hold(tx, [file.upload_id for file in files if file.upload_id])
     held = await store.lock(tx, product_id)
     if held is None or held.seller_id != actor.id:
         raise ProductNotFound
@@ -212,14 +215,14 @@ async def _check_move(tx: Tx, product: Product, status: str) -> None:
     there = await sales.hold(tx, track_ids)
     if len(there) < len(track_ids):
         raise ProductNotAvailable("A track of this product is gone, so it cannot be on sale again.")
-    for file in files:
-        if file.upload_id and not await uploads.exists(tx, file.upload_id):
-            raise ProductNotAvailable("A file of this product is gone, so it cannot be on sale again.")
     if not all(track.saleable for track in there.values()):
         raise ProductNotAvailable(
             "A track of this product is withheld or not ready, so it cannot be on sale."
         )
-    await _check_rivals(tx, product, track_ids)
+    for file in files:
+        if file.upload_id and not await uploads.exists(tx, file.upload_id):
+            raise ProductNotAvailable("A file of this product is gone, so it cannot be on sale again.")
+    await _check_rivals(tx, product, files)
 
 
 async def list_products(tx: Tx, actor: Actor, page: Page, wanted: ProductFilter, q: str = "") -> ProductList:

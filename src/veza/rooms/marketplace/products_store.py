@@ -63,7 +63,7 @@ class ProductFile(msgspec.Struct, frozen=True):
 
 
 class Rival(msgspec.Struct, frozen=True):
-    """Another product with the same track."""
+    """Another product with the same track or upload."""
 
     id: UUID
     license_type: str
@@ -139,7 +139,7 @@ _RIVALS = Statement(
     sa.select(P.id, P.license_type, P.product_type)
     .select_from(products.join(product_files, F.product_id == P.id))
     .where(
-        any_of(F.track_id, "tracks"),
+        sa.or_(any_of(F.track_id, "tracks"), any_of(F.upload_id, "uploads")),
         P.id != sa.bindparam("besides"),
         _status("draft", "active", "sold"),
     )
@@ -234,9 +234,11 @@ async def offered(tx: Tx, track_ids: Sequence[UUID]) -> set[UUID]:
     return set(await tx.all(_OFFERED, tracks=track_ids)) if track_ids else set()
 
 
-async def list_rivals(tx: Tx, track_ids: Sequence[UUID], besides: UUID) -> list[Rival]:
-    """Which other products there are with any of these tracks in them, but for those that were archived."""
-    return await tx.all(_RIVALS, tracks=track_ids, besides=besides) if track_ids else []
+async def list_rivals(tx: Tx, files: Sequence[ProductFile], besides: UUID) -> list[Rival]:
+    """Which other products there are with any of these tracks or uploads, but for what was archived."""
+    tracks = [file.track_id for file in files if file.track_id]
+    uploads = [file.upload_id for file in files if file.upload_id]
+    return await tx.all(_RIVALS, tracks=tracks, uploads=uploads, besides=besides) if files else []
 
 
 async def hold_with_key(tx: Tx, key: str) -> list[UUID]:

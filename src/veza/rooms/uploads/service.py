@@ -1,5 +1,6 @@
 """Uploaded files of any kind: who sees them, how they are used, and how they go."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from veza.access.actor import Actor, Member
@@ -48,6 +49,16 @@ async def get_own(tx: Tx, actor: Actor, upload_id: UUID) -> Upload:
 async def hold_own(tx: Tx, actor: Actor, upload_id: UUID) -> Upload:
     """The same; it is not deleted until ``tx`` is over. Raises :class:`UploadNotFound`."""
     return _own(actor, await store.lock(tx, upload_id))
+
+
+async def hold(tx: Tx, upload_ids: Iterable[UUID]) -> dict[UUID, Upload]:
+    """Those of these uploads that there are, whoever asks; none is deleted until ``tx`` is over."""
+    found = {}
+    for upload_id in sorted(upload_ids):
+        upload = await store.lock(tx, upload_id)
+        if upload is not None:
+            found[upload_id] = upload
+    return found
 
 
 def _own(actor: Actor, upload: Upload | None) -> Upload:
