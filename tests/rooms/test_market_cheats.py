@@ -1,5 +1,6 @@
 """What cheating sellers try, what is raced with what, and what is asked for a thousand times."""
 
+import asyncio
 from pathlib import Path
 
 
@@ -40,3 +41,29 @@ async def _upload(person: Person) -> str:
 
     await until(ready)
     return upload
+
+
+async def test_what_a_pack_is_of_is_sold_once_and_there(database: Database, tmp_path: Path) -> None:
+    """K5, K10, K18: an exclusive upload is in one pack alone; what is deleted meanwhile is not on sale."""
+    async with open_world(database, tmp_path, work=True) as world:
+        ada, bob = await world.person("ada"), await world.person("bob")
+        upload = await _upload(ada)
+        pack = {"title": "A", "price": 1, "product_type": "pack", "upload_ids": [upload]}
+        only = {**pack, "license_type": "exclusive"}
+        answers = await asyncio.gather(*(ada.post(PRODUCTS, json=only) for _ in range(5)))
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409]
+        assert code(await ada.post(PRODUCTS, json=pack)) == (409, "TRACK_ALREADY_FOR_SALE")
+        (first,) = await listed(bob)
+        await ada.put(f"{PRODUCTS}/{first}", json={"status": "archived"})
+        for _ in range(2):
+            assert (await ada.post(PRODUCTS, json=pack)).status_code == 201, "any number, none exclusive"
+        again = await ada.put(f"{PRODUCTS}/{first}", json={"status": "active"})
+        assert code(again) == (409, "TRACK_ALREADY_FOR_SALE")
+        await ada.delete(f"/uploads/{upload}")
+        assert await listed(bob) == []
+        for _ in range(5):
+            one = await _upload(ada)
+            body = {**pack, "upload_ids": [one]}
+            made, _ = await asyncio.gather(ada.post(PRODUCTS, json=body), ada.delete(f"/uploads/{one}"))
+            assert made.status_code in {201, 404}
+        assert await listed(bob) == [], "nobody pays for what is gone"

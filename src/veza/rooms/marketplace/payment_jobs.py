@@ -142,7 +142,7 @@ class PaymentJobs:
         del job
         async with self._database.write() as tx:
             share = await sellers_store.lock_share(tx, what.share_id)
-        if share is None or share.state == "failed":
+        if share is None or not shares.is_handed(share, what):
             return
         if share.reference is None:
             raise NotYet

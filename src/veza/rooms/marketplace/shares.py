@@ -129,11 +129,16 @@ async def take_back(tx: Tx, order: Order, items: Sequence[Item]) -> None:
         await enqueue(tx, TAKE_BACK, TakeBack(order.provider, order.id, share.id, amount, key))
 
 
+def is_handed(share: Share, told: TakeBack) -> bool:
+    """Whether what is to be taken back is of an attempt that has not failed; the next is without it."""
+    return share.state != "failed" and told.key.startswith(f"{share.key}:")
+
+
 async def not_taken_back(tx: Tx, told: TakeBack) -> None:
     """A provider could not take a share back: then the seller owes it."""
     await orders_store.lock(tx, told.order_id)
     share = await store.lock_share(tx, told.share_id)
-    if share is not None and share.state != "failed":
+    if share is not None and is_handed(share, told):
         taken = share.taken_back - told.amount
         await store.set_share(tx, msgspec.structs.replace(share, taken_back=taken))
         await _move(tx, share, "handed", told.amount)
