@@ -2,14 +2,19 @@
 
 import asyncio
 from pathlib import Path
-
+from uuid import UUID
 
 from tests.rooms.listening_house import until
-from tests.rooms.market_house import PRODUCTS, listed, offer_track
+from tests.rooms.market_house import ORDERS, PRODUCTS, listed, offer, offer_track
+from tests.rooms.payments_house import open_shop
 from tests.rooms.test_reports import report, resolve
 from tests.rooms.tracks_house import code, plant
 from tests.world import Person, open_world
+from veza.core import clock
 from veza.core.db import Database
+from veza.core.ids import new_id
+from veza.core.jobs import Job
+from veza.rooms.marketplace.payment_kinds import PAY_SELLERS, PaySellers
 
 
 async def test_what_is_withheld_is_not_sold(database: Database, tmp_path: Path) -> None:
@@ -67,3 +72,31 @@ async def test_what_a_pack_is_of_is_sold_once_and_there(database: Database, tmp_
             made, _ = await asyncio.gather(ada.post(PRODUCTS, json=body), ada.delete(f"/uploads/{one}"))
             assert made.status_code in {201, 404}
         assert await listed(bob) == [], "nobody pays for what is gone"
+
+
+async def test_what_failed_is_not_taken_back_from_the_next(database: Database, tmp_path: Path) -> None:
+    """K15, K17: a share that could not be handed over is handed over anew without what was refunded."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, bob = await shop.person("olga"), await shop.person("bob")
+        account = await shop.connect(olga)
+        mix, song = await offer(olga, price=20), await offer_track(shop.world, olga, price=10)
+        order = await shop.order(bob, mix["id"], song["id"])
+        path = f"{ORDERS}/{order['id']}"
+        assert (await olga.post(f"{path}/services/{mix['id']}/deliver", json={"note": "Here"})).is_success
+        assert (await bob.post(f"{path}/services/{mix['id']}/accept")).is_success
+        shop.stripe.down = True
+        await shop.work()
+        assert (await olga.post(f"{path}/refund")).json()["data"]["status"] == "partially_refunded"
+        await shop.work()
+        assert {"marketplace.pay_sellers", "marketplace.take_back"} <= set(shop.put_off)
+        shop.stripe.down = False
+        shop.stripe.set_transfers(account, "inactive")
+        pay = shop.tasks[PAY_SELLERS.name]
+        await pay.run(Job(new_id(), PAY_SELLERS.name, "{}", 1, clock.now()), PaySellers(UUID(order["id"])))
+        assert shop.stripe.list("transfer") == []
+        shop.stripe.set_transfers(account)
+        await shop.deliver()
+        await shop.again()
+        (handed,) = shop.stripe.list("transfer")
+        assert (handed["amount"], handed["amount_reversed"]) == (1_800, 0)
+        await shop.prove()

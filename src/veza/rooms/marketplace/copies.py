@@ -89,9 +89,13 @@ def spoken(formats: Sequence[str]) -> str:
 
 async def list_formats(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
     """The same of each of these products."""
-    files = await products_store.files_of(tx, product_ids)
-    known = await sales.list_particulars(tx, [file.key for file in files if file.track_id is not None])
-    return {one: formats_of([file for file in files if file.product_id == one], known) for one in product_ids}
+    # Of a page of orders there may be ten thousand, and the same ones many times over.
+    by_product: dict[UUID, list[ProductFile]] = {one: [] for one in product_ids}
+    for file in await products_store.files_of(tx, list(by_product)):
+        by_product[file.product_id].append(file)
+    keys = [file.key for files in by_product.values() for file in files if file.track_id is not None]
+    known = await sales.list_particulars(tx, keys)
+    return {one: formats_of(files, known) for one, files in by_product.items()}
 
 
 async def list_recipes(tx: Tx, licence: Licence, name: str) -> list[Recipe]:
