@@ -97,6 +97,14 @@ TAMPERED: dict[str, tuple[list[str], str]] = {
         ],
         "rows up to 3 are gone",
     ),
+    "the end cut off": (
+        [
+            "DELETE FROM events WHERE id IN (SELECT id FROM audit_log WHERE seq > 9)",
+            "DELETE FROM audit_log WHERE seq > 9",
+            "UPDATE audit_state SET head_seq = 9, head_mac = (SELECT mac FROM audit_log WHERE seq = 9)",
+        ],
+        "row 9 is not where the log was sealed to end",
+    ),
     "never queued": ([_PAST], "was inserted past the log"),
 }
 
@@ -115,6 +123,16 @@ async def test_whoever_tampers_is_found_out(database: Database, tmp_path: Path) 
             assert said in verdict.problem, (name, verdict)
             await restore(database)
             assert (await check(world)).problem == "", name
+
+
+async def test_what_is_sealed_later_covers_nothing_up(database: Database, tmp_path: Path) -> None:
+    """D3: the end cut off by somebody without the secret, and more written after it; the log goes on."""
+    async with open_world(database, tmp_path) as world:
+        await written(world)
+        await tamper(database, *TAMPERED["the end cut off"][0])
+        await written(world, 2)
+        assert (await columns(database, "seq"))[-1] == 11
+        assert "row 10 " in (await check(world)).problem
 
 
 async def backup(database: Database) -> None:
@@ -148,8 +166,8 @@ async def test_a_head_that_was_kept_elsewhere(database: Database, tmp_path: Path
             "DELETE FROM audit_log WHERE seq = 12",
             "UPDATE audit_state SET head_seq = 11",
         )
-        mac = (await columns(database, "mac", "seq = 11"))[0]
-        blob = f"'\\x{mac.hex()}'" if database.dialect == "postgresql" else f"x'{bytes(mac).hex()}'"
+        mac = sealer_of(world).end(11, bytes((await columns(database, "mac", "seq = 11"))[0]))
+        blob = f"'\\x{mac.hex()}'" if database.dialect == "postgresql" else f"x'{mac.hex()}'"
         await tamper(database, f"UPDATE audit_state SET head_mac = {blob}")
         assert (await check(world)).problem == ""
         assert (await check(world, head)).problem == "row 12 is missing: the log ends at 11"

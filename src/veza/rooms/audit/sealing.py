@@ -5,7 +5,8 @@ works behind the API takes what is queued, in the order of ids, and writes it to
 changes something waits for anybody else's row, as they would if each were chained in its own transaction.
 
 A seal is an HMAC under a key of the server's secret: whoever can write to the database alone can neither
-change a row nor make the log anew.
+change a row nor make the log anew. Where the log ends is sealed as well, under another key, and only there:
+no row tells how to seal an end at it, so rows cannot be cut off unnoticed either.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from veza.core.db import Database, Tx
 from veza.core.db.types import to_micros
 from veza.rooms.audit import sealing_store as store
 from veza.rooms.audit.rows import Entry, entry_of
+from veza.rooms.audit.sealing_store import State
 
 log = structlog.get_logger()
 
@@ -32,6 +34,10 @@ EVERY = 1.0
 # Everybody, among the scopes of kept counts.
 ALL = UUID(int=0)
 GENESIS = b""
+# Bytes of a seal: the key's id, and the HMAC.
+_SEAL = 4 + 32
+# After an end that is not right rows follow this, which is no row's: so that it is always found.
+_BROKEN = b"broken"
 
 
 class Sealer:
@@ -40,6 +46,7 @@ class Sealer:
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keys = {bytes.fromhex(key_id): key for key_id, key in keyring.derive("audit")}
+        self._ends = {bytes.fromhex(key_id): key for key_id, key in keyring.derive("audit.end")}
         self._first = next(iter(self._keys))
 
     async def run(self) -> None:
@@ -62,8 +69,14 @@ class Sealer:
             events = await store.list_queued(tx, PIECE)
             if events:
                 entries = [entry_of(event, head.head_seq + at) for at, event in enumerate(events, 1)]
-                await self._write(tx, entries, head.head_mac)
+                await self._write(tx, entries, self._before(head))
         return len(events) == PIECE
+
+    def _before(self, state: State) -> bytes:
+        if self.is_end(state):
+            return state.head_mac[:_SEAL]
+        log.error("audit.end_was_changed", seq=state.head_seq)
+        return _BROKEN
 
     async def _write(self, tx: Tx, entries: Sequence[Entry], before: bytes) -> None:
         rows, counts = [], Counter[tuple[UUID, str]]()
@@ -73,7 +86,7 @@ class Sealer:
             counts[ALL, entry.kind] += 1
             if entry.user_id is not None:
                 counts[entry.user_id, entry.kind] += 1
-        await store.append(tx, rows, counts)
+        await store.append(tx, rows, self.end(entries[-1].seq, before), counts)
 
     async def seal_all(self) -> None:
         """Seal all that is queued now."""
@@ -92,6 +105,20 @@ class Sealer:
     def is_right(self, entry: Entry, mac: bytes, before: bytes) -> bool:
         """Whether a row has the seal that it should have. Raises KeyError as :meth:`mac`."""
         return hmac.compare_digest(self.mac(entry, before, mac[: len(self._first)]), mac)
+
+    def end(self, seq: int, mac: bytes) -> bytes:
+        """What is kept of a log that ends with the row of this number and seal: that, and a seal of the end.
+
+        Raises KeyError as :meth:`mac`.
+        """
+        return mac + hmac.digest(self._ends[mac[: len(self._first)]], b"%d:%b" % (seq, mac), "sha256")
+
+    def is_end(self, state: State) -> bool:
+        """Whether the log was sealed to end there, as far as this server has the key to say so."""
+        mac = state.head_mac[:_SEAL]
+        if state.head_seq == 0 or mac[: len(self._first)] not in self._ends:
+            return True
+        return hmac.compare_digest(self.end(state.head_seq, mac), state.head_mac)
 
 
 def _plain(entry: Entry) -> Sequence[object]:

@@ -16,7 +16,10 @@ S = audit_state.c
 
 
 class State(msgspec.Struct, frozen=True):
-    """How far the log goes, from where on it is kept, and how far ``events`` was emptied."""
+    """How far the log goes, from where on it is kept, and how far ``events`` was emptied.
+
+    ``head_mac`` is the seal of the last row, and after it that of the end.
+    """
 
     head_seq: int
     head_mac: bytes
@@ -98,11 +101,13 @@ async def lock_state(tx: Tx) -> State:
     return found or NEW
 
 
-async def append(tx: Tx, rows: Sequence[Mapping[str, Any]], counts: Mapping[tuple[UUID, str], int]) -> None:
-    """Add rows with their seals, in their order, and take them out of the queue."""
+async def append(
+    tx: Tx, rows: Sequence[Mapping[str, Any]], end: bytes, counts: Mapping[tuple[UUID, str], int]
+) -> None:
+    """Add rows with their seals, in their order, and take them out of the queue; the log ends with them."""
     await tx.run_many(_APPEND, rows)
     await tx.run(_DEQUEUE, ids=[row["id"] for row in rows])
-    await tx.run(_MOVE_HEAD, seq=rows[-1]["seq"], mac=rows[-1]["mac"])
+    await tx.run(_MOVE_HEAD, seq=rows[-1]["seq"], mac=end)
     await count(tx, counts)
 
 

@@ -46,7 +46,7 @@ async def verify(database: Database, sealer: Sealer, known: Head | None = None) 
         state = await sealing_store.find_state(view)
         trace = await _trace(view, state)
     walk = _Walk(sealer, state, known)
-    problem = trace or await walk.go(database)
+    problem = trace or await walk.go(database) or _end(sealer, state, walk)
     async with database.read() as view:
         waiting = await verifying_store.count_queued(view)
         problem = problem or await _beside(view)
@@ -62,6 +62,13 @@ async def _trace(view: Tx, state: State) -> str:
         if told["up_to"] == state.purged_seq and told["mac"] == state.purged_mac.hex():
             return ""
     return f"rows up to {state.purged_seq} are gone, and no purge tells of it"
+
+
+def _end(sealer: Sealer, state: State, walk: "_Walk") -> str:
+    """What is wrong with the end, where nobody purged beyond it meanwhile."""
+    if walk.seq != state.head_seq or (sealer.is_end(state) and state.head_mac.startswith(walk.mac)):
+        return ""
+    return f"row {walk.seq} is not where the log was sealed to end: what came after it is gone"
 
 
 async def _beside(view: Tx) -> str:
