@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from tests.rooms.audit_house import seal, tell
 from tests.rooms.tracks_house import NOBODY, code
 from tests.rooms.traffic import START, Traffic
@@ -13,10 +15,10 @@ from veza.core import clock
 from veza.core.db import Database
 from veza.core.ids import new_id
 from veza.rooms.audit.detectors import KINDS, detectors
-from veza.rooms.audit.rows import entry_of
+from veza.rooms.audit.rows import Happened, entry_of
 from veza.rooms.audit.suspicions import Kind
 from veza.rooms.audit.watching import signs_of, watch
-from veza.rooms.sessions.events import LoginFailed, RefreshReused
+from veza.rooms.sessions.events import LoggedIn, LoginFailed, RefreshReused
 from veza.rooms.tracks.events import TrackDeleted
 
 ADMIN = "/admin/audit/suspicious"
@@ -41,6 +43,22 @@ def test_every_attack_is_found_and_ordinary_people_are_left_alone() -> None:
     found = found_in(traffic)
     assert planted <= found
     assert len(found - planted) <= SESSIONS // 10_000
+
+
+def test_a_network_of_ipv6_is_one_address() -> None:
+    """Whoever guesses from another address of their own each time is found; who just has many is not."""
+    kinds = {one.kind: one for one in detectors({})}
+    for event, kind, found in (
+        (LoginFailed(None, "password"), "account_guessing", True),
+        (LoggedIn(new_id(), new_id()), "many_addresses", False),
+    ):
+        entries = [
+            entry_of(Happened(new_id(), event.kind, msgspec.json.encode(event).decode(), None,
+                              f"2001:db8:1:2::{seq:x}", "", "", START), seq)
+            for seq in range(1, 31)
+        ]  # fmt: skip
+        signs = signs_of([kinds[kind]], entries, START)
+        assert [bool(kinds[kind].burst(one)) for one in signs.values()] == [found]
 
 
 def test_every_kind_can_be_asked_for() -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from veza.core.limits import parse_limit
+from veza.core.limits import address_key, parse_limit
 from veza.rooms.audit.rows import CRITICAL, WARNING, Entry
 
 # Of what a finding rests on so much is shown.
@@ -100,7 +100,8 @@ def _password_guessing(entry: Entry) -> tuple[str, str] | None:
 
 def _many_accounts(entry: Entry) -> tuple[str, str] | None:
     # Whoever guesses at addresses of which there is no account guesses at another one each time.
-    return (entry.ip, str(entry.user_id or entry.seq)) if _guessed(entry) and entry.ip else None
+    member = str(entry.user_id or entry.seq)
+    return (address_key(entry.ip), member) if _guessed(entry) and entry.ip else None
 
 
 def _refresh_reuse(entry: Entry) -> tuple[str, str] | None:
@@ -108,13 +109,15 @@ def _refresh_reuse(entry: Entry) -> tuple[str, str] | None:
 
 
 def _many_addresses(entry: Entry) -> tuple[str, str] | None:
-    return (str(entry.user_id), entry.ip) if entry.kind == "auth.login" and entry.ip else None
+    # A /64 of IPv6 counts as one: a single device takes another address in it each day, or more often.
+    signed_in = entry.kind == "auth.login" and entry.ip
+    return (str(entry.user_id), address_key(entry.ip)) if signed_in else None
 
 
 def _downloads(entry: Entry) -> tuple[str, str] | None:
     if entry.kind not in {"track.downloaded", "product.downloaded"}:
         return None
-    who = str(entry.user_id) if entry.user_id else entry.ip
+    who = str(entry.user_id) if entry.user_id else address_key(entry.ip)
     return (who, str(entry.seq)) if who else None
 
 
