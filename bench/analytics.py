@@ -18,6 +18,11 @@ _ZONES = ("UTC", "America/New_York", "Asia/Kathmandu")
 async def dashboards() -> list[Figure]:
     """The p95 of every kind of dashboard at ten million plays, asked for one after the other."""
     path, figures = listened(), []
+    with Veza(path, copy=False):  # whose first start plans its recurring work
+        pass
+    with apsw.Connection(str(path)) as connection:
+        # Counting ten million plays again, once a day, is not what is measured.
+        connection.execute("UPDATE jobs SET run_at = 32503680000000000, attempt = 0").fetchall()
     with apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY) as connection:
         track = UUID(bytes=connection.execute(_BEST, (user_id(0).bytes,)).fetchall()[0][0])
     with Veza(path, copy=False) as veza:
