@@ -29,11 +29,11 @@ async def webhooks() -> list[Figure]:
             _hook(veza, token, f"http://{receiver.host}:{receiver.port}/")
         other = veza.log_in(1)  # who has no hooks
         idle = await _changes(veza, other, seconds=1.0)
-        told, others = await asyncio.gather(
-            _changes(veza, token, seconds=3.0), _changes(veza, other, seconds=3.0)
-        )
-        made = len(told)
+        made = len(await _changes(veza, token, seconds=3.0))
         took = await _drained(veza, token, made * _HOOKS)
+        _, others = await asyncio.gather(
+            _changes(veza, token, seconds=2.0), _changes(veza, other, seconds=2.0)
+        )
         ceiling = await _ceiling(receiver)
     rate = made * _HOOKS / took
     latency, share = await _while_some_hang()

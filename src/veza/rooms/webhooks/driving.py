@@ -40,6 +40,8 @@ AFTER_TROUBLE = timedelta(seconds=5)
 _PICKED = 64
 _PIECE = 500
 _READS_SHARED, _READS_ALONE = 4, 400
+# Deliveries that begin between two turns of the event loop.
+_AT_ONCE = 4
 
 
 class Office:
@@ -51,14 +53,14 @@ class Office:
         self.recorder = Recorder(database)
         # Of PostgreSQL's connections most are left to those who wait for an answer.
         self.reads = asyncio.Semaphore(_READS_SHARED if database.shared else _READS_ALONE)
-        self._turn = asyncio.Lock()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def take_turn(self) -> None:
-        """Wait until one more delivery may begin: one after another, with all others of the loop between.
+        """Wait until one more delivery may begin: a few at a time, with all others of the loop between.
 
         Each is half a millisecond of work in one piece, and a hundred of them may want to begin at once.
         """
-        async with self._turn:
+        async with self._turns:
             await give_way()
 
 
