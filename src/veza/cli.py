@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -164,8 +164,8 @@ def verify_audit(
 @admin_users.command("list")
 def list_users(
     q: Annotated[str, typer.Argument(help="How a name or an address begins.")] = "",
-    role: Annotated[str | None, typer.Option()] = None,
-    status: Annotated[str | None, typer.Option(help="active or suspended")] = None,
+    role: Annotated[Literal["user", "creator", "moderator", "admin"] | None, typer.Option()] = None,
+    status: Annotated[Literal["active", "suspended"] | None, typer.Option()] = None,
 ) -> None:
     """List users, a hundred at most."""
     sys.exit(_do(lambda process: process.administer("list_users", q=q, role=role, status=status)))

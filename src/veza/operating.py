@@ -6,8 +6,10 @@ from typing import Any
 from veza.access.actor import SYSTEM
 from veza.core.db import Tx
 from veza.core.pages import Page
+from veza.core.text import clean_text
 from veza.rooms.accounts import profiles, suspensions
 from veza.rooms.admin import service
+from veza.rooms.admin.schemas import MOST_OF_A_REASON
 from veza.rooms.reports import service as reports
 
 # As much as somebody reads at once; a question narrows it down.
@@ -22,16 +24,25 @@ async def list_users(tx: Tx, *, q: str, role: str | None, status: Any) -> Lines:
     found = await service.list_users(tx, SYSTEM, _MOST, q=q, role=role, state=status)
     lines = [
         f"{user.username}  {user.email}  {user.role}  {user.storage_used:,} bytes"
-        + (f"  suspended {user.suspended_at:%Y-%m-%d}: {user.suspended_reason}" if user.suspended_at else "")
+        + (
+            f"  suspended {user.suspended_at:%Y-%m-%d}: {_line(user.suspended_reason)}"
+            if user.suspended_at
+            else ""
+        )
         for user in found.users
     ]
     return [*lines, f"{len(lines)} of {found.pagination.total} users"]
 
 
+def _line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
 async def suspend(tx: Tx, *, username: str, reason: str) -> Lines:
-    """Suspend the user with this name."""
+    """Suspend the user with this name. Raises :class:`veza.core.text.BadValue` for what is no reason."""
+    why = clean_text(reason, max_chars=MOST_OF_A_REASON, min_chars=1, multiline=True)
     user = await profiles.get_by_username(tx, SYSTEM, username)
-    await suspensions.suspend(tx, SYSTEM, user.id, reason)
+    await suspensions.suspend(tx, SYSTEM, user.id, why)
     return [f"suspended {user.username} ({user.id})"]
 
 

@@ -191,7 +191,7 @@ async def _administer(settings: Settings, deed: str, given: dict[str, object]) -
         try:
             async with parts.database.write() as tx:
                 lines = await operating.DEEDS[deed](tx, **given)
-        except VezaError as refused:
+        except (BadValue, VezaError) as refused:
             print(f"veza: {refused.message}", file=sys.stderr)  # noqa: T201 - for the operator
             return 1
     print(*lines, sep="\n")  # noqa: T201 - the command's answer

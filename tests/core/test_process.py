@@ -206,6 +206,10 @@ def test_an_operator_sees_to_users_and_checks_the_log(command, tmp_path):
     assert (code, "ada  ada@example.com  user" in said, "1 of 1 users" in said) == (0, True, True)
     assert command("admin", "users", "suspend", "ada", "--reason", "Spam")[0] == 0
     assert "suspended 20" in command("admin", "users", "list", "--status", "suspended")[1]
+    for word in ("--status", "--role"):
+        assert command("admin", "users", "list", word, "nonsense")[0] == 2
+    for reason in ("", "\x1b[31mred"):
+        assert command("admin", "users", "suspend", "ada", "--reason", reason)[0] == 1
     assert command("admin", "users", "restore", "ada")[0] == 0
     assert command("admin", "users", "suspend", "nobody", "--reason", "Spam")[::2] == (
         1, "veza: There is no such user.\n",

@@ -12,6 +12,8 @@ from veza.core.body import checked
 from veza.core.pages import Pagination
 from veza.core.text import clean_text
 
+MOST_OF_A_REASON = 1_000
+
 State = Literal["active", "suspended"]
 
 
@@ -48,7 +50,9 @@ class Suspension(msgspec.Struct, frozen=True):
     reason: Annotated[
         str,
         checked(
-            partial(clean_text, max_chars=1_000, min_chars=1, multiline=True), minLength=1, maxLength=1_000
+            partial(clean_text, max_chars=MOST_OF_A_REASON, min_chars=1, multiline=True),
+            minLength=1,
+            maxLength=MOST_OF_A_REASON,
         ),
     ]
 
