@@ -199,12 +199,15 @@ async def test_what_is_old_goes_from_the_beginning_and_leaves_a_trace(
     async with open_world(database, tmp_path) as world:
         with clock.shifted(timedelta(days=-400)):
             await written(world, 4)
+        old = (await check(world)).head
         boss = await world.person("boss", "admin")
         await written(world, 3)
         assert (await check(world)).problem == ""
         await forget(database, 0)
         assert await database.rows("SELECT COUNT(*) FROM audit_log WHERE kind = 'track.liked'") == [(7,)]
         await forget(database, 365)
+        assert "was purged" in (await check(world, Head(2, old.mac))).problem
+        assert (await check(world, old)).problem == (await check(world, Head(0, ""))).problem == ""
         before = await columns(database, "seq")
         await forget(database, 365)
         assert await columns(database, "seq") == before

@@ -27,7 +27,10 @@ class Head(msgspec.Struct, frozen=True):
     def parse(cls, text: str) -> "Head":
         """What ``str`` gives. Raises ValueError."""
         seq, _, mac = text.partition(":")
-        return cls(int(seq), mac.strip().lower())
+        known = cls(int(seq), mac.strip().lower())
+        if known.seq < 0:
+            raise ValueError(text)
+        return known
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -92,6 +95,8 @@ class _Walk:
 
     async def go(self, database: Database) -> str:
         """What is wrong first; nothing when all is right."""
+        if self.known is not None and self._is_gone(self.known):
+            return f"row {self.known.seq} was purged, and what it was cannot be said: give a later head"
         while self.seq < self.end:
             async with database.read() as view:
                 rows = await verifying_store.list_from(view, self.seq, self.end, PIECE)
@@ -105,6 +110,10 @@ class _Walk:
         if self.known is not None and self.known.seq > self.end:
             return f"row {self.known.seq} is missing: the log ends at {self.end}"
         return ""
+
+    def _is_gone(self, known: Head) -> bool:
+        """Whether a row is before all that are here; nothing is known by an empty log's head."""
+        return 0 < known.seq <= self.seq and known != Head(self.seq, self.mac.hex())
 
     def _check(self, rows: Sequence[Sealed]) -> str:
         if not rows:
