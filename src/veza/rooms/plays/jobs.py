@@ -19,9 +19,9 @@ log = structlog.get_logger()
 
 FORGET_TRACK = JobKind("plays.forget_track", EventJob)
 RECOUNT = JobKind("plays.recount", NoPayload, every=timedelta(hours=24))
-# Some milliseconds of the writer for each batch, and of all its time at most a tenth: while plays come by the
-# thousand, the sums fall behind, and catch up when fewer come.
-_BATCH, _PAUSE, _SHARE = 50, timedelta(milliseconds=50), 10
+# Of the writer's time at most a tenth, and seldom: plays share commits, and each piece takes two of its own.
+# While they come by the thousand the sums fall behind, and catch up when fewer come.
+_BATCH, _PAUSE, _SHARE = 200, timedelta(seconds=1), 10
 
 
 def tasks(database: Database) -> Sequence[Task]:
