@@ -25,7 +25,7 @@ async def playlists() -> list[Figure]:
 
 async def on_postgres() -> list[Figure]:
     """The same with PostgreSQL."""
-    async with postgres(seeded(TRACKS)) as url:
+    async with postgres(seeded(TRACKS)) as (url, _):
         with Veza(url, copy=False) as veza:
             return _measure(veza, f"playlist of {TRACKS:,}, PostgreSQL")
 
