@@ -85,7 +85,7 @@ def test_a_room_is_called_through_its_service() -> None:
     found = []
     for room in (SOURCE / "rooms").iterdir():
         own = re.escape(room.stem)
-        inner = rf"veza\.rooms\.(?!{own}\b)\w+(?:\.| import .*\b)(?:store|routes|jobs)\b"
+        inner = rf"veza\.rooms\.(?!{own}\b)\w+(?:\.| import .*\b)(?:\w+_)?(?:store|routes|jobs)\b"
         files = room.rglob("*.py") if room.is_dir() else iter([room])
         found += lines_with(inner, iter(files))
     assert found == []

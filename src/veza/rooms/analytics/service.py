@@ -23,7 +23,7 @@ from veza.rooms.analytics.schemas import (
     TopListener,
     TopTrack,
 )
-from veza.rooms.plays import sums, sums_store
+from veza.rooms.plays import sums
 from veza.rooms.plays.periods import Period
 from veza.rooms.plays.schemas import Stats
 from veza.rooms.plays.sums import ALL, COUNTRY, DEVICE, SOURCE, STEPS, WHOLE, Summary
@@ -55,7 +55,7 @@ async def of_artist(tx: Tx, actor: Member, user_id: UUID, period: Period) -> Art
     found = await sums.summary_of(tx, user_id, period)
     first, last = period.utc_days
     top = await sums.top_tracks(tx, user_id, first, last, _MOST_TOP)
-    fans = await sums_store.top_fans(tx, user_id, _MOST_TOP)
+    fans = await sums.top_fans(tx, user_id, _MOST_TOP)
     return ArtistDashboard(
         user_id,
         _stats(found),

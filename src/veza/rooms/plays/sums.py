@@ -19,7 +19,7 @@ from veza.rooms.plays.devices import class_of
 from veza.rooms.plays.periods import QUARTER_SECONDS, Period
 from veza.rooms.plays.sketch import Sketch, count_all, hash_of
 from veza.rooms.plays.store import Day, day_of
-from veza.rooms.plays.sums_store import Fresh, PlayedTrack
+from veza.rooms.plays.sums_store import Fan, Fresh, PlayedTrack
 
 # The scope of all that is heard here.
 ALL = UUID(int=0)
@@ -167,6 +167,11 @@ async def top_tracks(tx: Tx, artist_id: UUID, first: int, last: int, most: int) 
 
 def _plays_of(track: PlayedTrack) -> int:
     return track.plays
+
+
+async def top_fans(tx: Tx, artist_id: UUID, most: int) -> list[Fan]:
+    """Who of all time hears most of an artist."""
+    return await store.top_fans(tx, artist_id, most)
 
 
 async def _summary(
