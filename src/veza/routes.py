@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from veza.core import docs_pages, probes
 from veza.core.edge import Hot, HotPost
+from veza.core.gathering import Gatherer
 from veza.core.http import StrictJSON
 from veza.parts import Parts
 from veza.rooms.accounts import pages as account_pages
@@ -28,9 +29,9 @@ from veza.rooms.notifications import unsubscribing
 from veza.rooms.notifications.routes import ROUTES as NOTIFICATIONS
 from veza.rooms.playlists import pages as playlist_pages
 from veza.rooms.playlists.routes import ROUTES as PLAYLISTS
-from veza.rooms.plays.gathering import Gatherer
 from veza.rooms.plays.hot import HotPlays
 from veza.rooms.plays.routes import ROUTES as PLAYS
+from veza.rooms.plays.service import record_all
 from veza.rooms.recommendations.routes import ROUTES as RECOMMENDATIONS
 from veza.rooms.reports.routes import ROUTES as REPORTS
 from veza.rooms.roles.routes import ROUTES as ROLES
@@ -145,7 +146,9 @@ def hot_posts(parts: Parts, means: Means, dress: Dress) -> Mapping[str, HotPost]
     login = HotLogin(means, dress)
     found: dict[str, HotPost] = {f"{BASE}/auth/login": login.log_in}
     if not parts.database.shared:
-        plays = HotPlays(Gatherer(parts.database), parts.authenticator.cached, parts.places, dress)
+        plays = HotPlays(
+            Gatherer(parts.database, record_all, "plays"), parts.authenticator.cached, parts.places, dress
+        )
         found[f"{BASE}/tracks/*/play"] = plays.record
     return found
 

@@ -13,9 +13,9 @@ from veza.access.actor import Actor, Member
 from veza.core.body import read_body
 from veza.core.edge import Header, Ready, Receive, Scope
 from veza.core.exchange import Exchange
+from veza.core.gathering import Gatherer
 from veza.core.incoming import body_of, is_short_json
 from veza.core.places import Places
-from veza.rooms.plays.gathering import Gatherer
 from veza.rooms.plays.routes import RECORDED, ROUTE
 from veza.rooms.plays.schemas import PlayDraft
 from veza.rooms.plays.service import Play
@@ -30,7 +30,9 @@ _ID = slice(-41, -5)  # of …/{id}/play
 class HotPlays:
     """Takes plays."""
 
-    def __init__(self, gatherer: Gatherer, remembered: Remembered, places: Places, dress: Dress) -> None:
+    def __init__(
+        self, gatherer: Gatherer[Play, UUID], remembered: Remembered, places: Places, dress: Dress
+    ) -> None:
         self._gatherer = gatherer
         self._remembered = remembered
         self._places = places
