@@ -17,7 +17,7 @@ from veza.core import clock
 from veza.core import worker as worker_module
 from veza.core.db import Database, Statement, Tx, open_database
 from veza.core.events import Context, Event, EventJob, Outbox, events
-from veza.core.jobs import Job, JobKind, LeaseLost, NoPayload, enqueue, finish, jobs
+from veza.core.jobs import CHANNEL, Job, JobKind, LeaseLost, NoPayload, enqueue, finish, jobs
 from veza.core.worker import Task, Worker, release_leases, retry_after
 
 SOON = timedelta(milliseconds=300)
@@ -543,6 +543,19 @@ async def test_a_unique_key_is_queued_once(database: Database) -> None:
     await queue(database, NOTE, unique_key="b")
     await queue(database, NOTE)
     assert sorted(row.unique_key or "" for row in await rows(database)) == ["", "a", "b"]
+
+
+async def test_what_waits_already_wakes_nobody(database: Database) -> None:
+    channels: list[str] = []
+
+    async def queue_once() -> None:
+        async with database.write() as tx:
+            tx.notify = channels.append  # type: ignore[method-assign]
+            await enqueue(tx, NOTE, Note("a"), unique_key="a")
+
+    await queue_once()
+    await queue_once()
+    assert channels == [CHANNEL]
 
 
 # ── the outbox ─────────────────────────────────────────────────────────────────────────────────────────

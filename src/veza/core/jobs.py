@@ -156,7 +156,7 @@ async def enqueue(
 ) -> None:
     """Queue a job in ``tx``; with a ``unique_key`` only where none with that key is waiting or running."""
     at = clock.now()
-    await tx.run(
+    queued = await tx.run(
         _insert if unique_key is None else _insert_unique,
         id=new_id(),
         kind=kind.name,
@@ -169,7 +169,9 @@ async def enqueue(
         created_at=at,
         dead_at=None,
     )
-    tx.notify(CHANNEL)
+    # Where one waits already there is nothing new to look for: else each of many plays had all workers look.
+    if queued:
+        tx.notify(CHANNEL)
 
 
 async def waiting(tx: Tx, lane: str) -> int:
