@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ async def test_two_talk_and_one_comes_back(database: Database, tmp_path: Path) -
 
 
 async def test_who_is_not_let_in_and_who_is_let_go(database: Database, tmp_path: Path) -> None:
-    """H1, H2, H3, H4, H6: a token opens one, a foreign page none; floods, nonsense, sign-out end it."""
+    """G23, H1, H2, H3, H4, H6: a token opens one, a foreign page none; floods, nonsense, sign-out end it."""
     async with serving_here(database, tmp_path / "data", **WIDE) as served:
         ann, bob = await talker(served.url, "ann"), await talker(served.url, "bob")
         room_id = await open_room(ann, bob)
@@ -106,9 +107,16 @@ async def test_who_is_not_let_in_and_who_is_let_go(database: Database, tmp_path:
         for bad in ("", "?token=a.b.c", f"?token={ann.token}"):
             async with connect(address + bad) as socket:
                 assert await closed_with(socket) == 4401
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(address, origin="https://evil.example")
-        assert refused.value.response.status_code == 403
+        for path, more, status in (
+            ("", {"Origin": "https://evil.example"}, 403),
+            ("", {"Sec-WebSocket-Version": "8"}, 400),
+            ("s", {}, 404),
+        ):
+            with pytest.raises(InvalidStatus) as told:
+                await connect(address + path, additional_headers={"X-Request-ID": "find-me-1", **more})
+            answer = told.value.response
+            assert (answer.status_code, answer.headers["X-Request-ID"]) == (status, "find-me-1")
+            assert json.loads(answer.body)["error"]["code"] in {"FORBIDDEN", "INVALID_REQUEST", "NOT_FOUND"}
 
         async def opened():
             return await connect(f"{address}?token={await ann.chat_token()}", compression=None)

@@ -61,6 +61,7 @@ _CACHE = b"cache-control"
 _JSON: Header = (b"content-type", b"application/json")
 _VARY: Header = (b"vary", b"Origin")
 _HOT = frozenset({"GET", "POST"})
+_SWITCHING = 101
 # What no path of ours holds: an encoded slash, dot, backslash or NUL.
 _DISGUISES = (b"%2f", b"%2e", b"%5c", b"%00")
 
@@ -113,7 +114,7 @@ class Edge:
         """Answer a request (ASGI)."""
         scope[GIVEN] = self.given
         if scope["type"] != "http":
-            await self._open(scope, receive, send)
+            await (self._open if scope["type"] == "websocket" else self._live)(scope, receive, send)
             return
         exchange = Exchange(scope, self.config.trusted)
         scope["veza"] = exchange
@@ -145,34 +146,53 @@ class Edge:
                 await exchange.tx.close()
             if exchange.claim is not None:
                 exchange.claim.release()
-            seconds = exchange.elapsed()
-            observe_request(scope["method"], exchange.route, exchange.status, seconds)
-            access_line(exchange, seconds)
+            self._note(exchange)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a WebSocket whose address is known; a handshake counts as a request."""
-        serve = self.sockets.get(scope.get("path", ""))
-        if serve is None:
-            await self._answer_other(scope, receive, send)
-            return
+        """Serve a WebSocket. Its handshake is a request: counted, logged, and refused as any other."""
+        scope["method"] = "GET"  # as a handshake is (RFC 6455, 4.1), although ASGI does not say it
         exchange = Exchange(scope, self.config.trusted)
         REQUEST_ID.set(exchange.request_id)
+
+        async def send_seen(message: Message) -> None:
+            if message["type"] == "websocket.accept":
+                exchange.status = _SWITCHING
+                self._note(exchange)
+                own = (*exchange.limits, (b"x-request-id", exchange.request_id.encode()))
+                message = {**message, "headers": [*message.get("headers", ()), *own]}
+            await send(message)
+
         try:
-            if self.limiter is not None:
+            serve = self.sockets.get(scope["path"])
+            if self.limiter is not None and scope["path"].startswith("/api/"):
                 standing = await self.limiter.hit(self.config.global_limit, address_key(exchange.ip))
                 exchange.limits = standing.headers
                 if not standing.allowed:
                     raise too_many(standing)  # noqa: TRY301 - refused as anything else
-            await serve(exchange, receive, send)
+            if serve is None:
+                raise NotFound  # noqa: TRY301 - as above
+            exchange.route = scope["path"]
+            await serve(exchange, receive, send_seen)
         except VezaError as error:
-            status, headers, body = render_error(error)
-            start: Message = {"type": "websocket.http.response.start", "status": status}
-            await send({**start, "headers": self._dress(exchange, headers)})
-            await send({"type": "websocket.http.response.body", "body": body})
+            await self._refuse_socket(exchange, error, send)
         except Exception as error:
             count_error(type(error).__name__)
-            log.exception("socket.crashed", path=scope["path"])
-            raise
+            log.exception("socket.crashed", route=exchange.route)
+            if exchange.status:
+                raise
+            await self._refuse_socket(exchange, InternalError(), send)
+
+    async def _refuse_socket(self, exchange: Exchange, error: VezaError, send: Send) -> None:
+        exchange.status, headers, body = render_error(error)
+        start: Message = {"type": "websocket.http.response.start", "status": exchange.status}
+        await send({**start, "headers": self._dress(exchange, headers)})
+        await send({"type": "websocket.http.response.body", "body": body})
+        self._note(exchange)
+
+    def _note(self, exchange: Exchange) -> None:
+        seconds = exchange.elapsed()
+        observe_request(exchange.scope["method"], exchange.route, exchange.status, seconds)
+        access_line(exchange, seconds)
 
     def _count(self, exchange: Exchange, path: str, limiter: Limiter) -> Standing | None:
         """The caller's standing, if it is known without waiting."""
@@ -212,11 +232,8 @@ class Edge:
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in dressed)
         return Ready(route, status, tuple(dressed), lines, body, (b"content-length", b"%d" % len(body)))
 
-    async def _answer_other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await live(self.running(), receive, send)
-        else:
-            await self.app(scope, receive, send)
+    async def _live(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        await live(self.running(), receive, send)
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_dressed(message: Message) -> None:

@@ -7,6 +7,7 @@ to a thousand sockets without encoding it a thousand times: a socket's own writi
 """
 
 import logging
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.config import Config
@@ -15,6 +16,8 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 from websockets.http11 import Request
 
+from veza.core.errors import InvalidRequest
+from veza.core.server_refusals import refusal
 from veza.core.wire import WIRE
 
 # Of pings, in a second; browsers send none, clients one in many seconds.
@@ -24,6 +27,7 @@ MOST_FRAGMENTS = 64
 MOST_WAITING = 256 * 1024
 END_SECONDS = 3.0
 _POLICY, _NOT_UTF8 = 1008, 1007
+_ID = "X-Request-ID"
 # What uvicorn says of each handshake has the query in it, and there may be a token.
 _log = logging.getLogger("veza.websocket")
 _log.setLevel(logging.ERROR)
@@ -42,10 +46,21 @@ class HardenedWebSocket(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         """Begin, and lay the writing side into the scope; the application runs only after this."""
+        if self.conn.accept(event).status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            # The library would say so in words of its own.
+            given = [(b"x-request-id", one.encode(errors="replace")) for one in event.headers.get_all(_ID)]
+            self.transport.write(refusal(InvalidRequest, self.default_headers, given, head_only=False))
+            self.handshake_complete = self.close_sent = True
+            self.transport.close()
+            return
         super().handle_connect(event)
-        scope = getattr(self, "scope", None)
-        if scope is not None:
-            scope["extensions"][WIRE] = self
+        self.scope["extensions"][WIRE] = self
+
+    async def send(self, message: Any) -> None:
+        """Send what the application says; one that has refused the handshake has answered it, too."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
 
     def handle_ping(self) -> None:
         """Answer, but no flood of them."""
