@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.rooms.tracks_house import BYTES, GIB, NOBODY, code, plant
 from tests.world import open_world
 from veza.core.db import Database
 from veza.core.ids import new_id
+from veza.rooms.tracks import store
 
 
 async def test_only_what_everybody_sees_is_listed_and_counted(database: Database, tmp_path: Path) -> None:
@@ -41,6 +43,8 @@ async def test_a_foreign_private_track_is_like_none(database: Database, tmp_path
         assert there.status_code == nowhere.status_code == 404
         assert there.content == nowhere.content
         assert {*there.headers} == {*nowhere.headers}
+        async with database.read() as view:  # its row is not even read
+            assert await store.find_seen(view, UUID(private), UUID(stan.id), everything=False) is None
         times: dict[bool, list[float]] = {True: [], False: []}
         for turn in range(600):
             exists = turn % 2 == 0

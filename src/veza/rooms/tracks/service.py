@@ -116,7 +116,7 @@ async def get_visible(tx: Tx, actor: Actor, track_id: UUID) -> Track:
 
     Raises :class:`TrackNotFound`.
     """
-    return _seen_by(actor, await store.find(tx, track_id))
+    return _seen_by(actor, await store.find_seen(tx, track_id, actor.id, everything=sees_all(actor)))
 
 
 async def get_own(tx: Tx, actor: Actor, track_id: UUID) -> Track:

@@ -96,6 +96,18 @@ _FULL = sa.select(
     *(_PLAY_COUNT if name == "play_count" else tracks.c[name] for name in Track.__struct_fields__)
 )
 _GET = Statement(_FULL.where(T.id == sa.bindparam("id")), Track)
+# Who sees it is asked with it: so what one may not see takes no longer to be missed than what is not there.
+_GET_SEEN = Statement(
+    _FULL.where(
+        T.id == sa.bindparam("id"),
+        sa.or_(
+            T.listed,
+            T.user_id == sa.bindparam("viewer_id"),
+            sa.bindparam("everything", type_=sa.Boolean),
+        ),
+    ),
+    Track,
+)
 _LOCK = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(), Track)
 _KEEP = Statement(_FULL.where(T.id == sa.bindparam("id")).with_for_update(read=True), Track)
 _LISTED = Statement(sa.select(*_SUMMARY).where(any_of(T.id, "ids"), T.listed), TrackSummary)
@@ -147,6 +159,11 @@ _KEYS = Statement(sa.select(renditions.c.key).where(renditions.c.track_id == sa.
 async def find(tx: Tx, track_id: UUID) -> Track | None:
     """The track, whoever asks."""
     return await tx.first(_GET, id=track_id)
+
+
+async def find_seen(tx: Tx, track_id: UUID, viewer_id: UUID | None, *, everything: bool) -> Track | None:
+    """The track, if it is listed or this user's own; or if they see everything."""
+    return await tx.first(_GET_SEEN, id=track_id, viewer_id=viewer_id, everything=everything)
 
 
 async def lock(tx: Tx, track_id: UUID) -> Track | None:
