@@ -15,6 +15,7 @@ from veza.media.tags import read_tags
 
 Get = Callable[[str], Path]
 LIMITS = MediaLimits(decode_seconds=20.0)
+FLIPS = (1, 1, 3, 3, 10, 10, 100)
 
 
 async def _outcomes(tmp_path: Path, variants: Iterable[bytes]) -> list[Decoded | int]:
@@ -63,9 +64,10 @@ async def test_cut_short_at_every_part(
 @pytest.mark.parametrize(
     "name", ["a.mp3", "s16.flac", "vorbis.ogg", "opus.ogg", "aac.m4a", "s16.wav", "s16.aiff"]
 )
-async def test_bits_turned_over(name: str, sample: Get, tmp_path: Path) -> None:
-    """M14: a bounded part of the long fuzz: 422 or finite numbers, every time, in good time."""
-    chance = random.Random(name)
+async def test_bits_turned_over(name: str, sample: Get, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """M14: 422 or finite numbers, every time, in good time; `--flips 100000` for the long fuzz of each."""
+    wanted = int(pytestconfig.getoption("--flips"))
+    chance = random.Random(f"{name} {wanted}")
     whole = sample(name).read_bytes()
 
     def variant(flips: int) -> bytes:
@@ -76,17 +78,19 @@ async def test_bits_turned_over(name: str, sample: Get, tmp_path: Path) -> None:
             data[chance.randrange(end)] ^= 1 << chance.randrange(8)
         return bytes(data)
 
-    outcomes = await asyncio.wait_for(_outcomes(tmp_path, map(variant, (1, 1, 3, 3, 10, 10, 100))), 40)
-    for outcome in outcomes:
-        if isinstance(outcome, int):
-            assert outcome == 422
-        else:
-            assert math.isfinite(outcome.duration)
-            assert 0 < outcome.duration < LIMITS.max_seconds
-            assert 1 <= outcome.channels <= 8
-    for index in range(0, len(outcomes), 3):
-        tags = await read_tags(tmp_path / str(index), LIMITS)
-        assert tags.title is None or len(tags.title) <= 256
+    for done in range(0, wanted, len(FLIPS)):
+        some = FLIPS[: wanted - done]
+        outcomes = await asyncio.wait_for(_outcomes(tmp_path, map(variant, some)), 40)
+        for outcome in outcomes:
+            if isinstance(outcome, int):
+                assert outcome == 422
+            else:
+                assert math.isfinite(outcome.duration)
+                assert 0 < outcome.duration < LIMITS.max_seconds
+                assert 1 <= outcome.channels <= 8
+        for index in range(0, len(outcomes), 3):
+            tags = await read_tags(tmp_path / str(index), LIMITS)
+            assert tags.title is None or len(tags.title) <= 256
 
 
 async def test_random_bytes(tmp_path: Path) -> None:
