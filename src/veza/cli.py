@@ -29,6 +29,10 @@ admin.add_typer(admin_users, name="users")
 
 def main() -> None:
     """Run the command line."""
+    # What serves is told no more than that, and what typer loads to read more weighs 10 MB as it runs.
+    plainly = {"serve": serve, "worker": worker}
+    if len(sys.argv) == 2 and sys.argv[1] in plainly:  # noqa: PLR2004 - the program and the command
+        plainly[sys.argv[1]]()
     app()
 
 

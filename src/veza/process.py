@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
-import asyncpg
 import msgspec
 
 from veza.access.secrets import SecretRefused
@@ -275,8 +274,16 @@ def _saying_what_is_wrong(settings: Settings) -> Iterator[None]:
         yield
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise BadSetting(f"{settings.database} is damaged ({error}): put a backup in its place.") from None
-    except (apsw.Error, asyncpg.PostgresError, OSError, VezaError) as error:
+    except (apsw.Error, OSError, VezaError, *_postgres_errors(settings)) as error:
         raise OutOfReach(f"the database does not answer: {error}") from None
+
+
+def _postgres_errors(settings: Settings) -> tuple[type[Exception], ...]:
+    if settings.embedded:
+        return ()
+    from asyncpg import PostgresError  # noqa: PLC0415 - SQLite does without it
+
+    return (PostgresError,)
 
 
 def _run(main: Coroutine[Any, Any, int]) -> int:

@@ -71,6 +71,12 @@ async def serving(folder: Path, **variables: str) -> AsyncIterator[Served]:
         await process.communicate()
 
 
+def loaded(process: Process, *names: str) -> list[str]:
+    """Those of these libraries that a process has in its memory."""
+    maps = Path(f"/proc/{process.pid}/maps").read_text()
+    return [name for name in names if name in maps]
+
+
 def person(name: str) -> dict[str, str]:
     return {"username": name, "email": f"{name}@example.com", "password": PASSWORD,
             "password_confirm": PASSWORD}  # fmt: skip
@@ -87,6 +93,8 @@ async def test_a_server_from_its_start_to_its_end(tmp_path: Path) -> None:
         assert str(tmp_path / "data") in "".join(served.said)
         assert any("instant" in line and "no money is taken" in line for line in served.said)
         assert (await served.client.get(f"{served.url}/readyz")).json()["status"] == "ready"
+        # What has to be small and start quickly loads nothing large that it has no use for.
+        assert loaded(served.process, "apsw", "asyncpg", "numpy", "pydantic_core") == ["apsw"]
         for page in ("/swagger/index.html", "/redoc", "/swagger/doc.json"):
             assert (await served.client.get(f"{served.url}{page}")).status_code == 200
         words = ("--username", "boss", "--email", "boss@example.com", "--password-stdin")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from veza.core.db.base import Database
-from veza.core.db.postgres import PostgresDatabase
 from veza.core.db.sqlite import SqliteDatabase
 
 
@@ -13,6 +12,8 @@ def open_database(url: str, *, pool: int = 10) -> Database:
     Raises :class:`ValueError` for any other scheme.
     """
     if url.startswith(("postgresql://", "postgres://")):
+        from veza.core.db.postgres import PostgresDatabase  # noqa: PLC0415 - SQLite does without asyncpg
+
         return PostgresDatabase(url, size=pool)
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
