@@ -537,6 +537,40 @@ async def test_a_recurring_job_has_one_row_and_never_dies(database: Database, ot
     assert (row.attempt, row.dead_at, row.error) == (0, None, None)
 
 
+async def test_nothing_waits_for_a_clock_that_was_set_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X8: what was wanted at once, tried before or recurs is done as if it had not been; delays are kept."""
+    done: Counter[str] = Counter()
+    monkeypatch.setattr(worker_module, "LONGEST_SLEEP", 0.05)
+    monkeypatch.setattr(worker_module, "SHARED_POLL", 0.05)
+    monkeypatch.setattr(worker_module, "LONGEST_RETRY", SOON)
+    kinds = [
+        JobKind("again", NoPayload, every=SOON),
+        JobKind("tried", NoPayload, lease=SOON),
+        JobKind("new", NoPayload),
+        JobKind("late", NoPayload),
+    ]
+
+    async def note(job: Job, _payload: Any) -> None:
+        done[job.kind] += 1
+        if job.kind == "tried" and done["tried"] == 1:
+            raise RuntimeError
+
+    async with working(database, [Task(kind, note) for kind in kinds]):
+        await queue(database, kinds[1])
+        await until(lambda: asyncio.sleep(0, result=done["tried"] > 0 and done["again"] > 0))
+        await queue(database, kinds[2], delay=SOON)
+        await queue(database, kinds[3], delay=timedelta(minutes=5))
+        now, before = clock.now, done["again"]
+        monkeypatch.setattr(clock, "now", lambda: now() - timedelta(hours=1))
+        await until(lambda: asyncio.sleep(0, result=done["new"] == 1 and done["tried"] == 2))
+        await until(lambda: asyncio.sleep(0, result=done["again"] > before + 1))
+        [late] = [row for row in await rows(database) if row.kind == "late"]
+        assert timedelta(minutes=4) < late.run_at - clock.now() <= timedelta(minutes=5)
+    assert done["late"] == 0
+
+
 async def test_a_unique_key_is_queued_once(database: Database) -> None:
     await queue(database, NOTE, unique_key="a")
     await queue(database, NOTE, NOTE, unique_key="a")

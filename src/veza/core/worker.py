@@ -11,6 +11,7 @@ import structlog
 
 from veza.core import clock
 from veza.core.db import Database, Tx
+from veza.core.job_times import ClockWatch, recurring_key, set_right
 from veza.core.jobs import (
     BURY,
     CHANNEL,
@@ -79,6 +80,7 @@ class Worker:
         self._lanes = (lane, *then)
         self._tasks = {task.kind.name: task for task in tasks if task.kind.lane in self._lanes}
         self._concurrency = concurrency
+        self._clock = ClockWatch()
         self._woken = asyncio.Event()
         self._running: dict[asyncio.Task[None], Job] = {}
         self._claimed: list[Job] = []
@@ -135,13 +137,21 @@ class Worker:
         async with self._database.write() as tx:
             for task in self._tasks.values():
                 if task.kind.every is not None:
-                    await enqueue(tx, task.kind, task.kind.payload(), unique_key=f"every:{task.kind.name}")
+                    await enqueue(tx, task.kind, task.kind.payload(), unique_key=recurring_key(task.kind))
+            await self._set_right(tx)
+
+    async def _set_right(self, tx: Tx) -> None:
+        await set_right(tx, [task.kind for task in self._tasks.values()], LONGEST_RETRY * 1.2, clock.now())
 
     async def _claim(self) -> float:
         """Start what is due; how many seconds until there may be more."""
         free = self._concurrency - len(self._running)
         if free <= 0:
             return LONGEST_SLEEP
+        if self._clock.went_back():
+            log.warning("jobs.clock_set_back", lane=self._lane)
+            async with self._database.write() as tx:
+                await self._set_right(tx)
         now, waits = clock.now(), list[tuple[str, float]]()
         async with self._database.read() as view:
             for each in self._lanes:
