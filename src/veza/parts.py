@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from veza.access.passwords import PasswordHasher
 from veza.access.secrets import Keyring
 from veza.access.tokens import Tokens
 from veza.core.db import Database, open_database
+from veza.core.jobs import check_queue
 from veza.core.limits import Limit, Limiter, open_limiter, parse_limit
 from veza.core.live import Live, open_live
 from veza.core.mail import Mailer, mailer_from
@@ -88,7 +90,9 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
         providers=open_providers(settings.payment_provider, _stripe(settings)),
         courier=Courier(Guard(allow_private=settings.webhook_allow_private, own_url=settings.base_url)),
         places=_made("GEOIP_DATABASE", lambda: open_places(settings.geoip_database)),
-        readiness=Readiness({"database": database.check, "storage": storage.check}),
+        readiness=Readiness(
+            {"database": database.check, "storage": storage.check, "queue": partial(check_queue, database)}
+        ),
     )
 
 

@@ -15,7 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core import clock
-from veza.core.db import Id, Statement, Time, Tx, any_of, metadata
+from veza.core.db import Database, Id, Statement, Time, Tx, any_of, metadata
 from veza.core.ids import new_id
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -149,6 +149,15 @@ IN_LANE = Statement(
     .where(jobs.c.dead_at.is_(None), jobs.c.lane == sa.bindparam("lane")),
     int,
 )
+
+
+_ANY = Statement(sa.select(jobs.c.id).limit(1), UUID)
+
+
+async def check_queue(database: Database) -> None:
+    """Answer, or raise."""
+    async with database.read() as view:
+        await view.first(_ANY)
 
 
 async def enqueue(
