@@ -11,6 +11,7 @@ from veza.core.worker import Task
 from veza.media import MediaLimits
 from veza.parts import Parts
 from veza.rooms.accounts import events as account_events
+from veza.rooms.accounts.closing import closing
 from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.analytics import jobs as analytics_jobs
 from veza.rooms.audit import jobs as audit_jobs
@@ -59,6 +60,9 @@ from veza.rooms.webhooks.raising import Raiser
 
 PURGE_ANSWERS = JobKind("core.purge_answers", NoPayload, every=timedelta(hours=1))
 
+# What follows a suspension and its end: each room closes what it has of somebody, or opens it.
+CLOSING = [withholding.CLOSE_USER, playlist_jobs.CLOSE_USER, market_kinds.CLOSE_USER]
+
 REACTIONS: Reactions = {
     session_events.RefreshReused: [session_jobs.SEND_ALERT, TELL],
     session_events.LoginSlowed: [session_jobs.SEND_ALERT, TELL],
@@ -72,8 +76,8 @@ REACTIONS: Reactions = {
         market_kinds.REFUND_UNDELIVERED,
         chat_kinds.FORGET_USER,
     ],
-    account_events.UserSuspended: [withholding.CLOSE_USER],
-    account_events.UserRestored: [withholding.CLOSE_USER],
+    account_events.UserSuspended: CLOSING,
+    account_events.UserRestored: CLOSING,
     track_events.TrackDeleted: [
         like_jobs.FORGET_TRACK,
         play_jobs.FORGET_TRACK,
@@ -149,7 +153,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *session_jobs.tasks(database, parts.mailer, base_url),
         *TrackJobs(database, parts.storage, MediaLimits()).tasks(),
         *UploadJobs(database, parts.storage, parts.chunks).tasks(),
-        withholding.closing(database),
+        closing(database, withholding.CLOSE_USER, withholding.close),
         *track_counts.tasks(database),
         *following_jobs.tasks(database),
         *like_jobs.tasks(database),

@@ -78,7 +78,7 @@ async def check_sums(world: World) -> None:
         assert [*sums, sums[0]] == [int(value) for value in counted[0]]
         following = await database.rows(f"SELECT COUNT(*) FROM playlist_follows WHERE playlist_id = {this}")
         assert (followers,) == following[0]
-    public = "SELECT user_id, COUNT(*) FROM playlists WHERE is_public GROUP BY user_id"
+    public = "SELECT user_id, COUNT(*) FROM playlists WHERE is_public AND NOT closed GROUP BY user_id"
     rows = {_text(owner): count for owner, count in await database.rows(public)}
     counts = dict(await database.rows("SELECT scope, total FROM playlist_counts WHERE total <> 0"))
     assert counts == rows | ({"": sum(rows.values())} if rows else {})

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.rooms.listening_house import until
-from tests.rooms.market_house import listed, offer, offer_track
-from tests.rooms.playlists_house import make
-from tests.rooms.tracks_house import NOBODY, check_counts, code, plant
+from tests.rooms.market_house import bought, buy, listed, offer, offer_track
+from tests.rooms.market_house import link as link_of
+from tests.rooms.playlists_house import check_sums, make, put
+from tests.rooms.tracks_house import BYTES, NOBODY, check_counts, code, plant
 from tests.world import JSON, Person, open_world
 from veza.core.db import Database
 
@@ -104,28 +105,81 @@ async def test_what_else_is_reported(database: Database, tmp_path: Path) -> None
         assert [one["status"] for one in taken] == ["resolved"] * 4
 
 
-async def test_tracks_go_with_their_owner_and_come_back(database: Database, tmp_path: Path) -> None:
-    """All of somebody's public tracks are hidden while they are suspended; what was private stays so."""
+async def test_what_is_theirs_goes_with_somebody_and_comes_back(database: Database, tmp_path: Path) -> None:
+    """T1, P1, K2: tracks, playlists and products of whoever is suspended are there for nobody meanwhile.
+
+    Neither by id nor by a link, in lists, search, feed, recommendations, nor for those who work on them; what
+    is bought stays. Afterwards all is as it was, and what was private still is.
+    """
     async with open_world(database, tmp_path, work=True) as world:
-        ada, bob = await world.person("ada"), await world.person("bob")
+        ada, bob, cleo = [await world.person(name) for name in ("ada", "bob", "cleo")]
         boss = await world.person("boss", "admin")
-        public = [await plant(world, ada) for _ in range(3)]
-        private = await plant(world, ada, public=False)
+        songs = [await plant(world, ada) for _ in range(3)]
+        hidden = [await plant(world, ada, public=False), await make(world, ada, public=False)]
+        lists = [await make(world, ada, title="Dawn") for _ in range(2)]
+        shared = await make(world, ada, title="Dawn", public=False)
+        product = await offer_track(world, ada, songs[0])
+        bought_by_bob = await bought(bob, product["id"])
+        await offer_track(world, ada, songs[1])
+        for one in lists:
+            await put(world, ada, one, songs)
+        for one in (lists[0], shared):
+            body = {"user_id": bob.id, "permission": "admin"}
+            await ada.post(f"/playlists/{one}/collaborators", json=body)
+        link = (await ada.post(f"/playlists/{lists[0]}/share")).json()["data"]["share_token"]
+        await bob.post(f"/users/{ada.id}/follow")
+        places = [
+            *(f"/tracks/{one}" for one in songs),
+            *(f"/playlists/{one}" for one in (*lists, f"shared/{link}")),
+            f"/playlists/{shared}", f"/playlists/{lists[0]}/collaborators", f"/playlists/{lists[0]}/tracks",
+        ]  # fmt: skip
+        ways = [
+            ("/playlists", "playlists"), (f"/playlists?user_id={ada.id}", "playlists"),
+            ("/playlists/search?q=dawn", "playlists"), ("/playlists/search", "playlists"),
+            ("/search?q=dawn&type=playlists", "playlists"), ("/feed", "items"), ("/tracks", "tracks"),
+            ("/playlists/recommendations", "playlists"), ("/tracks/recommendations", "tracks"),
+        ]  # fmt: skip
 
-        async def seen() -> int:
-            return sum([(await bob.get(f"/tracks/{one}")).is_success for one in (*public, private)])
+        async def seen() -> tuple[list[int], list[int], int]:
+            """What bob gets by id, how much in lists, and how many products."""
+            by_id = [(await bob.get(one)).status_code for one in places]
+            found = []
+            for where, name in ways:
+                data = (await bob.get(where)).json()["data"]
+                found.append(len(data.get("results", data)[name]))
+            return by_id, found, len(await listed(bob))
 
-        async def none() -> bool:
-            return await seen() == 0
+        async def gone() -> bool:
+            by_id, found, products = await seen()
+            return set(by_id) == {404} and not any(found) and not products
 
-        async def three() -> bool:
-            return await seen() == len(public)
+        before = await seen()
 
-        assert await three()
+        async def back() -> bool:
+            return await seen() == before
+
+        assert set(before[0]) == {200}
+        assert all(before[1]), before[1]
+        assert before[2] == 2
         await boss.post(f"/admin/users/{ada.id}/suspend", json={"reason": "Spam"})
-        await until(none)
-        assert (await bob.get("/tracks")).json()["data"]["tracks"] == []
-        await check_counts(world)
+        await until(gone)
+        for check in (check_counts, check_sums):
+            await check(world)
+        assert code(await buy(cleo, product["id"])) == (409, "PRODUCT_NOT_AVAILABLE")
+        assert code(await cleo.get(f"/marketplace/products/{product['id']}")) == (404, "PRODUCT_NOT_FOUND")
+        mine = (await bob.get(f"/marketplace/products/{product['id']}")).json()["data"]
+        assert (mine["status"], bought_by_bob["status"]) == ("archived", "completed")
+        assert (await bob.get(await link_of(bob, product["id"]))).content == BYTES
+        body = {"user_id": ada.id, "permission": "read"}
+        mix = await make(world, bob)
+        assert code(await bob.post(f"/playlists/{mix}/collaborators", json=body)) == (404, "USER_NOT_FOUND")
+        for one in lists:
+            assert (await boss.get(f"/playlists/{one}")).json()["data"]["playlist"]["closed"] is True
+        await bob.delete(f"/playlists/{mix}")
         await boss.post(f"/admin/users/{ada.id}/restore")
-        await until(three)
-        await check_counts(world)
+        await until(back)
+        for check in (check_counts, check_sums):
+            await check(world)
+        for one, kind in zip(hidden, ("tracks", "playlists"), strict=True):
+            assert (await bob.get(f"/{kind}/{one}")).status_code == 404
+        assert (await buy(cleo, product["id"])).status_code == 201

@@ -64,6 +64,7 @@ class Action(Enum):
     EDIT_COMMENT = auto()
     DELETE_COMMENT = auto()
     SEE_PLAYLIST = auto()
+    SEE_CLOSED_PLAYLIST = auto()
     FILL_PLAYLIST = auto()
     EDIT_PLAYLIST = auto()
     SHARE_PLAYLIST = auto()
@@ -161,6 +162,7 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.EDIT_COMMENT: (owner,),
     Action.DELETE_COMMENT: (owner, track_owner, holder(Permission.MODERATE_COMMENTS)),
     Action.SEE_PLAYLIST: (everybody, owner, collaborator("read"), holder(Permission.MODERATE_PLAYLISTS)),
+    Action.SEE_CLOSED_PLAYLIST: (holder(Permission.MODERATE_PLAYLISTS),),
     Action.FILL_PLAYLIST: (owner, collaborator("write"), holder(Permission.MODERATE_PLAYLISTS)),
     Action.EDIT_PLAYLIST: (owner, collaborator("admin"), holder(Permission.MODERATE_PLAYLISTS)),
     Action.SHARE_PLAYLIST: (owner, collaborator("admin")),

@@ -100,7 +100,8 @@ class _Newest:
 
 
 _TRACKS = _Newest(tracks, tracks.c.listed, TrackSummary.__struct_fields__).statements(TrackSummary)
-_PLAYLISTS = _Newest(playlists, playlists.c.is_public, ("id",)).statements(UUID)
+_listed = sa.and_(playlists.c.is_public, sa.not_(playlists.c.closed))
+_PLAYLISTS = _Newest(playlists, _listed, ("id",)).statements(UUID)
 
 
 async def newest_tracks(tx: Tx, viewer: UUID, before: Cursor, limit: int) -> list[TrackSummary]:

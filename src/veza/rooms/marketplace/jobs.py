@@ -12,9 +12,12 @@ from veza.core.events import EventJob
 from veza.core.jobs import Job, NoPayload
 from veza.core.mail import Mailer, MailRefused, render
 from veza.core.worker import Task
+from veza.rooms.accounts.closing import closing
 from veza.rooms.marketplace import copies, orders_store, products, products_store
+from veza.rooms.marketplace.closing import close
 from veza.rooms.marketplace.copies import spoken
 from veza.rooms.marketplace.kinds import (
+    CLOSE_USER,
     MARK_TRACKS,
     RELEASE_FILES,
     SEND_RECEIPT,
@@ -51,6 +54,7 @@ class MarketJobs:
             Task(SEND_REFUND, self.send_refund),
             Task(MARK_TRACKS, self.mark_tracks),
             Task(RELEASE_FILES, self.release_files),
+            closing(self._database, CLOSE_USER, close),
         ]
 
     async def send_receipt(self, job: Job, told: EventJob) -> None:

@@ -51,6 +51,7 @@ ACCEPT_DUE = JobKind("marketplace.accept_due", NoPayload, every=timedelta(hours=
 REFUND_UNDELIVERED = JobKind("marketplace.refund_undelivered", EventJob)
 MARK_TRACKS = JobKind("marketplace.mark_tracks", MarkTracks)
 RELEASE_FILES = JobKind("marketplace.release_files", NoPayload, every=timedelta(hours=24))
+CLOSE_USER = JobKind("marketplace.close_user", EventJob)
 # In a lane before all other work on media: somebody waits for it, who has paid, and it takes seconds.
 MAKE_COPY = JobKind("marketplace.make_copy", MakeCopy, lane="bought", attempts=5)
 SWEEP_COPIES = JobKind("marketplace.sweep_copies", NoPayload, every=timedelta(hours=24))

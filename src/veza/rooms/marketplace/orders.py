@@ -188,7 +188,7 @@ async def _check(tx: Tx, actor: Member, products: Sequence[Product], ids: Sequen
         raise AlreadyOwned(details=[_at(product, "You own this already.") for product in already])
     gone = [product for product in products if product.status != "active"]
     if gone or len(products) < len(ids):
-        raise ProductNotAvailable(details=[_at(product, f"This is {product.status}.") for product in gone])
+        raise ProductNotAvailable(details=[_at(product, "This is not on sale.") for product in gone])
     if len({product.currency for product in products}) > 1:
         raise MixedCurrencies
 

@@ -275,7 +275,8 @@ async def detail(tx: Tx, product: Product) -> ProductDetail:
 
 
 def _fields(product: Product) -> dict[str, Any]:
-    return msgspec.structs.asdict(product) | {"price": shown(product.price)}
+    status = "archived" if product.status == products_store.CLOSED else product.status
+    return msgspec.structs.asdict(product) | {"price": shown(product.price), "status": status}
 
 
 async def withdraw_track(tx: Tx, track_id: UUID) -> None:
@@ -291,7 +292,7 @@ async def withdraw_upload(tx: Tx, upload_id: UUID) -> None:
 async def _withdraw(tx: Tx, product_ids: Sequence[UUID]) -> None:
     if product_ids:
         for product in (await store.hold(tx, product_ids)).values():
-            if product.status in {"draft", "active"}:
+            if product.status in {"draft", products_store.ACTIVE, products_store.CLOSED}:
                 await withdraw(tx, product)
 
 

@@ -20,6 +20,8 @@ F = product_files.c
 MOST_COUNTED = 10_000
 # Beyond this offset a page takes milliseconds to walk to.
 DEEP = 1_000
+# On sale; and what is again as soon as its seller is suspended no more, which callers see as archived.
+ACTIVE, CLOSED = "active", "closed"
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -117,6 +119,13 @@ _SOME = Statement(_ALL.where(any_of(P.id, "ids")), Product)
 # The smallest first, as everywhere.
 _HOLD = Statement(_ALL.where(any_of(P.id, "ids")).order_by(P.id).with_for_update(), Product)
 _OF_SELLER = Statement(_ALL.where(P.seller_id == sa.bindparam("seller")).order_by(P.id), Product)
+_STANDING = Statement(
+    sa.select(P.id)
+    .where(P.seller_id == sa.bindparam("seller"), P.status == sa.bindparam("status"))
+    .order_by(P.id)
+    .limit(sa.bindparam("limit", type_=sa.BigInteger)),
+    UUID,
+)
 _INSERT: Statement[None] = Statement(sa.insert(products))
 _ADD_FILE: Statement[None] = Statement(sa.insert(product_files))
 _files = sa.select(*(product_files.c[name] for name in ProductFile.__struct_fields__))
@@ -124,14 +133,14 @@ _FILES = Statement(_files.where(any_of(F.product_id, "ids")).order_by(F.product_
 _active_with = (
     sa.select(P.id)
     .select_from(products.join(product_files, F.product_id == P.id))
-    .where(_status("draft", "active"))
+    .where(_status("draft", ACTIVE, CLOSED))
 )
 _WITH_TRACK = Statement(_active_with.where(F.track_id == sa.bindparam("track")), UUID)
 _WITH_UPLOAD = Statement(_active_with.where(F.upload_id == sa.bindparam("upload")), UUID)
 _OFFERED = Statement(
     sa.select(F.track_id)
     .select_from(products.join(product_files, F.product_id == P.id))
-    .where(any_of(F.track_id, "tracks"), _status("active", "sold"))
+    .where(any_of(F.track_id, "tracks"), _status(ACTIVE, CLOSED, "sold"))
     .distinct(),
     UUID,
 )
@@ -141,7 +150,7 @@ _RIVALS = Statement(
     .where(
         sa.or_(any_of(F.track_id, "tracks"), any_of(F.upload_id, "uploads")),
         P.id != sa.bindparam("besides"),
-        _status("draft", "active", "sold"),
+        _status("draft", ACTIVE, CLOSED, "sold"),
     )
     .distinct(),
     Rival,
@@ -190,6 +199,11 @@ async def hold(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Product]:
 async def list_of(tx: Tx, seller_id: UUID) -> list[Product]:
     """Everything that somebody sells or sold."""
     return await tx.all(_OF_SELLER, seller=seller_id)
+
+
+async def list_standing(tx: Tx, seller_id: UUID, status: str, most: int) -> list[UUID]:
+    """So many of somebody's products that have this status."""
+    return await tx.all(_STANDING, seller=seller_id, status=status, limit=most)
 
 
 async def add(tx: Tx, product: Product, files: Sequence[ProductFile]) -> None:

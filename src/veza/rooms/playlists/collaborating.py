@@ -10,6 +10,7 @@ from veza.access.actor import Actor, Member
 from veza.access.policy import Action, require
 from veza.core.db import Tx
 from veza.core.errors import Forbidden
+from veza.rooms.accounts import profiles
 from veza.rooms.accounts import service as accounts
 from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.following import blocks
@@ -49,6 +50,7 @@ async def add(tx: Tx, actor: Member, playlist_id: UUID, draft: CollaboratorDraft
     playlist, there = await parting.hold(tx, actor, playlist_id, Action.MANAGE_COLLABORATORS, [user_id])
     if user_id not in there:
         raise UserNotFound
+    await profiles.get_visible(tx, actor, user_id)
     if user_id == playlist.user_id:
         raise OwnPlaylist
     await blocks.refuse_blocked(tx, actor, user_id)
@@ -101,6 +103,8 @@ async def transfer(tx: Tx, actor: Member, playlist_id: UUID, user_id: UUID) -> P
         raise OwnPlaylist
     if user_id not in there or not await people_store.remove(tx, playlist_id, user_id):
         raise CollaboratorNotFound
+    if (await profiles.get_user(tx, user_id)).suspended_at is not None:
+        raise Forbidden("This user is suspended.")
     if await people_store.unfollow(tx, playlist_id, user_id):  # nobody follows what is their own
         await store.add_followers(tx, [playlist_id], -1)
     await store.change(tx, playlist, {"user_id": user_id})

@@ -89,7 +89,7 @@ class Covers:
             tiles = [] if folder else await self._find_tiles(view, viewer, playlist_id)
         if folder is None and len(tiles) < TILES:
             # For whom users are hidden it may be another one than for everybody.
-            return await self._first(tiles, size, public=playlist.is_public and not viewer.hidden)
+            return await self._first(tiles, size, public=playlist.listed and not viewer.hidden)
         return await self._answer(folder or await self._mosaic(playlist_id, tiles), size, playlist)
 
     async def _find_tiles(self, view: Tx, viewer: Actor, playlist_id: UUID) -> list[FileAnswer]:
@@ -153,7 +153,7 @@ class Covers:
         key = f"{folder}/{size}.jpg"
         return FileAnswer(
             self._storage, key, size=await self._storage.size(key), mime="image/jpeg",
-            etag=f"{folder.rpartition('/')[2]}-{size}", public=playlist.is_public,
+            etag=f"{folder.rpartition('/')[2]}-{size}", public=playlist.listed,
             headers={"content-disposition": "inline"},
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ class PlaylistCreated(Event, frozen=True):
 
 
 class PlaylistUpdated(Event, frozen=True):
-    """A playlist is another: its title, description, is_public, cover, tracks, user_id: ``changed`` says."""
+    """A playlist is another: its title, description, is_public, cover, tracks, user_id, closed."""
 
     kind: ClassVar[str] = "playlist.updated"
     playlist_id: UUID

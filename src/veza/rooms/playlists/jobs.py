@@ -14,7 +14,9 @@ from veza.core.events import EventJob
 from veza.core.jobs import Job, JobKind, NoPayload, enqueue
 from veza.core.storage import Storage
 from veza.core.worker import Task
+from veza.rooms.accounts.closing import closing
 from veza.rooms.playlists import copies_store, entries_store, links_store, people_store, store
+from veza.rooms.playlists.closing import close
 from veza.rooms.playlists.copies_store import FIRST
 from veza.rooms.playlists.kinds import REMOVE_FILES, RemoveFiles, folder_of
 from veza.rooms.playlists.store import Sums
@@ -30,6 +32,7 @@ class FollowTrack(msgspec.Struct, frozen=True):
 
 
 FORGET_TRACK = JobKind("playlists.forget_track", EventJob)
+CLOSE_USER = JobKind("playlists.close_user", EventJob)
 FORGET_PLAYLIST = JobKind("playlists.forget_playlist", EventJob)
 FOLLOW_TRACK = JobKind("playlists.follow_track", FollowTrack)
 PURGE_LINKS = JobKind("playlists.purge_links", NoPayload, every=timedelta(hours=24))
@@ -118,6 +121,7 @@ def tasks(database: Database, storage: Storage) -> Sequence[Task]:
 
     return [
         forgetting(database, FORGET_TRACK, forget_track),
+        closing(database, CLOSE_USER, close),
         Task(FOLLOW_TRACK, follow),
         Task(FORGET_PLAYLIST, forget_playlist),
         Task(PURGE_LINKS, purge_links),

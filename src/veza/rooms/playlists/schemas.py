@@ -32,7 +32,10 @@ Version = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class PlaylistSummary(msgspec.Struct, frozen=True):
-    """A playlist in a list; ``track_count`` and ``total_duration``, in seconds, of what its viewer sees."""
+    """A playlist in a list; ``track_count`` and ``total_duration``, in seconds, of what its viewer sees.
+
+    While its owner is suspended it is ``closed``: there for nobody but those who moderate.
+    """
 
     id: UUID
     user_id: UUID
@@ -40,11 +43,17 @@ class PlaylistSummary(msgspec.Struct, frozen=True):
     title: str
     description: str | None
     is_public: bool
+    closed: bool
     track_count: int
     total_duration: float
     follower_count: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def listed(self) -> bool:
+        """Whether everybody sees it."""
+        return self.is_public and not self.closed
 
 
 class Playlist(PlaylistSummary, frozen=True):

@@ -52,6 +52,7 @@ async def create(tx: Tx, actor: Member, draft: PlaylistDraft) -> Playlist:
         title=draft.title,
         description=draft.description,
         is_public=draft.is_public,
+        closed=False,
         track_count=0,
         total_duration=0.0,
         follower_count=0,
@@ -69,12 +70,12 @@ async def create(tx: Tx, actor: Member, draft: PlaylistDraft) -> Playlist:
 async def get_visible(tx: Tx, actor: Actor, playlist_id: UUID) -> Playlist:
     """The playlist, if ``actor`` may see it: public, theirs, or shared with them to work on.
 
-    And if no block stands between them and its owner. Raises :class:`PlaylistNotFound`.
+    And if no block stands between them and its owner, who is not suspended. Raises :class:`PlaylistNotFound`.
     """
     playlist = await store.find(tx, playlist_id, sight_of(actor))
     if playlist is None or playlist.user_id in actor.hidden:
         raise PlaylistNotFound
-    if not may(actor, Action.SEE_PLAYLIST, playlist):
+    if not may(actor, Action.SEE_CLOSED_PLAYLIST if playlist.closed else Action.SEE_PLAYLIST, playlist):
         raise PlaylistNotFound
     return playlist
 

@@ -70,6 +70,6 @@ async def _find(tx: Tx, viewer: Actor, token: str) -> Playlist:
     found = None
     if playlist_id is not None:
         found = await store.find(tx, playlist_id, service.sight_of(viewer))
-    if found is None or found.user_id in viewer.hidden:
+    if found is None or found.closed or found.user_id in viewer.hidden:
         raise ShareLinkNotFound
     return found

@@ -88,6 +88,8 @@ class CoverFolders(msgspec.Struct, frozen=True):
 viewer = sa.bindparam("viewer", type_=Id)
 sees_all = sa.bindparam("all", type_=sa.Boolean)
 _one = P.id == sa.bindparam("id")
+# What everybody sees: few are closed, so they have no index of their own.
+listed = sa.and_(P.is_public, sa.not_(P.closed))
 
 _unlisted = sa.and_(E.playlist_id == P.id, sa.not_(E.listed), E.track_owner == viewer)
 _own_count = sa.select(sa.func.count()).where(_unlisted).correlate(playlists).scalar_subquery()
@@ -134,7 +136,7 @@ def _columns(kind: type[msgspec.Struct]) -> list[Any]:
 _with_owner = playlists.join(users, users.c.id == P.user_id)
 _FIND = Statement(sa.select(*_columns(Playlist)).select_from(_with_owner).where(_one), Playlist)
 _SOME = Statement(
-    sa.select(*_columns(PlaylistSummary)).select_from(_with_owner).where(any_of(P.id, "ids"), P.is_public),
+    sa.select(*_columns(PlaylistSummary)).select_from(_with_owner).where(any_of(P.id, "ids"), listed),
     PlaylistSummary,
 )
 _LOCK = Statement(sa.select(P.id).where(_one).with_for_update(), UUID)
@@ -142,6 +144,13 @@ _LOCK_MANY = Statement(sa.select(P.id).where(any_of(P.id, "ids")).order_by(P.id)
 _OF_USER = Statement(
     sa.select(*_columns(PlaylistSummary)).select_from(_with_owner).where(P.user_id == viewer).order_by(P.id),
     PlaylistSummary,
+)
+_OTHERWISE = Statement(
+    sa.select(P.id)
+    .where(P.user_id == sa.bindparam("owner", type_=Id), P.closed != sa.bindparam("closed", type_=sa.Boolean))
+    .order_by(P.id)
+    .limit(sa.bindparam("most", type_=sa.BigInteger)),
+    UUID,
 )
 _INSERT: Statement[None] = Statement(sa.insert(playlists))
 _DELETE: Statement[None] = Statement(sa.delete(playlists).where(_one))
@@ -237,16 +246,30 @@ async def list_of(tx: Tx, user_id: UUID) -> list[PlaylistSummary]:
     return await tx.all(_OF_USER, viewer=user_id, all=False)
 
 
+async def list_otherwise(tx: Tx, user_id: UUID, most: int, *, closed: bool) -> list[UUID]:
+    """So many playlists of a user of which it is not so: closed, or open."""
+    return await tx.all(_OTHERWISE, owner=user_id, most=most, closed=closed)
+
+
 async def add(tx: Tx, playlist: Playlist) -> None:
     """Write a new playlist, with nothing in it."""
     row = {
         name: getattr(playlist, name)
-        for name in ("id", "user_id", "title", "description", "is_public", "created_at", "updated_at")
+        for name in (
+            "id",
+            "user_id",
+            "title",
+            "description",
+            "is_public",
+            "closed",
+            "created_at",
+            "updated_at",
+        )
     }
     sums = dict.fromkeys(("listed_count", "track_count", "total_ms", "listed_ms", "follower_count"), 0)
     row |= {"title_key": fold(playlist.title), "version": 0, "cover": None, "mosaic": None}
     await tx.run(_INSERT, **row, **sums)
-    await _count_public(tx, playlist, 1)
+    await _count_listed(tx, playlist, 1)
 
 
 async def change(tx: Tx, before: Playlist, changes: Mapping[str, Any]) -> None:
@@ -257,12 +280,12 @@ async def change(tx: Tx, before: Playlist, changes: Mapping[str, Any]) -> None:
     await tx.run(
         _update_statement(tuple(sorted(values))), id=before.id, **{f"new_{k}": v for k, v in values.items()}
     )
-    owner = changes.get("user_id", before.user_id)
-    now_public = changes.get("is_public", before.is_public)
-    if (owner, now_public) != (before.user_id, before.is_public):
-        await _count_public(tx, before, -1)
-        after = msgspec.structs.replace(before, user_id=owner, is_public=now_public)
-        await _count_public(tx, after, 1)
+    after = msgspec.structs.replace(
+        before, **{name: changes[name] for name in ("user_id", "is_public", "closed") if name in changes}
+    )
+    if (after.user_id, after.listed) != (before.user_id, before.listed):
+        await _count_listed(tx, before, -1)
+        await _count_listed(tx, after, 1)
 
 
 @cache
@@ -274,11 +297,11 @@ def _update_statement(names: tuple[str, ...]) -> Statement[None]:
 async def delete(tx: Tx, playlist: PlaylistSummary) -> None:
     """Delete a playlist that is locked; its entries and followers are left to be removed."""
     await tx.run(_DELETE, id=playlist.id)
-    await _count_public(tx, playlist, -1)
+    await _count_listed(tx, playlist, -1)
 
 
-async def _count_public(tx: Tx, playlist: PlaylistSummary, change: int) -> None:
-    if playlist.is_public:
+async def _count_listed(tx: Tx, playlist: PlaylistSummary, change: int) -> None:
+    if playlist.listed:
         # Always in the same order, so that two transactions never wait for each other.
         for scope in ("", str(playlist.user_id)):
             await tx.run(_ADD_COUNT, scope=scope, change=change)
@@ -327,10 +350,10 @@ def _branch(name: str, columns: Sequence[Any], whose: str) -> sa.Select[Any]:
     here = _WHOSE[whose]
     chosen = sa.select(*columns)
     if name == "public":
-        return chosen.select_from(playlists).where(P.is_public, *here)
+        return chosen.select_from(playlists).where(listed, *here)
     if name == "own":
         return chosen.select_from(playlists).where(P.user_id == viewer, _private)
-    return chosen.select_from(_shared_with).where(C.user_id == viewer, _private, *here)
+    return chosen.select_from(_shared_with).where(C.user_id == viewer, _private, sa.not_(P.closed), *here)
 
 
 @cache

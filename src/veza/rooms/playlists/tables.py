@@ -17,6 +17,8 @@ playlists = sa.Table(
     sa.Column("title_key", Key, nullable=False),
     sa.Column("description", sa.Text),
     sa.Column("is_public", sa.Boolean, nullable=False),
+    # Whether its owner is suspended; it follows that.
+    sa.Column("closed", sa.Boolean, nullable=False, server_default=sa.false()),
     # Kept: all entries and those whose tracks everybody sees, and the milliseconds of each.
     sa.Column("track_count", sa.BigInteger, nullable=False),
     sa.Column("listed_count", sa.BigInteger, nullable=False),

@@ -83,7 +83,7 @@ _TRACKS = Statement(
 )
 _PLAYLISTS = Statement(
     sa.select(P.id, P.user_id, _micros(P.created_at, "created_at"))
-    .where(P.is_public, P.id > sa.bindparam("after"))
+    .where(P.is_public, sa.not_(P.closed), P.id > sa.bindparam("after"))
     .order_by(P.id)
     .limit(_part),
     SeenRow,

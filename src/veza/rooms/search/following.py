@@ -31,5 +31,5 @@ async def follow_user(tx: Tx, event: Any) -> None:
 
 async def follow_playlist(tx: Tx, event: Any) -> None:
     """Something happened to a playlist (``playlist_id``); what is in it is nothing to search."""
-    if not {"title", "is_public", "user_id"}.isdisjoint(getattr(event, "changed", ("title",))):
+    if not {"title", "is_public", "closed", "user_id"}.isdisjoint(getattr(event, "changed", ("title",))):
         await follow(tx, PLAYLISTS, event.playlist_id)

@@ -63,7 +63,8 @@ class Cursor(msgspec.Struct, frozen=True):
 _TRACK = sa.select(*(T[name] for name in TrackText.__struct_fields__)).where(T.listed)
 _there = U.suspended_at.is_(None)
 _USER = sa.select(*(U[name] for name in UserText.__struct_fields__)).where(_there)
-_PLAYLIST = sa.select(*(P[name] for name in PlaylistText.__struct_fields__)).where(P.is_public)
+_listed = sa.and_(P.is_public, sa.not_(P.closed))
+_PLAYLIST = sa.select(*(P[name] for name in PlaylistText.__struct_fields__)).where(_listed)
 _part = sa.bindparam("part", type_=sa.BigInteger)
 _after, _popular = sa.bindparam("after", type_=T.id.type), sa.bindparam("popular", type_=sa.BigInteger)
 # In the order of finding for SQLite, whose full-text table is quickest written in its own order. There nobody
@@ -90,7 +91,7 @@ _FIRST_NEW = Statement(_USER.order_by(U.id.desc()).limit(_part), UserText)
 _NEXT_NEW = Statement(_USER.where(U.id < _after).order_by(U.id.desc()).limit(_part), UserText)
 _NEXT_USERS = Statement(_USER.where(U.id > _after).order_by(U.id).limit(_part), UserText)
 _COUNT_TRACKS = Statement(sa.select(sa.func.count(T.id)).where(T.listed), int)
-_COUNT_PLAYLISTS = Statement(sa.select(sa.func.count(P.id)).where(P.is_public), int)
+_COUNT_PLAYLISTS = Statement(sa.select(sa.func.count(P.id)).where(_listed), int)
 _COUNT_USERS = Statement(sa.select(sa.func.count(U.id)).where(_there), int)
 
 

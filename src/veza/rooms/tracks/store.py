@@ -114,7 +114,7 @@ _LISTED = Statement(sa.select(*_SUMMARY).where(any_of(T.id, "ids"), T.listed), T
 _TITLES = Statement(sa.select(T.id, T.user_id, T.title, T.listed).where(any_of(T.id, "ids")), Titled)
 _OTHERWISE = Statement(
     sa.select(T.id)
-    .where(T.user_id == sa.bindparam("user_id"), T.closed == sa.bindparam("closed"))
+    .where(T.user_id == sa.bindparam("user_id"), T.closed != sa.bindparam("closed"))
     .order_by(T.id)
     .limit(sa.bindparam("most", type_=sa.BigInteger)),
     UUID,
@@ -182,7 +182,7 @@ async def list_of(tx: Tx, user_id: UUID) -> list[Track]:
 
 
 async def list_otherwise(tx: Tx, user_id: UUID, most: int, *, closed: bool) -> list[UUID]:
-    """So many tracks of a user that are closed, or are not."""
+    """So many tracks of a user of which it is not so: closed, or open."""
     return await tx.all(_OTHERWISE, user_id=user_id, most=most, closed=closed)
 
 

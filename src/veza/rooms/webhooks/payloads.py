@@ -71,7 +71,7 @@ class PlaylistTold(msgspec.Struct, frozen=True):
 
 
 class PlaylistChange(msgspec.Struct, frozen=True):
-    """A playlist, and what of it has changed: title, description, is_public, cover, tracks, user_id."""
+    """A playlist, and what has changed: title, description, is_public, cover, tracks, user_id, closed."""
 
     playlist_id: UUID
     changed: Sequence[str]
