@@ -68,7 +68,7 @@ SHAPES = [
     Shape("u8.wav", 8_000, 1, ("-c:a", "pcm_u8"), "pcm_u8", 8),
     Shape("24-in-5.1.wav", 96_000, 6, ("-c:a", "pcm_s24le"), "pcm_s24le", 24),
     Shape("float.wav", 192_000, 2, ("-c:a", "pcm_f32le"), "pcm_f32le", 32),
-    Shape("rf64.wav", 48_000, 2, ("-c:a", "pcm_s32le", "-rf64", "always"), "pcm_s32le", 32, tagged=False),
+    Shape("rf64.wav", 48_000, 2, ("-c:a", "pcm_s32le", "-rf64", "always"), "pcm_s32le", 32),
     Shape("8k.flac", 8_000, 1, ("-c:a", "flac", "-sample_fmt", "s16"), "flac", 16, "jpeg"),
     Shape("5.1.flac", 48_000, 6, ("-c:a", "flac", "-sample_fmt", "s32"), "flac", 24),
     Shape("192k.flac", 192_000, 2, ("-c:a", "flac", "-sample_fmt", "s32"), "flac", 24, "png"),

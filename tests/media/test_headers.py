@@ -1,6 +1,7 @@
 """The headers of many files by one child in the sandbox."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from veza.media import MediaLimits
 from veza.media import headers as module
 from veza.media.headers import UNREAD, read_headers
 from veza.media.sandbox import sandbox_level
+from veza.media.wide import narrowed
 
 LIMITS = MediaLimits()
 Get = Callable[[str], Path]
-# In which nothing says how long it is, or what tinytag does not read.
-SILENT = {"adts.aac", "rf64.wav"}
+# In which nothing says how long it is.
+SILENT = {"adts.aac"}
 
 
 async def test_every_format_says_what_it_is(sample: Get) -> None:
@@ -97,3 +99,20 @@ async def test_the_child_opens_nothing_by_name(tmp_path: Path, monkeypatch: pyte
     script.write_text(module._SCRIPT.read_text().replace("tag = TinyTag", act))
     monkeypatch.setattr(module, "_SCRIPT", script)
     assert await read_headers([secret], LIMITS) == [UNREAD]
+
+
+@pytest.mark.parametrize("told", [4, 0, 1 << 40, (1 << 64) - 1])
+@pytest.mark.parametrize("form", [b"RF64", b"BW64", b"RIFF"])
+def test_wide_sizes_are_read_as_narrow_ones(form: bytes, told: int) -> None:
+    """M8: and whatever they say, nothing is read that is not there; other files are read as they are."""
+    ds64 = b"ds64" + (28).to_bytes(4, "little") + bytes(8) + told.to_bytes(8, "little") + bytes(12)
+    file = form + b"\xff" * 4 + b"WAVE" + ds64 + b"data" + b"\xff" * 4 + b"soundLIST"
+    shown = narrowed(BytesIO(file))
+    parts = [shown.read(7) for _ in range(len(file))]
+    at = file.index(b"data") + 4
+    size = min(told, (1 << 32) - 2).to_bytes(4, "little")
+    wide = b"RIFF" + file[4:at] + size + file[at + 4 :]
+    assert b"".join(parts) == (file if form == b"RIFF" else wide)
+    assert shown.seek(at) == shown.tell() == at
+    for length in range(len(file)):
+        assert len(narrowed(BytesIO(file[:length])).read()) == length

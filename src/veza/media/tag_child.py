@@ -1,10 +1,11 @@
 """Read the tags of the file on stdin with tinytag; a program for the sandbox, see :mod:`veza.media.tags`.
 
-Run as ``python -I -S tag_child.py SITE_PACKAGES MAX_COVER``. Writes a part of JSON and, if there is
-one, a part with the cover's bytes.
+Run as ``python -I -S tag_child.py SITE_PACKAGES WIDE MAX_COVER``, the second where ``wide.py`` is.
+Writes a part of JSON and, if there is one, a part with the cover's bytes.
 """
 
 import json
+import runpy
 import struct
 import sys
 
@@ -18,7 +19,7 @@ _LONGEST = 4096  # characters; cleaned and cut in the parent
 
 def main() -> None:
     """Tags first: they are safe in the pipe even if the cover is too much for this process."""
-    stream = sys.stdin.buffer
+    stream = runpy.run_path(sys.argv[2])["narrowed"](sys.stdin.buffer)
     tag = TinyTag.get(file_obj=stream, duration=False, image=True)
     found = {}
     for name in _FIELDS:
@@ -27,7 +28,7 @@ def main() -> None:
             found[name] = str(value)[:_LONGEST]
     _write(json.dumps(found).encode("utf-8", "surrogatepass"))
     image = tag.images.front_cover or tag.images.any
-    if image is not None and len(image.data) <= int(sys.argv[2]):
+    if image is not None and len(image.data) <= int(sys.argv[3]):
         _write(image.data)
 
 

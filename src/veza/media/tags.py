@@ -16,6 +16,8 @@ from veza.media.limits import MediaLimits
 from veza.media.sandbox import Limits, run_python
 
 _SCRIPT = Path(__file__).with_name("tag_child.py")
+# What children need beside tinytag.
+WIDE = _SCRIPT.with_name("wide.py")
 _SECONDS = 20.0
 _LONGEST = 256  # characters
 _FIRST_YEAR, _LAST_YEAR = 1000, 2100
@@ -42,11 +44,12 @@ async def read_tags(source: Path, limits: MediaLimits) -> Tags:
             result = await run_python(
                 _SCRIPT,
                 str(tinytag_folder.parent),
+                str(WIDE),
                 str(limits.max_cover_bytes),
                 stdin=file.fileno(),
                 limits=Limits(memory=limits.tag_memory, seconds=_SECONDS),
                 at_most=limits.max_cover_bytes + (1 << 20),
-                packages=[tinytag_folder],
+                packages=[tinytag_folder, WIDE],
             )
             parts = split_parts(result.value)
             found = msgspec.json.decode(parts[0], type=dict[str, str])
