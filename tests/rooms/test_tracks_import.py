@@ -4,11 +4,13 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from PIL import Image
 
 from tests.rooms.tracks_house import check_counts, code, files, short, used
 from tests.world import Person, World, open_world
@@ -108,8 +110,12 @@ async def test_everybody_sees_at_once_what_was_imported(
 async def test_the_original_is_heard_until_there_are_renditions(
     database: Database, tmp_path: Path, folder: Path, short: Short
 ) -> None:
-    """T18: by range, and by who may have the original; then, in the backlog, all is made that is missing."""
+    """T18: by range, and by who may have the original; then, in the backlog, all is made that is missing.
+
+    The cover is the one in the song, or the picture that lies beside it.
+    """
     tagged(folder, "five.aiff", short("s16.aiff"), 0)
+    Image.new("RGB", (200, 100), "red").save(folder / "Album" / "Folder.JPG", "JPEG")
     async with open_world(database, tmp_path / "data", work=False) as world:
         ada, bob = await world.person("ada"), await world.person("bob")
         await take(world, ada, folder)
@@ -140,6 +146,14 @@ async def test_the_original_is_heard_until_there_are_renditions(
         assert track["duration"] == pytest.approx(0.35, abs=0.01)
         answer = await world.guest.get(f"{song}/stream?quality=low")
         assert answer.headers["content-type"] == "audio/mp4"
+        # In its folder lies one; in that of the others what is named so is no picture.
+        wav = f"/tracks/{by_format['wav']['id']}/cover"
+        cover = Image.open(BytesIO((await world.guest.get(f"{wav}?size=96")).content))
+        assert cover.getpixel((9, 9))[0] > 200
+        assert code(await world.guest.get(f"/tracks/{by_format['mp3']['id']}/cover")) == (
+            404,
+            "COVER_NOT_FOUND",
+        )
         found = (await world.guest.get(f"/tracks?user_id={ada.id}")).json()["data"]
         assert found["pagination"]["total"] == 5
         await check_counts(world)

@@ -51,9 +51,11 @@ async def process(
     on_progress: OnProgress = lambda _: None,
     on_grown: OnGrown = ignore_growth,
     limits: MediaLimits | None = None,
+    picture: bytes | None = None,
 ) -> Processed:
     """Sniff, read tags and cover, decode, encode; all files land in ``workdir``, the caller's empty folder.
 
+    The untrusted ``picture`` is the cover if there is none inside, or none that can be used.
     ``on_progress`` hears rising whole numbers up to 100, ``on_grown`` now and then what there is of the
     renditions while they are made: what it raises ends the work. Safe to cancel (children are killed, files
     left) and to repeat: the same source gives the same result. Raises EmptyFile, UnsupportedAudio,
@@ -64,7 +66,7 @@ async def process(
     sniffed = await asyncio.to_thread(sniff, source)
     await progress.to(2)
     tags = await read_tags(source, limits)
-    covers = await _save_covers(tags.cover, workdir, limits)
+    covers = await _save_covers(tags.cover, workdir, limits) or await _save_covers(picture, workdir, limits)
     await progress.to(10)
     decoded = await progress.over(10, 25, lambda part: decode(source, sniffed, limits, part))
     peaks = workdir / "peaks.dat"

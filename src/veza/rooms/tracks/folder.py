@@ -25,6 +25,11 @@ SUFFIXES = {
     ".aac",
 }
 
+# What the picture of an album is named that lies beside its songs, the likeliest first.
+_PICTURES = [
+    f"{stem}{suffix}" for stem in ("cover", "folder", "front") for suffix in (".jpg", ".jpeg", ".png")
+]
+
 
 class Found(msgspec.Struct, frozen=True):
     """A file: its size in bytes, and when it was last changed, in nanoseconds since 1970."""
@@ -99,6 +104,27 @@ class Walk:
             self.passed["no file"] += 1
             return None
         return Found(path, told.st_size, told.st_mtime_ns)
+
+
+def picture_in(folder: Path) -> Path | None:
+    """Where the picture of what lies in this folder is, as collections have it; if its path is text."""
+    try:
+        str(folder).encode()
+        names = {entry.name.lower(): entry.path for entry in os.scandir(folder)}
+    except (OSError, UnicodeEncodeError):
+        return None
+    return next((Path(names[name]) for name in _PICTURES if name in names), None)
+
+
+def read_picture(path: Path, most: int) -> bytes | None:
+    """What is in such a file, if it is still there and has at most so many bytes; whatever that is."""
+    try:
+        source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(source, "rb") as file:
+            told = os.fstat(source)
+            return file.read(most) if stat.S_ISREG(told.st_mode) and told.st_size <= most else None
+    except OSError:
+        return None
 
 
 def _identity(path: Path) -> tuple[int, int]:

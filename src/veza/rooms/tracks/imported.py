@@ -29,7 +29,10 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """A file that is in the storage under the id of its track; sizes in bytes."""
+    """A file that is in the storage under the id of its track; sizes in bytes.
+
+    ``picture`` is where the cover of its album is that lay beside it.
+    """
 
     track_id: UUID
     path: Path
@@ -38,6 +41,7 @@ class Imported(msgspec.Struct, frozen=True):
     sha256: str
     sniffed: Sniffed
     headers: Headers
+    picture: Path | None = None
 
 
 async def add_imported(tx: Tx, owner: Owner, files: Sequence[Imported], *, public: bool) -> list[Imported]:
@@ -56,17 +60,19 @@ async def add_imported(tx: Tx, owner: Owner, files: Sequence[Imported], *, publi
     await store.add_many(
         tx, [NewTrack(track, file.sha256, file.path.name) for track, file in zip(tracks, new, strict=True)]
     )
-    for track in tracks:
-        await _follow(tx, track)
+    for track, file in zip(tracks, new, strict=True):
+        await _follow(tx, track, file.picture)
     marks = {file.mark: there.get(file.sha256, file.track_id) for file in files}
     await library_store.remember(tx, owner.id, marks)
     return new
 
 
-async def _follow(tx: Tx, track: Track) -> None:
+async def _follow(tx: Tx, track: Track, picture: Path | None) -> None:
     """What is to be done with a new track, and who is told."""
     ready = track.status == "ready"
-    await enqueue(tx, PROCESS_IMPORTED, ProcessTrack(track.id, track.title, track.artist, imported=ready))
+    where = None if picture is None else str(picture)
+    work = ProcessTrack(track.id, track.title, track.artist, imported=ready, picture=where)
+    await enqueue(tx, PROCESS_IMPORTED, work)
     tx.emit(TrackUploaded(track.id, track.user_id))
     if ready:
         tx.emit(TrackProcessed(track.id, track.user_id, imported=True))

@@ -25,6 +25,7 @@ from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.tracks import files_store, sales_store, store
 from veza.rooms.tracks.early import Publisher
 from veza.rooms.tracks.events import TrackFailed, TrackProcessed, TrackPublished, TrackUpdated
+from veza.rooms.tracks.folder import read_picture
 from veza.rooms.tracks.schemas import MAX_GENRE, MAX_NAME, Audio, Track
 
 log = structlog.get_logger()
@@ -38,7 +39,8 @@ EARLY_LINGERS = timedelta(minutes=1)
 class ProcessTrack(msgspec.Struct, frozen=True):
     """Which track; and its title and artist at the upload, which tags may replace if nobody else did.
 
-    One that was ``imported`` is ready already: its tags were read before.
+    One that was ``imported`` is ready already: its tags were read before. ``picture`` is where the cover
+    of its album lay then, on the operator's machine.
     """
 
     track_id: UUID
@@ -47,6 +49,7 @@ class ProcessTrack(msgspec.Struct, frozen=True):
     title_given: bool = False
     artist_given: bool = False
     imported: bool = False
+    picture: str | None = None
 
     def awaits(self, track: Track) -> bool:
         """Whether the track still waits for this."""
@@ -148,9 +151,15 @@ class TrackJobs:
         out.mkdir()
         tell = OnProgress(self._database, what.track_id)
         early = early_folder(what.track_id)
+        picture = None
+        if what.picture:
+            most = self._limits.max_cover_bytes
+            picture = await asyncio.to_thread(read_picture, Path(what.picture), most)
         publish = Publisher(self._database, self._storage, what.track_id, early, job.attempt)
         try:
-            done = await process(source, out, on_progress=tell, on_grown=publish, limits=self._limits)
+            done = await process(
+                source, out, on_progress=tell, on_grown=publish, limits=self._limits, picture=picture
+            )
         except VezaError as error:
             if error.status >= 500:  # noqa: PLR2004 - ours, and worth another try
                 raise

@@ -29,7 +29,7 @@ from veza.core.storage_bulk import copy_in
 from veza.media import Headers, MediaLimits, Sniffed, UnsupportedAudio, read_headers
 from veza.media.sniff import sniff_file
 from veza.rooms.tracks import library_store
-from veza.rooms.tracks.folder import Found
+from veza.rooms.tracks.folder import Found, picture_in
 from veza.rooms.tracks.imported import Imported, Owner, add_imported
 from veza.rooms.tracks.jobs import original_key
 
@@ -94,6 +94,8 @@ class Library:
         self._rules = rules
         self._limits = limits or MediaLimits()
         self._adding: dict[str, UUID] = {}
+        self._folder: Path | None = None
+        self._picture: Path | None = None
         self.report = Report()
 
     async def take(
@@ -216,7 +218,7 @@ class Library:
             files = [
                 Imported(
                     self._adding[taken.sha256], taken.found.path, taken.found.mark, taken.size, taken.sha256,
-                    taken.sniffed, headers,
+                    taken.sniffed, headers, self._picture_in(taken.found.path.parent),
                 )
                 for taken, headers in zip(batch.new, batch.headers, strict=True)
             ]  # fmt: skip
@@ -232,6 +234,12 @@ class Library:
                 del self._adding[file.sha256]
         self.report.added += len(batch.new)
         self.report.added_bytes += sum(taken.size for taken in batch.new)
+
+    def _picture_in(self, folder: Path) -> Path | None:
+        """What lies beside the songs of a folder; it is asked once, for they come one after the other."""
+        if folder != self._folder:
+            self._folder, self._picture = folder, picture_in(folder)
+        return self._picture
 
     async def _write(self, files: Sequence[Imported], there: dict[str, UUID]) -> list[Imported]:
         """One transaction. Where it is not certain that it failed, the files stay: the sweep decides."""
