@@ -21,7 +21,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from veza.access.actor import SYSTEM
+from veza.access.actor import GUEST
 from veza.app import working
 from veza.core.errors import VezaError
 from veza.core.jobs import waiting
@@ -58,7 +58,7 @@ async def run(parts: Parts, request: Request, lock: Lock) -> int:
         walk = Walk(request.folder, without=_own_folders(parts))
         files = await asyncio.to_thread(lambda: list(walk.files()))
         async with parts.database.read() as view:
-            user = await get_by_username(view, SYSTEM, request.user)
+            user = await get_by_username(view, GUEST, request.user)
     except OSError as error:
         return _complain(f"{request.folder} cannot be read: {error.strerror}.")
     except VezaError as error:

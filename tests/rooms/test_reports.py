@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.rooms.listening_house import until
 from tests.rooms.market_house import bought, buy, listed, offer, offer_track
 from tests.rooms.market_house import link as link_of
@@ -10,6 +12,7 @@ from tests.rooms.playlists_house import check_sums, make, put
 from tests.rooms.tracks_house import BYTES, NOBODY, check_counts, code, plant
 from tests.world import JSON, Person, open_world
 from veza.core.db import Database
+from veza.core.errors import InvalidToken
 
 ADMIN = "/admin/reports"
 
@@ -126,6 +129,8 @@ async def test_what_is_theirs_goes_with_somebody_and_comes_back(database: Databa
         for one in (lists[0], shared):
             body = {"user_id": bob.id, "permission": "admin"}
             await ada.post(f"/playlists/{one}/collaborators", json=body)
+        mix = await make(world, cleo, public=False)
+        await cleo.post(f"/playlists/{mix}/collaborators", json={"user_id": ada.id, "permission": "read"})
         link = (await ada.post(f"/playlists/{lists[0]}/share")).json()["data"]["share_token"]
         await bob.post(f"/users/{ada.id}/follow")
         places = [
@@ -170,12 +175,20 @@ async def test_what_is_theirs_goes_with_somebody_and_comes_back(database: Databa
         mine = (await bob.get(f"/marketplace/products/{product['id']}")).json()["data"]
         assert (mine["status"], bought_by_bob["status"]) == ("archived", "completed")
         assert (await bob.get(await link_of(bob, product["id"]))).content == BYTES
-        body = {"user_id": ada.id, "permission": "read"}
-        mix = await make(world, bob)
-        assert code(await bob.post(f"/playlists/{mix}/collaborators", json=body)) == (404, "USER_NOT_FOUND")
+        other, body = await make(world, cleo, public=False), {"user_id": ada.id, "permission": "read"}
+        assert code(await cleo.post(f"/playlists/{other}/collaborators", json=body)) == (
+            404,
+            "USER_NOT_FOUND",
+        )
+        assert code(await cleo.put(f"/playlists/{mix}/owner", json={"user_id": ada.id})) == (403, "FORBIDDEN")
+        work = await cleo.get(f"/playlists/{mix}/collaborators")
+        assert work.json()["data"]["collaborators"] == []
+        # What was under way when she was suspended comes too late.
+        for late in (plant(world, ada), make(world, ada)):
+            with pytest.raises(InvalidToken):
+                await late
         for one in lists:
             assert (await boss.get(f"/playlists/{one}")).json()["data"]["playlist"]["closed"] is True
-        await bob.delete(f"/playlists/{mix}")
         await boss.post(f"/admin/users/{ada.id}/restore")
         await until(back)
         for check in (check_counts, check_sums):

@@ -78,8 +78,11 @@ async def stay(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
 
 
 async def stay_signed_in(tx: Tx, actor: Member) -> None:
-    """``actor`` keeps their account until ``tx`` is over. Raises :class:`veza.core.errors.InvalidToken`."""
-    if not await stay(tx, [actor.id]):
+    """``actor`` keeps their account until ``tx`` is over, and is not suspended before.
+
+    Raises :class:`veza.core.errors.InvalidToken`, also for whoever was suspended since they asked.
+    """
+    if not await store.stay_open(tx, actor.id):
         raise InvalidToken
 
 

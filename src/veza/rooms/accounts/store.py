@@ -108,6 +108,9 @@ _STAY = Statement(
     sa.select(U.id).where(any_of(U.id, "ids")).order_by(U.id).with_for_update(read=True, key_share=True),
     UUID,
 )
+_STAY_OPEN = Statement(
+    sa.select(U.id).where(_one, U.suspended_at.is_(None)).with_for_update(read=True, key_share=True), UUID
+)
 _LOCK_ADMINS = Statement(
     sa.select(U.id).where(_is_admin, U.suspended_at.is_(None)).order_by(U.id).with_for_update(), UUID
 )
@@ -210,6 +213,11 @@ async def lock(tx: Tx, user_id: UUID) -> User | None:
 async def stay(tx: Tx, ids: Iterable[UUID]) -> set[UUID]:
     """Those of these users whom there is; none is deleted until ``tx`` is over."""
     return set(await tx.all(_STAY, ids=ids))
+
+
+async def stay_open(tx: Tx, user_id: UUID) -> bool:
+    """Whether this user has an account and is not suspended, which stays so until ``tx`` is over."""
+    return await tx.first(_STAY_OPEN, user_id=user_id) is not None
 
 
 async def find_by_username(tx: Tx, username: str) -> User | None:

@@ -49,7 +49,7 @@ _ADD: Statement[None] = Statement(
 _LIST = Statement(
     sa.select(C.user_id.label("id"), users.c.username, C.permission, C.added_at)
     .select_from(playlist_collaborators.join(users, users.c.id == C.user_id))
-    .where(C.playlist_id == sa.bindparam("playlist", type_=Id))
+    .where(C.playlist_id == sa.bindparam("playlist", type_=Id), users.c.suspended_at.is_(None))
     .order_by(C.added_at, C.user_id),
     Collaborator,
 )
@@ -140,7 +140,7 @@ async def add(tx: Tx, playlist_id: UUID, user_id: UUID, permission: str) -> bool
 
 
 async def list_collaborators(tx: Tx, playlist_id: UUID) -> list[Collaborator]:
-    """All who work on a playlist, the first one first."""
+    """All who work on a playlist but for the suspended, the first one first."""
     return await tx.all(_LIST, playlist=playlist_id)
 
 

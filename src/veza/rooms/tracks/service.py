@@ -18,6 +18,7 @@ from veza.core.text import BadValue
 from veza.core.text import clean_text as check_text
 from veza.media import FORMATS, Sniffed, clean_text
 from veza.rooms.accounts import quota
+from veza.rooms.accounts import service as accounts
 from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.tracks import files_store, sales, store
 from veza.rooms.tracks.errors import (
@@ -70,10 +71,12 @@ async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, all
 
     ``allowance`` is all the bytes the actor may store; None where those of the file are reserved already. Its
     tags fill what the form leaves open; until they are read the title is the file's name and the artist its
-    owner. Raises :class:`veza.rooms.accounts.errors.QuotaExceeded`.
+    owner. Raises :class:`veza.rooms.accounts.errors.QuotaExceeded`, :class:`veza.core.errors.InvalidToken`.
     """
     if allowance is not None:
         await quota.reserve(tx, actor.id, upload.size, allowance)
+    # A file comes for minutes; nobody publishes anything who was suspended meanwhile.
+    await accounts.stay_signed_in(tx, actor)
     now = clock.now()
     stem = (clean_text(PurePath(upload.filename).stem) or "Untitled")[:MAX_NAME]
     track = Track(
