@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.rooms.listening_house import until
-from tests.rooms.market_house import bought, buy, listed, offer, offer_track
+from tests.rooms.market_house import PRODUCTS, bought, buy, listed, offer, offer_track
 from tests.rooms.market_house import link as link_of
 from tests.rooms.playlists_house import check_sums, make, put
 from tests.rooms.tracks_house import BYTES, NOBODY, check_counts, code, plant
@@ -75,6 +75,26 @@ async def test_a_track_is_withheld_and_shown_again(database: Database, tmp_path:
         await check_counts(world)
 
 
+async def check_taken_down(seller: Person, buyer: Person, moderator: Person, product_id: str) -> None:
+    """K2, K12: its seller does not put it back on sale, until those who moderate let them."""
+
+    async def sell() -> Any:
+        return await seller.put(f"{PRODUCTS}/{product_id}", json={"status": "active"})
+
+    assert product_id not in await listed(buyer)
+    assert code(await sell()) == (409, "PRODUCT_TAKEN_DOWN")
+    assert (await seller.put(f"{PRODUCTS}/{product_id}", json={"title": "Another"})).is_success
+    assert code(await sell()) == (409, "PRODUCT_TAKEN_DOWN")
+    assert code(await buy(buyer, product_id)) == (409, "PRODUCT_NOT_AVAILABLE")
+    seen = (await seller.get(f"{PRODUCTS}/{product_id}")).json()["data"]
+    assert seen["status"] == "archived"
+    assert seen["taken_down_at"]
+    (found,) = [one for one in await waiting(moderator, "target_type=product") if one["action"]]
+    assert (await moderator.post(f"{ADMIN}/{found['id']}/revoke")).is_success
+    assert (await sell()).json()["data"]["taken_down_at"] is None
+    assert product_id in await listed(buyer)
+
+
 async def test_what_else_is_reported(database: Database, tmp_path: Path) -> None:
     """Comments and playlists are deleted, products taken off sale; users are suspended, by admins alone."""
     async with open_world(database, tmp_path) as world:
@@ -94,7 +114,7 @@ async def test_what_else_is_reported(database: Database, tmp_path: Path) -> None
             answer = await resolve(mona, one["id"], "remove")
             assert answer.is_success, answer.text
         assert code(await ada.get(f"/playlists/{playlist}")) == (404, "PLAYLIST_NOT_FOUND")
-        assert product["id"] not in await listed(bob)
+        await check_taken_down(ada, bob, mona, product["id"])
 
         made = (await report(bob, "user", ada.id)).json()["data"]["report"]["id"]
         assert code(await resolve(mona, made, "remove")) == (422, "VALIDATION_ERROR")

@@ -21,6 +21,12 @@ class IllegalStatus(Conflict):
     code = "ILLEGAL_STATUS"
 
 
+class TakenDown(Conflict):
+    """Somebody who moderates has taken this product off sale, so its seller cannot put it back."""
+
+    code = "PRODUCT_TAKEN_DOWN"
+
+
 class AlreadyForSale(Conflict):
     """This is on sale already; an exclusive licence excludes every other, and of a track each kind is one."""
 

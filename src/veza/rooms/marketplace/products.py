@@ -21,7 +21,13 @@ from veza.core.pages import Page
 from veza.rooms.accounts import service as accounts
 from veza.rooms.marketplace import licences_store, products_store, words_store
 from veza.rooms.marketplace import products_store as store
-from veza.rooms.marketplace.errors import AlreadyForSale, IllegalStatus, ProductNotAvailable, ProductNotFound
+from veza.rooms.marketplace.errors import (
+    AlreadyForSale,
+    IllegalStatus,
+    ProductNotAvailable,
+    ProductNotFound,
+    TakenDown,
+)
 from veza.rooms.marketplace.events import ProductCreated, ProductUpdated
 from veza.rooms.marketplace.kinds import MARK_TRACKS, MarkTracks
 from veza.rooms.marketplace.money import shown
@@ -187,7 +193,10 @@ async def hold(tx: Tx, actor: Member, product_id: UUID) -> Product:
 
 
 async def update(tx: Tx, product: Product, changes: ProductChanges) -> Product:
-    """Change a product that :func:`hold` gave. Raises IllegalStatus, AlreadyForSale, ProductNotAvailable."""
+    """Change a product that :func:`hold` gave.
+
+    Raises :class:`IllegalStatus`, :class:`TakenDown`, :class:`AlreadyForSale`, :class:`ProductNotAvailable`.
+    """
     given = {
         name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
     }
@@ -210,6 +219,8 @@ async def _check_move(tx: Tx, product: Product, status: str) -> None:
         raise IllegalStatus
     if status != "active":
         return
+    if product.taken_down_at is not None:
+        raise TakenDown
     files = await store.files_of(tx, [product.id])
     track_ids = [file.track_id for file in files if file.track_id]
     there = await sales.hold(tx, track_ids)
@@ -297,8 +308,22 @@ async def _withdraw(tx: Tx, product_ids: Sequence[UUID]) -> None:
 
 
 async def take_down(tx: Tx, product_id: UUID) -> None:
-    """Somebody who moderates takes a product off sale; its buyers keep it."""
+    """Somebody who moderates takes a product off sale, for good; its buyers keep it."""
     await _withdraw(tx, [product_id])
+    product = await store.lock(tx, product_id)
+    if product is not None and product.taken_down_at is None:
+        await store.change(tx, product, taken_down_at=clock.now())
+
+
+async def let_back(tx: Tx, product_id: UUID) -> None:
+    """Take that back: its seller may put it on sale again. Raises :class:`ProductNotFound`."""
+    product = await store.lock(tx, product_id)
+    if product is None:
+        raise ProductNotFound
+    if product.taken_down_at is not None:
+        await store.change(tx, product, taken_down_at=None)
+        if product.seller_id is not None:
+            tx.emit(ProductUpdated(product.id, product.seller_id))
 
 
 async def withdraw(tx: Tx, product: Product) -> None:

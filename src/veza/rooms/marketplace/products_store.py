@@ -39,6 +39,7 @@ class Product(msgspec.Struct, frozen=True):
     track_id: UUID | None
     created_at: datetime
     updated_at: datetime
+    taken_down_at: datetime | None = None
 
     @property
     def user_id(self) -> UUID | None:

@@ -57,7 +57,10 @@ class ProductChanges(msgspec.Struct, frozen=True):
 
 
 class ProductView(msgspec.Struct, frozen=True):
-    """A product as callers see it; ``seller_id`` is None where the account is gone."""
+    """A product as callers see it; ``seller_id`` is None where the account is gone.
+
+    Since ``taken_down_at`` somebody who moderates keeps it off sale.
+    """
 
     id: UUID
     title: str
@@ -71,6 +74,7 @@ class ProductView(msgspec.Struct, frozen=True):
     track_id: UUID | None
     created_at: datetime
     updated_at: datetime
+    taken_down_at: datetime | None
 
 
 class Content(msgspec.Struct, frozen=True):

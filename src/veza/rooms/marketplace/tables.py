@@ -20,7 +20,10 @@ products = sa.Table(
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("product_type", sa.Text, nullable=False),
     sa.Column("license_type", sa.Text, nullable=False),
+    # `closed` is what was active when its seller was suspended, and is again when that is over.
     sa.Column("status", sa.Text, nullable=False),
+    # Since when somebody who moderates keeps it off sale, whatever its seller wants.
+    sa.Column("taken_down_at", Time),
     # Of a product that is one track.
     sa.Column("track_id", Id),
     sa.Column("created_at", Time, nullable=False),

@@ -24,7 +24,6 @@ from veza.rooms.reports.schemas import (
     Target,
 )
 from veza.rooms.reports.targets import KINDS
-from veza.rooms.tracks import withholding
 
 
 async def report(tx: Tx, actor: Member, draft: ReportDraft) -> Receipt:
@@ -93,11 +92,15 @@ async def _remove(tx: Tx, actor: Member, found: Report, why: str) -> None:
 
 
 async def revoke(tx: Tx, actor: Member, report_id: UUID) -> Report:
-    """Show a track again that was removed because of a report. Raises NothingToRevoke."""
+    """Show a track again that was removed because of a report, or let a product be sold again.
+
+    Raises :class:`NothingToRevoke`, and what its room says of what is not there any more.
+    """
     found = await _get(tx, actor, report_id)
-    if found.target_type != "track" or found.action != "remove":
+    let_back = KINDS[found.target_type].let_back
+    if let_back is None or found.action != "remove":
         raise NothingToRevoke
-    await withholding.release(tx, actor, found.target_id)
+    await let_back(tx, actor, found.target_id)
     tx.emit(ReportRevoked(found.id, found.target_type, found.target_id))
     return found
 

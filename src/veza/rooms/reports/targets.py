@@ -22,6 +22,8 @@ class Kind(msgspec.Struct, frozen=True):
 
     owner: Callable[[Tx, Member, UUID], Awaitable[UUID | None]]
     remove: Callable[[Tx, Member, UUID, str], Awaitable[None]]
+    # Where a removal can be taken back.
+    let_back: Callable[[Tx, Member, UUID], Awaitable[None]] | None = None
 
 
 async def _track_owner(tx: Tx, actor: Member, track_id: UUID) -> UUID | None:
@@ -55,6 +57,11 @@ async def _remove_product(tx: Tx, actor: Member, product_id: UUID, why: str) -> 
     await products.take_down(tx, product_id)
 
 
+async def _let_back_product(tx: Tx, actor: Member, product_id: UUID) -> None:
+    del actor
+    await products.let_back(tx, product_id)
+
+
 async def _refuse(tx: Tx, actor: Member, user_id: UUID, why: str) -> None:
     del tx, actor, user_id, why
     detail = Detail("action", "A user is suspended, not removed.", "INVALID")
@@ -62,9 +69,9 @@ async def _refuse(tx: Tx, actor: Member, user_id: UUID, why: str) -> None:
 
 
 KINDS: Mapping[str, Kind] = {
-    "track": Kind(_track_owner, withholding.withhold),
+    "track": Kind(_track_owner, withholding.withhold, withholding.release),
     "comment": Kind(comments.find_author, _remove_comment),
     "playlist": Kind(_playlist_owner, _remove_playlist),
     "user": Kind(_user, _refuse),
-    "product": Kind(_seller, _remove_product),
+    "product": Kind(_seller, _remove_product, _let_back_product),
 }
