@@ -31,9 +31,8 @@ from veza.rooms.marketplace.licences_store import Licence
 from veza.rooms.marketplace.order_schemas import Link, Preparing
 from veza.rooms.tracks.downloads import Begin, note
 
+# Whoever signs it, this server or the bucket.
 LASTS = timedelta(minutes=15)
-# Nobody can take back an address of the bucket's.
-PRESIGNED_LASTS = timedelta(minutes=5)
 ASK_AGAIN = "2"  # seconds
 
 
@@ -95,8 +94,8 @@ class Downloads:
             "Content-Disposition": disposition("attachment", found.filename),
             "Cache-Control": "private, no-store",
         }
-        url = await self._storage.presigned_url(entry.key, PRESIGNED_LASTS, headers)
-        return None if url is None else Link(url, clock.now() + PRESIGNED_LASTS, found.filename, wanted)
+        url = await self._storage.presigned_url(entry.key, LASTS, headers)
+        return None if url is None else Link(url, clock.now() + LASTS, found.filename, wanted)
 
     def _sign(self, found: Download, licence: Licence, wanted: str) -> Link:
         signature = self._signer.sign(_thing(licence.product_id, wanted), licence.buyer_id, LASTS)
