@@ -163,7 +163,9 @@ class Shop:
             # What is disputed and not won is with the buyer's bank.
             disputes = stripe.list("dispute", charge=charge["id"])
             taken = sum(one["amount"] for one in disputes if one["status"] != "won")
-            there = charge["amount"] - charge["amount_refunded"] - taken
+            refunds = stripe.list("refund", charge=charge["id"])
+            sent = sum(one["amount"] for one in refunds if one["status"] == "succeeded")
+            there = charge["amount"] - sent - taken
             entries = [row for row in await self.entries(order_id) if row[1] == "payments"]
             assert -sum(amount for *_, amount in entries) == there, (charge, disputes, entries)
         handed = sum(one["amount"] - one["amount_reversed"] for one in stripe.list("transfer"))

@@ -16,7 +16,9 @@ from stripe.params import (
     EventListParams,
     PaymentIntentRetrieveParams,
     RefundCreateParams,
+    RefundListParams,
     TransferCreateParams,
+    TransferListParams,
     TransferReversalCreateParams,
 )
 from stripe.params.checkout import SessionCreateParams, SessionExpireParams, SessionRetrieveParams
@@ -28,8 +30,10 @@ ENDPOINTS: list[tuple[str, str, Any]] = [
     ("POST", r"/v1/checkout/sessions/(\w+)/expire", SessionExpireParams),
     ("GET", r"/v1/payment_intents/(\w+)", PaymentIntentRetrieveParams),
     ("POST", r"/v1/refunds", RefundCreateParams),
+    ("GET", r"/v1/refunds", RefundListParams),
     ("GET", r"/v1/disputes", DisputeListParams),
     ("POST", r"/v1/transfers", TransferCreateParams),
+    ("GET", r"/v1/transfers", TransferListParams),
     ("POST", r"/v1/transfers/(\w+)/reversals", TransferReversalCreateParams),
     ("POST", r"/v1/accounts", AccountCreateParams),
     ("GET", r"/v1/accounts/(\w+)", AccountRetrieveParams),

@@ -71,6 +71,8 @@ class FakeStripe(StripeWorld):
         expand: list[str] = params.pop("expand", [])
         method, _, pattern = endpoint.partition(" ")
         name = pattern.removeprefix("/v1/").replace(r"/(\w+)", "/*")
+        if name in {"refunds", "transfers", "disputes", "events"} and method == "GET":
+            return self._listed(name, params)
         match (method, name):
             case ("POST", "checkout/sessions"):
                 found = self.open_session(params)
@@ -82,10 +84,6 @@ class FakeStripe(StripeWorld):
                 found = self.get(ids[0], "payment_intent")
             case ("POST", "refunds"):
                 found = self.refund(params)
-            case ("GET", "disputes"):
-                return self._page(
-                    self.list("dispute", payment_intent=params["payment_intent"]), "/v1/disputes"
-                )
             case ("POST", "transfers"):
                 found = self.transfer(params)
             case ("POST", "transfers/*/reversals"):
@@ -104,8 +102,14 @@ class FakeStripe(StripeWorld):
                     "created": 1,
                 }
             case _:
-                return self._page(self._undelivered(params), "/v1/events")
+                raise AssertionError(endpoint)
         return self._expanded(found, expand)
+
+    def _listed(self, name: str, params: JSON) -> JSON:
+        if name == "events":
+            return self._page(self._undelivered(params), "/v1/events")
+        wanted = {key: value for key, value in params.items() if key != "limit"}
+        return self._page(self.list(name.removesuffix("s"), **wanted), f"/v1/{name}")
 
     def _undelivered(self, params: JSON) -> list[JSON]:
         assert params["delivery_success"] is False
@@ -123,11 +127,20 @@ class FakeStripe(StripeWorld):
         shown = {name: value for name, value in found.items() if not name.startswith("_")}
         for path in paths:
             first, _, rest = path.partition(".")
+            if (first, found["object"]) == ("refunds", "charge"):
+                refunds = self.list("refund", charge=found["id"])
+                shown[first] = self._page(refunds[-10:], f"/v1/charges/{found['id']}/refunds")
+                shown[first]["has_more"] = len(refunds) > 10
+                continue
             if first not in shown:
                 raise Refused("This property cannot be expanded.", param="expand")
             if shown[first] is not None:
                 shown[first] = self._expanded(self.objects[shown[first]], [rest] if rest else [])
         return shown
+
+    def forget_keys(self) -> None:
+        """A day has passed: what is asked for under a key of old is done anew."""
+        self.answers.clear()
 
     def sign(self, body: str, *, secret: str = SECRET, age: float = 0) -> str:
         """A Stripe-Signature header of so many seconds ago, with a scheme of old beside it."""

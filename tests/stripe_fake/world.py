@@ -111,6 +111,16 @@ class StripeWorld:
         self.happen("charge.refunded", charge)
         return made
 
+    def fail(self, refund_id: str, *, counted: bool = False) -> None:
+        """The buyer's bank sends a refund back; the charge may still count it (``counted``)."""
+        refund = self.get(refund_id, "refund")
+        refund |= {"status": "failed", "failure_reason": "lost_or_stolen_card"}
+        charge = self.get(refund["charge"], "charge")
+        if not counted:
+            charge |= {"amount_refunded": charge["amount_refunded"] - refund["amount"], "refunded": False}
+        self.happen("charge.refund.updated", refund)
+        self.happen("refund.failed", refund)
+
     def transfer(self, params: JSON) -> JSON:
         account = self.get(params["destination"], "account")
         if account["capabilities"].get("transfers") != "active":

@@ -19,6 +19,7 @@ _SEVERITY: Mapping[str, str] = {
     "auth.login_slowed": WARNING,
     "auth.recovery_code_used": WARNING,
     "auth.refresh_reused": CRITICAL,
+    "order.refund_failed": WARNING,
     "user.deleted": WARNING,
     "user.exported": WARNING,
     "user.restored": WARNING,

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from veza.core import clock
 from veza.core.db import Statement, Tx
-from veza.rooms.marketplace.payments import Dispute
-from veza.rooms.marketplace.tables import charges, disputes, provider_notices
+from veza.rooms.marketplace.payments import Dispute, Refund
+from veza.rooms.marketplace.tables import charges, disputes, failed_refunds, provider_notices
 
 C = charges.c
 D = disputes.c
@@ -57,6 +57,13 @@ _SET_DISPUTE: Statement[None] = Statement(
     sa.update(disputes)
     .where(D.id == sa.bindparam("one"))
     .values(state=sa.bindparam("new_state"), fee=sa.bindparam("new_fee"))
+)
+_ADD_FAILED: Statement[None] = Statement(sa.insert(failed_refunds))
+_FAILED = Statement(
+    sa.select(failed_refunds.c.id, failed_refunds.c.amount)
+    .where(failed_refunds.c.order_id == sa.bindparam("order"))
+    .order_by(failed_refunds.c.id),
+    Refund,
 )
 # The same words in both dialects; sa has no common form of it.
 _NOTE: Statement[None] = Statement(
@@ -112,6 +119,16 @@ async def add_dispute(tx: Tx, order_id: UUID, dispute: Dispute) -> None:
 async def set_dispute(tx: Tx, dispute: Dispute) -> None:
     """Write down how a dispute stands."""
     await tx.run(_SET_DISPUTE, one=dispute.id, new_state=dispute.state, new_fee=dispute.fee)
+
+
+async def failed_refunds_of(tx: Tx, order_id: UUID) -> dict[str, int]:
+    """The refunds of an order that have come back, by the provider's names."""
+    return {found.id: found.amount for found in await tx.all(_FAILED, order=order_id)}
+
+
+async def add_failed_refund(tx: Tx, order_id: UUID, refund: Refund) -> None:
+    """Write down that a refund has come back."""
+    await tx.run(_ADD_FAILED, id=refund.id, order_id=order_id, amount=refund.amount, created_at=clock.now())
 
 
 async def note(tx: Tx, notice_id: str, kind: str) -> bool:

@@ -126,6 +126,16 @@ class OrderRefunded(Event, frozen=True):
     currency: str
 
 
+class RefundFailed(Event, frozen=True):
+    """So much that was sent back to a buyer (``user_id``) was returned by their bank, and is owed to them."""
+
+    kind: ClassVar[str] = "order.refund_failed"
+    order_id: UUID
+    user_id: UUID
+    amount: int
+    currency: str
+
+
 class PayoutAccountOpened(Event, frozen=True):
     """A seller (``user_id``) has an account at a payment provider, to be paid on."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -34,7 +34,14 @@ from veza.rooms.marketplace.payment_kinds import (
     PaySellers,
     TakeBack,
 )
-from veza.rooms.marketplace.payments import MoneyProvider, ProviderRefused, Providers, RefundWaits
+from veza.rooms.marketplace.payments import (
+    Handover,
+    MoneyProvider,
+    ProviderRefused,
+    Providers,
+    RefundWaits,
+)
+from veza.rooms.marketplace.sellers_store import Share
 
 log = structlog.get_logger()
 
@@ -128,14 +135,22 @@ class PaymentJobs:
             order = await orders_store.find(tx, what.order_id)
         for share, handover in begun:
             assert order is not None  # else nothing was begun
+            await self._hand_over(self._money(order.provider), share, handover)
+
+    async def _hand_over(self, provider: MoneyProvider, share: Share, handover: Handover) -> None:
+        reference = await provider.find_handover(handover) if handover.again else None
+        if reference is None:
+            async with self._database.write() as tx:
+                if not await shares.may_hand(tx, share, handover):
+                    return
             try:
-                reference = await self._money(order.provider).hand_over(handover)
+                reference = await provider.hand_over(handover)
             except ProviderRefused:
                 async with self._database.write() as tx:
                     await shares.failed(tx, share)
-                continue
-            async with self._database.write() as tx:
-                await shares.done(tx, share, reference)
+                return
+        async with self._database.write() as tx:
+            await shares.done(tx, share, reference)
 
     async def take_back(self, job: Job, what: TakeBack) -> None:
         """Have some of a seller's share taken back."""
@@ -159,6 +174,7 @@ class PaymentJobs:
                 for notice in await provider.missed(now - MISSED):
                     async with self._database.write() as tx:
                         await notices.note(tx, provider.name, notice)
+        await self._ask_after_shares(now - PATIENCE)
         after = UUID(int=0)
         while True:
             async with self._database.write() as tx:
@@ -172,3 +188,15 @@ class PaymentJobs:
             after = waiting[-1].id
         async with self._database.write() as tx:
             await charges_store.forget(tx, now - KEPT)
+
+    async def _ask_after_shares(self, before: datetime) -> None:
+        """What became of those that were begun before: whoever was to find out may have given up."""
+        after = UUID(int=0)
+        while True:
+            async with self._database.write() as tx:
+                waiting = await sellers_store.begun_before(tx, before, after, _PIECE)
+                for order_id in waiting:
+                    await enqueue(tx, PAY_SELLERS, PaySellers(order_id), unique_key=f"pay:{order_id}")
+            if len(waiting) < _PIECE:
+                return
+            after = waiting[-1]

@@ -54,11 +54,23 @@ class Dispute(msgspec.Struct, frozen=True):
     state: Literal["open", "won", "lost"]
 
 
+class Refund(msgspec.Struct, frozen=True):
+    """Money that was sent back to a buyer, in minor units, and whether the bank returned it.
+
+    ``key`` is under which we asked for it; none where somebody used the provider's own dashboard.
+    """
+
+    id: str
+    amount: int
+    key: str = ""
+    failed: bool = False
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What has become of a payment, as its provider says now; amounts in minor units.
 
     ``open``: it can still be paid; ``under_way``: it was, and the bank takes its time; ``over``: it never
-    will be. ``returned`` is all that has gone back to the buyer, whoever had it sent.
+    will be. ``returned`` is all that has gone back to the buyer and stayed there, whoever had it sent.
     """
 
     state: Literal["open", "under_way", "paid", "over"]
@@ -67,6 +79,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     intent: str = ""
     charge: str = ""
     returned: int = 0
+    refunds: Sequence[Refund] = ()
     disputes: Sequence[Dispute] = ()
 
 
@@ -81,7 +94,10 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Handover(msgspec.Struct, frozen=True):
-    """So much, in minor units, of a charge is a seller's; the same ``key`` is one handover."""
+    """So much, in minor units, of a charge is a seller's; the same ``key`` is one handover.
+
+    ``again``: it may have been made already, and only the answer been lost.
+    """
 
     account: str
     amount: int
@@ -89,6 +105,7 @@ class Handover(msgspec.Struct, frozen=True):
     charge: str
     order_id: UUID
     key: str
+    again: bool = False
 
 
 class ProviderRefused(Exception):
@@ -140,6 +157,9 @@ class MoneyProvider(PaymentProvider, Protocol):
 
     async def find_order(self, intent: str) -> UUID | None:
         """The order that a payment was for, by another of its names; None where it is none of ours."""
+
+    async def find_handover(self, what: Handover) -> str | None:
+        """What the provider calls a handover, if it has ever made it."""
 
     async def hand_over(self, what: Handover) -> str:
         """Hand a seller their share; what the provider calls that."""

@@ -24,7 +24,7 @@ from veza.rooms.marketplace import (
 )
 from veza.rooms.marketplace import orders_store as store
 from veza.rooms.marketplace.charges_store import Charge
-from veza.rooms.marketplace.events import DisputeClosed, OrderDisputed
+from veza.rooms.marketplace.events import DisputeClosed, OrderDisputed, RefundFailed
 from veza.rooms.marketplace.orders_store import Item, Order
 from veza.rooms.marketplace.payment_kinds import PAY_SELLERS, AskPayment, PaySellers
 from veza.rooms.marketplace.payments import Dispute, Outcome
@@ -55,8 +55,13 @@ async def _follow_money(tx: Tx, order: Order, outcome: Outcome) -> Order:
         charge, order = await _receive(tx, order, outcome)
     if order.completed_at is not None:
         await _follow_disputes(tx, order, charge, outcome.disputes)
-    lost = sum(one.amount for one in outcome.disputes if one.state == "lost")
-    await _follow_returns(tx, order, charge, outcome.returned + lost)
+    gone = outcome.returned + sum(one.amount for one in outcome.disputes if one.state == "lost")
+    charge = await _follow_failed(tx, order, charge, outcome, gone)
+    # An outcome that is older than a failure counts as gone what has come back since.
+    said = {one.id for one in outcome.refunds if one.failed}
+    failed = await charges_store.failed_refunds_of(tx, order.id)
+    gone -= sum(amount for one, amount in failed.items() if one not in said)
+    await _follow_returns(tx, order, charge, gone)
     return order
 
 
@@ -139,15 +144,45 @@ async def _freeze(tx: Tx, order: Order, *, frozen: bool) -> None:
         await enqueue(tx, PAY_SELLERS, PaySellers(order.id))
 
 
+async def _follow_failed(tx: Tx, order: Order, charge: Charge, outcome: Outcome, gone: int) -> Charge:
+    """Refunds that a buyer's bank has sent back: the money is here again, and owed to them.
+
+    Where somebody sent it by the dashboard for nothing that was refunded here, nobody owes it.
+    """
+    known = await charges_store.failed_refunds_of(tx, order.id)
+    for refund in outcome.refunds:
+        if not refund.failed or refund.id in known:
+            continue
+        await charges_store.add_failed_refund(tx, order.id, refund)
+        log.error("payments.refund_failed", order_id=str(order.id), refund=refund.id, amount=refund.amount)
+        tx.emit(RefundFailed(order.id, order.buyer_id, refund.amount, charge.currency))
+        # What the books say has gone, and has not: all of it, unless somebody has sent it otherwise by now.
+        missing = min(refund.amount, await _meant(tx, order, charge) - charge.owed - gone)
+        if missing <= 0:
+            continue
+        conceded = 0 if refund.key else min(missing, charge.conceded)
+        await charges_store.concede(tx, order.id, -conceded)
+        back = (ledger.PAYMENTS, ledger.CONCESSIONS, conceded, charge.currency)
+        await ledger.book(tx, order.id, "concession_back", back)
+        if missing > conceded:
+            await owe(tx, order.id, missing - conceded, charge.currency)
+        charge = await charges_store.find(tx, order.id) or charge
+    return charge
+
+
+async def _meant(tx: Tx, order: Order, charge: Charge) -> int:
+    """What was to go back of what was paid; all of what came for nothing."""
+    if order.completed_at is None:
+        return charge.amount
+    return _refunded(await store.items_of(tx, [order.id])) + charge.conceded
+
+
 async def _follow_returns(tx: Tx, order: Order, charge: Charge, gone: int) -> None:
     """Money went back by other hands than ours: by Stripe's dashboard, or by a dispute that is lost.
 
     Less than all that is left is at the platform's expense, for it is not said what it was given back for.
     """
-    lines = await store.items_of(tx, [order.id])
-    # All of what came for nothing is to go back.
-    meant = charge.amount if order.completed_at is None else _refunded(lines) + charge.conceded
-    more = gone - meant + charge.owed
+    more = gone - await _meant(tx, order, charge) + charge.owed
     if more <= 0:
         return
     if paid_off := min(more, charge.owed):
@@ -158,6 +193,7 @@ async def _follow_returns(tx: Tx, order: Order, charge: Charge, gone: int) -> No
     await charges_store.concede(tx, order.id, more)
     move = (ledger.CONCESSIONS, ledger.PAYMENTS, more, order.currency)
     await ledger.book(tx, order.id, "concession", move)
+    lines = await store.items_of(tx, [order.id])
     if left := [item for item in lines if item.refundable]:
         await _revoke_if_all(tx, order, lines, left, charge.conceded + more)
 

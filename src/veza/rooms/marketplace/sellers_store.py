@@ -130,6 +130,23 @@ _UNPAID = Statement(
     UUID,
     heavy=True,
 )
+_BEGUN_BEFORE = Statement(
+    sa.select(T.order_id)
+    .where(
+        T.state == sa.literal_column("'begun'"),
+        T.created_at < sa.bindparam("before"),
+        T.order_id > sa.bindparam("after"),
+        ~sa.exists(
+            sa.select(1).where(
+                disputes.c.order_id == T.order_id, disputes.c.state == sa.literal_column("'open'")
+            )
+        ),
+    )
+    .distinct()
+    .order_by(T.order_id)
+    .limit(sa.bindparam("most", type_=sa.BigInteger)),
+    UUID,
+)
 # By currency what of somebody's lines is theirs and not handed over, in orders whose payment is disputed.
 _DISPUTED = Statement(
     sa.select(
@@ -221,6 +238,14 @@ async def set_share(tx: Tx, share: Share) -> None:
 async def unpaid(tx: Tx, seller_id: UUID, after: UUID, most: int) -> list[UUID]:
     """The next orders by id of which a seller has been handed nothing."""
     return await tx.all(_UNPAID, seller=seller_id, after=after, most=most)
+
+
+async def begun_before(tx: Tx, before: datetime, after: UUID, most: int) -> list[UUID]:
+    """The next orders by id with a share whose handover began before then, and of which no more was heard.
+
+    Those whose payment is disputed wait for that.
+    """
+    return await tx.all(_BEGUN_BEFORE, before=before, after=after, most=most)
 
 
 async def disputed(tx: Tx, seller_id: UUID) -> dict[str, int]:

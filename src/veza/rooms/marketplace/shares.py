@@ -1,7 +1,8 @@
 """Handing sellers their shares of what a provider was paid, and taking them back.
 
 What is handed over is booked first, and asked for after: so nobody is paid twice, whatever is lost on the
-way. Where the provider refuses, it is booked back, and tried again once the seller's account is ready.
+way. Where the provider refuses, it is booked back, and tried again once the seller's account is ready. Where
+an answer was lost, the provider is asked what it has made before it is asked to make anything.
 
 A share is handed over in one piece: as long as a service in it is not accepted, all of it waits.
 """
@@ -42,6 +43,7 @@ async def begin(tx: Tx, order_id: UUID) -> list[tuple[Share, Handover]]:
     items = await orders_store.items_of(tx, [order_id])
     open_accounts = await store.hold(tx, sellers, order.provider)
     shares = await store.lock_shares(tx, order_id)
+    before = {share.key for share in shares.values() if share.state == "begun"}
     if not await charges_store.is_disputed(tx, order_id):
         for seller_id, account in open_accounts.items():
             share = shares.get(seller_id)
@@ -50,10 +52,32 @@ async def begin(tx: Tx, order_id: UUID) -> list[tuple[Share, Handover]]:
                 if amount > 0:
                     shares[seller_id] = await _book(tx, order, share, seller_id, account.account, amount)
     return [
-        (one, Handover(one.account, one.amount, one.currency, charge.charge, order.id, one.key))
+        (
+            one,
+            Handover(
+                one.account, one.amount, one.currency, charge.charge, order.id, one.key,
+                again=one.key in before,
+            ),
+        )
         for one in shares.values()
         if one.state == "begun"
-    ]
+    ]  # fmt: skip
+
+
+async def may_hand(tx: Tx, share: Share, handover: Handover) -> bool:
+    """Whether a share that was booked, and that the provider has not made, is to be asked for now.
+
+    Not if the payment has come to be disputed since: what was never asked for is booked back, and the rest
+    waits for the end of that. Nor if all of it was given back meanwhile.
+    """
+    now = await _lock(tx, share)
+    if now is None or now.state != "begun":
+        return False
+    disputed = await charges_store.is_disputed(tx, share.order_id)
+    if (disputed and not handover.again) or now.taken_back >= now.amount:
+        await failed(tx, share)
+        return False
+    return not disputed
 
 
 async def _owed(tx: Tx, order: Order, items: Sequence[Item]) -> int:

@@ -26,10 +26,12 @@ from veza.rooms.marketplace.payments import (
     StripeConfig,
 )
 from veza.rooms.marketplace.stripe_words import (
+    KEY,
     KINDS,
     ORDER,
     Disputed,
     EventBody,
+    Refunded,
     Session,
     notice_of,
     order_of,
@@ -107,17 +109,24 @@ class Stripe:
     async def look(self, reference: str) -> Outcome:
         """What has become of a payment."""
         session = await self._session(reference)
-        intent, disputes = session.payment_intent, list[Disputed]()
-        if intent is not None and intent.latest_charge is not None and intent.latest_charge.disputed:
-            with _asking():
+        intent, refunds, disputes = session.payment_intent, list[Refunded](), list[Disputed]()
+        if intent is None or intent.latest_charge is None:
+            return outcome_of(session, refunds, disputes)
+        charge = intent.latest_charge
+        refunds = charge.refunds.data
+        with _asking():
+            if charge.refunds.has_more:
+                listed = await self._stripe.refunds.list_async({"payment_intent": intent.id, "limit": 100})
+                refunds = [_as(one, Refunded) async for one in listed.auto_paging_iter()]
+            if charge.disputed:
                 found = await self._stripe.disputes.list_async({"payment_intent": intent.id, "limit": 100})
-            disputes = [_as(one, Disputed) for one in found.data]
-        return outcome_of(session, disputes)
+                disputes = [_as(one, Disputed) for one in found.data]
+        return outcome_of(session, refunds, disputes)
 
     async def _session(self, reference: str) -> Session:
         with _asking():
             found = await self._stripe.checkout.sessions.retrieve_async(
-                reference, {"expand": ["payment_intent.latest_charge"]}
+                reference, {"expand": ["payment_intent.latest_charge.refunds"]}
             )
         return _as(found, Session)
 
@@ -143,6 +152,8 @@ class Stripe:
         """Give so much back, or what is left: somebody may have used Stripe's dashboard meanwhile."""
         del currency
         before = await self.look(reference)
+        if any(one.key == key for one in before.refunds):
+            return  # Stripe forgets keys after a day, and what was asked for under them not
         if any(one.state == "open" for one in before.disputes):
             raise RefundWaits
         try:
@@ -160,9 +171,20 @@ class Stripe:
     async def _refund(self, intent: str, amount: int, key: str) -> None:
         with _asking():
             await self._stripe.refunds.create_async(
-                {"payment_intent": intent, "amount": amount, "metadata": {"veza_key": key}},
+                {"payment_intent": intent, "amount": amount, "metadata": {KEY: key}},
                 {"idempotency_key": f"refund:{key}"},
             )
+
+    async def find_handover(self, what: Handover) -> str | None:
+        """Look for it in the order's group of transfers: Stripe forgets keys after a day."""
+        group = {"transfer_group": str(what.order_id), "destination": what.account, "limit": 100}
+        with _asking():
+            found = await self._stripe.transfers.list_async(group)
+            async for one in found.auto_paging_iter():
+                # An earlier version of this program named no keys.
+                if one.amount == what.amount and _as(one, _Named).metadata.get(KEY, what.key) == what.key:
+                    return one.id
+        return None
 
     async def hand_over(self, what: Handover) -> str:
         """Hand over a share of a charge, which is the seller's as soon as the charge's money is there."""
@@ -174,7 +196,7 @@ class Stripe:
                     "destination": what.account,
                     "source_transaction": what.charge,
                     "transfer_group": str(what.order_id),
-                    "metadata": {ORDER: str(what.order_id)},
+                    "metadata": {ORDER: str(what.order_id), KEY: what.key},
                 },
                 {"idempotency_key": f"transfer:{what.key}"},
             )

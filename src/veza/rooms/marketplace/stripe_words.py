@@ -6,10 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from veza.rooms.marketplace.payments import Dispute, Notice, Outcome
+from veza.rooms.marketplace.payments import Dispute, Notice, Outcome, Refund
 
-# Under which our orders are named in what Stripe keeps of them.
-ORDER = "veza_order"
+# Under which our orders, and what we ask for under a key, are named in what Stripe keeps of them.
+ORDER, KEY = "veza_order", "veza_key"
 
 # What is asked for at once when it happens. More may be sent: it is acknowledged, and nothing follows.
 KINDS = (
@@ -21,6 +21,8 @@ KINDS = (
     "payment_intent.payment_failed",
     "payment_intent.canceled",
     "charge.refunded",
+    "charge.refund.updated",
+    "refund.failed",
     "charge.dispute.created",
     "charge.dispute.updated",
     "charge.dispute.funds_withdrawn",
@@ -34,13 +36,29 @@ _UNDER_WAY = {"processing", "requires_action", "requires_capture", "requires_con
 _OPEN = {"needs_response", "under_review"}
 _LOST = {"lost", "appeal_needs_response", "appeal_under_review"}
 # The bank only asks; nothing was taken yet.
+# What a refund is that sends nothing to the buyer after all.
+_SENT_BACK = {"failed", "canceled"}
 _INQUIRY = {"warning_needs_response", "warning_under_review", "warning_closed"}
+
+
+class Refunded(msgspec.Struct):
+    """A Refund."""
+
+    id: str
+    amount: int
+    status: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class _Refunds(msgspec.Struct):
+    data: list[Refunded] = []
+    has_more: bool = False
 
 
 class _Charge(msgspec.Struct):
     id: str
-    amount_refunded: int = 0
     disputed: bool = False
+    refunds: _Refunds = msgspec.field(default_factory=_Refunds)
 
 
 class Intent(msgspec.Struct):
@@ -102,8 +120,11 @@ class EventBody(msgspec.Struct):
     account: str | None = None
 
 
-def outcome_of(session: Session, disputes: Sequence[Disputed]) -> Outcome:
-    """What has become of a payment."""
+def outcome_of(session: Session, refunds: Sequence[Refunded], disputes: Sequence[Disputed]) -> Outcome:
+    """What has become of a payment.
+
+    What has gone back is counted refund by refund, whatever a charge says of those that failed.
+    """
     intent = session.payment_intent
     state: Literal["open", "under_way", "paid", "over"] = "over"
     if session.status == "open":
@@ -121,7 +142,11 @@ def outcome_of(session: Session, disputes: Sequence[Disputed]) -> Outcome:
         currency=intent.currency.upper(),
         intent=intent.id,
         charge=charge.id if charge else "",
-        returned=charge.amount_refunded if charge else 0,
+        returned=sum(one.amount for one in refunds if one.status not in _SENT_BACK),
+        refunds=[
+            Refund(one.id, one.amount, (one.metadata or {}).get(KEY, ""), one.status in _SENT_BACK)
+            for one in refunds
+        ],
         disputes=[_dispute(one) for one in disputes if one.status not in _INQUIRY],
     )
 

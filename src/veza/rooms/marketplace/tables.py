@@ -264,6 +264,17 @@ disputes = sa.Table(
     sa.Index("ix_disputes_order_id", "order_id"),
 )
 
+# Refunds that the buyer's bank sent back, as a provider says; each counts once.
+failed_refunds = sa.Table(
+    "failed_refunds",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("order_id", Id, sa.ForeignKey("orders.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Index("ix_failed_refunds_order_id", "order_id"),
+)
+
 # Where a provider pays sellers.
 seller_accounts = sa.Table(
     "seller_accounts",
@@ -295,6 +306,12 @@ seller_shares = sa.Table(
     sa.Column("created_at", Time, nullable=False),
     sa.UniqueConstraint("order_id", "seller_id"),
     sa.Index("ix_seller_shares_seller_id", "seller_id"),
+    sa.Index(
+        "ix_seller_shares_begun",
+        "order_id",
+        sqlite_where=sa.text("state = 'begun'"),
+        postgresql_where=sa.text("state = 'begun'"),
+    ),
 )
 
 # The notices of providers that have been dealt with.
