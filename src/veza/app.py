@@ -268,7 +268,11 @@ def _given(parts: Parts, means: Means) -> Given:
         ),
         "providers": parts.providers,
         "statements": Statements(parts.database),
-        "terms": Terms(timedelta(days=settings.accept_days), settings.payout_minimum),
+        "terms": Terms(
+            timedelta(days=settings.accept_days),
+            timedelta(days=settings.deliver_days),
+            settings.payout_minimum,
+        ),
         "downloads": Downloads(
             parts.database,
             parts.storage,

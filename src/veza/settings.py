@@ -92,6 +92,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     accept_days: Annotated[
         int, doc("Days after which a delivered service counts as accepted, if its buyer says nothing.")
     ] = 14
+    deliver_days: Annotated[
+        int, doc("Days after which a buyer may give back a service that was not delivered, or not revised.")
+    ] = 30
     payout_minimum: Annotated[
         int, doc("The least that a seller is paid out at a time, in minor units: 1000 is ten euros.")
     ] = 1_000
@@ -209,7 +212,7 @@ _LIMITS = tuple(
     if name.startswith(("rate_limit_", "suspicious_")) and name != "rate_limit_enabled"
 )
 _LEAST = {"max_file_size": 1, "quota": 1, "media_jobs": 1, "payout_minimum": 1, "audit_retention_days": 0}
-_BETWEEN = {"platform_fee": (0, BASIS_POINTS), "accept_days": (1, 366)}
+_BETWEEN = {"platform_fee": (0, BASIS_POINTS), "accept_days": (1, 366), "deliver_days": (1, 366)}
 _SECRET = {
     "stripe_secret_key",
     "stripe_webhook_secrets",

@@ -83,6 +83,7 @@ ROWS = {
         {"0": 0, "10000": 10_000}, {"-1": "between", "10001": "between", "2.5": "whole number"},
     ),
     "accept_days": ({"14": 14}, {"0": "between", "367": "between"}),
+    "deliver_days": ({"30": 30}, {"0": "between", "367": "between"}),
     "payout_minimum": ({"1": 1}, {"0": "1 or more"}),
     "max_file_size": ({"1000": 1000}, {"0": "1 or more", "1MB": "whole number"}),
     "quota": ({"1000": 1000}, {"-1": "1 or more"}),

@@ -283,7 +283,7 @@ async def age(database: Database, days: int) -> None:
 async def test_a_bucket_sends_it_itself(
     database: Database, tmp_path: Path, s3_server: dict[str, str], bucket_url: str, short: Short
 ) -> None:
-    """K15, T19: by an address of the bucket's own, for 15 minutes as ours; nobody can change or lengthen it."""
+    """K15, T19: by an address of the bucket's own, for 15 minutes as ours; nobody changes or lengthens it."""
     settings = {"storage_url": bucket_url, "s3": s3_server}
     async with open_world(database, tmp_path, work=True, **settings) as world:
         olga, bob = await world.person("olga"), await world.person("bob")

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -155,7 +155,7 @@ def service_jobs(world: World) -> ServiceJobs:
 
 async def test_time_accepts_and_a_goodbye_gives_back(database: Database, tmp_path: Path) -> None:
     """K16, K17, U8: after two weeks it is accepted; who leaves before owes it; each once, however often."""
-    async with open_world(database, tmp_path, work=True, accept_days=3) as world:
+    async with open_world(database, tmp_path, work=True, accept_days=3, deliver_days=5) as world:
         olga, stan, bob = [await world.person(name) for name in ("olga", "stan", "bob")]
         done, open_, hers = [await offer(one, price=10) for one in (olga, olga, stan)]
         first, second = await bought(bob, done["id"]), await bought(bob, open_["id"], hers["id"])
@@ -183,6 +183,7 @@ async def test_time_accepts_and_a_goodbye_gives_back(database: Database, tmp_pat
         assert (found["status"], [item["refunded"] for item in found["items"]]) == (
             "partially_refunded", [True, False],
         )  # fmt: skip
+        await check_late(world, bob, stan)
         # Many at once: one of them, and the money moves once.
         both = [stan.post(f"{ORDERS}/{second['id']}/refund")]
         await stan.post(path_of(second, "/deliver", 1), json={"note": "Done"})
@@ -190,6 +191,33 @@ async def test_time_accepts_and_a_goodbye_gives_back(database: Database, tmp_pat
         answers = [answer.status_code for answer in await asyncio.gather(*both)]
         assert sorted(answers) == [200, 409, 409, 409, 409]
         await prove(world)
+
+
+async def check_late(world: World, buyer: Person, seller: Person) -> None:
+    """K15, K17: who waits for too long gets their money back, also for what is not revised; nobody sooner."""
+    before = await money(world)
+    first, second, song = [
+        await offer(seller, price=price) for price in (20, 30)
+    ] + [await offer_track(world, seller, price=5)]  # fmt: skip
+    order = await bought(buyer, first["id"], second["id"], song["id"])
+    refund = f"{ORDERS}/{order['id']}/refund"
+    assert code(await buyer.post(refund)) == (409, "NOT_LATE")
+    assert (await seller.post(path_of(order, "/deliver"), json={"note": "Rough"})).is_success
+    with clock.shifted(timedelta(days=4)):
+        sent_back = await buyer.post(path_of(order, "/revision"), json={"reason": "No"})
+    late_at = datetime.fromisoformat(sent_back.json()["data"]["late_at"])
+    assert timedelta(days=8) < late_at - clock.now() < timedelta(days=9, minutes=1)
+    with clock.shifted(timedelta(days=5, minutes=1)):
+        done = (await buyer.post(refund)).json()["data"]
+        assert [item["refunded"] for item in done["items"]] == [False, True, False]
+        assert code(await buyer.post(refund)) == (409, "NOT_LATE")
+    with clock.shifted(timedelta(days=9, minutes=1)):
+        assert code(await seller.get(f"/marketplace/download/{first['id']}")) == (403, "NOT_PURCHASED")
+        done = (await buyer.post(refund)).json()["data"]
+        assert [item["refunded"] for item in done["items"]] == [True, True, False]
+        assert code(await buyer.post(refund)) == (403, "FORBIDDEN")
+    more = {name: amount - before[name] for name, amount in (await money(world)).items()}
+    assert more == {"held": 0, "payments": -500, "seller": 500}
 
 
 async def _is(found: Any, wanted: str) -> bool:

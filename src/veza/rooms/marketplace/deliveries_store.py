@@ -133,6 +133,12 @@ async def list_handed(tx: Tx, item: Item) -> list[Handed]:
     return await tx.all(_HANDED, order=item.order_id, line=item.position)
 
 
+async def waits_since(tx: Tx, item: Item) -> datetime:
+    """Since when a service that was sold waits for its seller: it was ordered then, or last sent back."""
+    assert item.sold_at is not None  # else nobody waits
+    return max([item.sold_at, *(one.returned_at for one in await list_handed(tx, item) if one.returned_at)])
+
+
 async def latest_files(tx: Tx, order_id: UUID, product_id: UUID) -> list[ProductFile]:
     """The file that was handed over last for a service of an order, if there is one."""
     return await tx.all(_LATEST, order=order_id, product=product_id)

@@ -102,7 +102,7 @@ async def deliver(
     await store.add(tx, handed)
     item = await store.set_state(tx, item, "delivered", now + terms.accepted_after)
     tx.emit(ServiceDelivered(order_id, product_id, order.buyer_id))
-    return await detail(tx, item)
+    return await detail(tx, item, terms)
 
 
 async def _file(tx: Tx, actor: Member, upload_id: UUID | None) -> Upload | None:
@@ -114,7 +114,7 @@ async def _file(tx: Tx, actor: Member, upload_id: UUID | None) -> Upload | None:
     return upload
 
 
-async def accept(tx: Tx, actor: Member, order_id: UUID, product_id: UUID) -> ServiceDetail:
+async def accept(tx: Tx, actor: Member, order_id: UUID, product_id: UUID, terms: Terms) -> ServiceDetail:
     """The buyer is content, and the seller's money is released.
 
     Raises :class:`ServiceNotFound`, :class:`veza.core.errors.Forbidden`, :class:`NotDelivered`,
@@ -127,7 +127,7 @@ async def accept(tx: Tx, actor: Member, order_id: UUID, product_id: UUID) -> Ser
         raise NotDelivered
     if await charges_store.is_disputed(tx, order.id):
         raise OrderDisputed
-    return await detail(tx, await _accept(tx, order, item))
+    return await detail(tx, await _accept(tx, order, item), terms)
 
 
 async def _accept(tx: Tx, order: Order, item: Item) -> Item:
@@ -154,7 +154,9 @@ async def extend(tx: Tx, item: Item, by: timedelta) -> None:
         await store.set_state(tx, item, "delivered", item.due_at + by)
 
 
-async def send_back(tx: Tx, actor: Member, order_id: UUID, product_id: UUID, reason: str) -> ServiceDetail:
+async def send_back(
+    tx: Tx, actor: Member, order_id: UUID, product_id: UUID, reason: str, terms: Terms
+) -> ServiceDetail:
     """The buyer wants something changed.
 
     Raises :class:`ServiceNotFound`, :class:`veza.core.errors.Forbidden`, :class:`NotDelivered`,
@@ -171,7 +173,7 @@ async def send_back(tx: Tx, actor: Member, order_id: UUID, product_id: UUID, rea
     await store.give_back(tx, handed[-1], reason, clock.now())
     item = await store.set_state(tx, item, "revision")
     tx.emit(RevisionAsked(order_id, product_id, item.seller_id))
-    return await detail(tx, item)
+    return await detail(tx, item, terms)
 
 
 async def list_sold(tx: Tx, actor: Member, state: str | None, page: Page) -> ServiceList:
@@ -189,9 +191,12 @@ def view(item: Item) -> ServiceView:
     return ServiceView(*_fields(item))
 
 
-async def detail(tx: Tx, item: Item) -> ServiceDetail:
-    """The same with all that was handed over."""
-    return ServiceDetail(*_fields(item), [_handed(one) for one in await store.list_handed(tx, item)])
+async def detail(tx: Tx, item: Item, terms: Terms) -> ServiceDetail:
+    """The same with all that was handed over, and from when its buyer may give it back."""
+    handed = [_handed(one) for one in await store.list_handed(tx, item)]
+    waits = item.delivery in {"ordered", "revision"}
+    late_at = await store.waits_since(tx, item) + terms.delivered_within if waits else None
+    return ServiceDetail(*_fields(item), handed, late_at)
 
 
 def _fields(item: Item) -> tuple[UUID, UUID, str, str, datetime, datetime | None]:

@@ -60,9 +60,13 @@ class ServiceView(msgspec.Struct, frozen=True):
 
 
 class ServiceDetail(ServiceView, frozen=True):
-    """The same with all that was handed over, the latest last."""
+    """The same with all that was handed over, the latest last.
+
+    While it waits for its seller, the buyer may give it back from ``late_at`` on.
+    """
 
     handed_over: Sequence[HandedView] = ()
+    late_at: datetime | None = None
 
 
 class ServiceList(msgspec.Struct, frozen=True, kw_only=True):

@@ -177,6 +177,12 @@ class NotDelivered(Conflict):
     code = "NOT_DELIVERED"
 
 
+class NotLate(Conflict):
+    """The seller of this service still has time to deliver it."""
+
+    code = "NOT_LATE"
+
+
 class TooManyRevisions(Conflict):
     """This was sent back very often; accept it, or ask for your money back."""
 

@@ -38,6 +38,7 @@ from veza.rooms.marketplace.schemas import (
     SortOrder,
     Status,
 )
+from veza.rooms.marketplace.terms import TheTerms
 from veza.rooms.tracks.downloads import TheBegin
 
 InFormat = Annotated[Format, Parameter(query="format")]
@@ -119,9 +120,9 @@ async def get_order(tx: InTx, actor: Me, order_id: UUID) -> Reply[OrderView]:
 
 
 @Route("/marketplace/orders/{order_id:str}/refund", http_method="POST", status_code=200)
-async def refund_order(tx: InTx, actor: Me, order_id: UUID) -> Reply[OrderView]:
-    """Give back what you sold in an order."""
-    return reply(await settling.refund(tx, actor, order_id))
+async def refund_order(tx: InTx, actor: Me, terms: TheTerms, order_id: UUID) -> Reply[OrderView]:
+    """Give back what you sold in an order, or get your money back for services that are late."""
+    return reply(await settling.refund(tx, actor, order_id, terms))
 
 
 @Route("/marketplace/download/{product_id:str}", http_method="GET",

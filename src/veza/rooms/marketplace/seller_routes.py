@@ -67,10 +67,12 @@ async def list_services(
 
 
 @Route(_SERVICE, http_method="GET")
-async def get_service(tx: InTx, actor: Me, order_id: UUID, product_id: UUID) -> Reply[ServiceDetail]:
+async def get_service(
+    tx: InTx, actor: Me, terms: TheTerms, order_id: UUID, product_id: UUID
+) -> Reply[ServiceDetail]:
     """Get a service that was ordered, and all that was delivered for it."""
     _, item = await delivering.get_visible(tx, actor, order_id, product_id)
-    return reply(await delivering.detail(tx, item))
+    return reply(await delivering.detail(tx, item, terms))
 
 
 @Route(f"{_SERVICE}/deliver", http_method="POST", status_code=200)
@@ -91,20 +93,28 @@ async def deliver_service(
 
 
 @Route(f"{_SERVICE}/accept", http_method="POST", status_code=200)
-async def accept_service(tx: InTx, actor: Me, order_id: UUID, product_id: UUID) -> Reply[ServiceDetail]:
+async def accept_service(
+    tx: InTx, actor: Me, terms: TheTerms, order_id: UUID, product_id: UUID
+) -> Reply[ServiceDetail]:
     """Accept a service that was delivered to you."""
-    return reply(await delivering.accept(tx, actor, order_id, product_id))
+    return reply(await delivering.accept(tx, actor, order_id, product_id, terms))
 
 
 @Route(f"{_SERVICE}/revision", http_method="POST", status_code=200)
 async def ask_for_revision(
-    tx: InTx, actor: Me, exchange: TheExchange, order_id: UUID, product_id: UUID, data: RevisionDraft
+    tx: InTx,
+    actor: Me,
+    exchange: TheExchange,
+    terms: TheTerms,
+    order_id: UUID,
+    product_id: UUID,
+    data: RevisionDraft,
 ) -> Reply[ServiceDetail]:
     """Ask for a revision of a service that was delivered to you."""
     await claim_body(
         tx, exchange, actor.id, f"POST /marketplace/orders/{order_id}/services/{product_id}/revision", data
     )
-    return reply(await delivering.send_back(tx, actor, order_id, product_id, data.reason))
+    return reply(await delivering.send_back(tx, actor, order_id, product_id, data.reason, terms))
 
 
 @Route("/marketplace/balance", http_method="GET")

@@ -5,11 +5,13 @@ from uuid import UUID
 
 from veza.access.actor import Member
 from veza.access.policy import Action, may
+from veza.core import clock
 from veza.core.db import Tx
 from veza.core.errors import Forbidden
 from veza.core.jobs import enqueue
 from veza.rooms.marketplace import (
     charges_store,
+    deliveries_store,
     ledger,
     licences_store,
     orders,
@@ -18,11 +20,12 @@ from veza.rooms.marketplace import (
     shares,
 )
 from veza.rooms.marketplace import orders_store as store
-from veza.rooms.marketplace.errors import NothingToRefund, OrderDisputed, OrderNotFound
+from veza.rooms.marketplace.errors import NothingToRefund, NotLate, OrderDisputed, OrderNotFound
 from veza.rooms.marketplace.events import OrderCancelled, OrderRefunded
 from veza.rooms.marketplace.kinds import PAY_BACK, PayBack
 from veza.rooms.marketplace.order_schemas import OrderView
 from veza.rooms.marketplace.orders_store import Item, Order
+from veza.rooms.marketplace.terms import Terms
 from veza.rooms.tracks import sales
 
 
@@ -54,12 +57,13 @@ async def call_off(tx: Tx, order: Order, amount: int, currency: str) -> Order:
     return await mark_cancelled(tx, order)
 
 
-async def refund(tx: Tx, actor: Member, order_id: UUID) -> OrderView:
+async def refund(tx: Tx, actor: Member, order_id: UUID, terms: Terms) -> OrderView:
     """A seller gives back what they sold in an order, an admin all that is left of it.
 
-    A service that was accepted is given back by an admin alone.
+    A service that was accepted is given back by an admin alone; a buyer gives back those that are late.
 
-    Raises :class:`OrderNotFound`, :class:`Forbidden`, :class:`NothingToRefund`, :class:`OrderDisputed`.
+    Raises :class:`OrderNotFound`, :class:`Forbidden`, :class:`NothingToRefund`, :class:`NotLate`,
+    :class:`OrderDisputed`.
     """
     await orders.get_visible(tx, actor, order_id)
     order = await store.lock(tx, order_id)
@@ -67,9 +71,10 @@ async def refund(tx: Tx, actor: Member, order_id: UUID) -> OrderView:
         raise OrderNotFound
     items = await store.items_of(tx, [order_id])
     theirs = [item for item in items if may(actor, Action.REFUND, item)]
-    if not theirs:
-        raise Forbidden
-    given_back = [item for item in theirs if item.refundable and _may_still(actor, item)]
+    if theirs:
+        given_back = [item for item in theirs if item.refundable and _may_still(actor, item)]
+    else:
+        given_back = await _late(tx, items, terms)
     if not given_back:
         raise NothingToRefund
     if await charges_store.is_disputed(tx, order_id):
@@ -80,6 +85,18 @@ async def refund(tx: Tx, actor: Member, order_id: UUID) -> OrderView:
 
 def _may_still(actor: Member, item: Item) -> bool:
     return item.delivery != "accepted" or may(actor, Action.REFUND_ACCEPTED, item)
+
+
+async def _late(tx: Tx, items: Sequence[Item], terms: Terms) -> list[Item]:
+    """The services whose seller has had their time. Raises :class:`Forbidden`, :class:`NotLate`."""
+    waiting = [item for item in items if item.refundable and item.delivery in {"ordered", "revision"}]
+    if not waiting:
+        raise Forbidden
+    before = clock.now() - terms.delivered_within
+    late = [item for item in waiting if await deliveries_store.waits_since(tx, item) <= before]
+    if not late:
+        raise NotLate
+    return late
 
 
 async def refund_undelivered(tx: Tx, order_id: UUID, seller_id: UUID) -> bool:
