@@ -150,7 +150,8 @@ def _stock(path: Path) -> None:
         identity = _product_id(number)
         row = (
             identity.bytes, user_id(min(int(dice.paretovariate(0.5)) - 1, _SELLERS - 1)).bytes, title, "",
-            dice.randrange(100_000), "EUR", dice.choice(_TYPES), "standard", "active", None, moment, moment,
+            dice.randrange(100_000), "EUR", dice.choice(_TYPES), "standard", "active", None, None,
+            moment, moment,
         )  # fmt: skip
         connection.execute(insert.text, row).fetchall()
         pairs += [(word, identity.bytes) for word in set(words_store.words_of(title))]

@@ -65,7 +65,6 @@ class Thing:
     price: int
     exclusive: bool
     status: str
-    owners: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -91,7 +90,7 @@ class Model:
     def move(self, name: str, thing: str, status: str) -> int:
         one = self.things[thing]
         if one.seller != name:
-            return 403 if one.status == "active" or name in one.owners else 404
+            return 403 if one.status == "active" or self.owned(name, thing) else 404
         if status != one.status and (one.status, status) not in MOVES:
             return 409
         one.status = status
@@ -101,26 +100,35 @@ class Model:
         things = [self.things[one] for one in cart]
         if any(one.seller == name for one in things):
             return 422
-        return 409 if any(name in one.owners or one.status != "active" for one in things) else 201
+        if any(one.status != "active" for one in things):
+            return 409
+        # All are services, which are ordered again once they are accepted.
+        return 409 if any(self.owned(name, one) - {"accepted"} for one in cart) else 201
+
+    def owned(self, name: str, thing: str) -> set[str]:
+        """How far those orders of somebody's are that have this in them, but for what was given back."""
+        mine = [one for one in self.orders.values() if one.buyer == name and thing in one.prices]
+        return {one.states[thing] for one in mine if thing not in one.given_back}
 
     def buy(self, name: str, cart: list[str], order: str) -> None:
         prices = {one: self.things[one].price for one in cart}
         self.orders[order] = Bought(name, prices, dict.fromkeys(cart, "ordered"))
         for one in (self.things[thing] for thing in cart):
-            one.owners.add(name)
             one.status = "sold" if one.exclusive else one.status
 
     def may_refund(self, name: str, order: str) -> int:
         found, own = self.orders[order], self.sold_by(name, order)
         if not own:
-            return 403 if found.buyer == name else 404
+            if found.buyer != name:
+                return 404
+            waits = {found.states[one] for one in found.prices if one not in found.given_back}
+            return 409 if waits & {"ordered", "revision"} else 403
         return 200 if self.left(own, found) else 409
 
     def refund(self, name: str, order: str) -> None:
         found = self.orders[order]
         for one in self.left(self.sold_by(name, order), found):
             thing = self.things[one]
-            thing.owners.discard(found.buyer)
             thing.status = "archived" if thing.exclusive and thing.status == "sold" else thing.status
             found.given_back.add(one)
 
@@ -153,8 +161,12 @@ class Model:
                     sums[found.states[one] == "accepted"] += price - share_of(price, self.fee)
         return sums[True], sums[False]
 
-    def licences(self) -> set[tuple[str, str]]:
-        return {(owner, one) for one, thing in self.things.items() for owner in thing.owners}
+    def licences(self) -> set[tuple[str, str, str]]:
+        return {
+            (found.buyer, one, order)
+            for order, found in self.orders.items()
+            for one in found.prices.keys() - found.given_back
+        }
 
 
 @contextmanager
@@ -319,8 +331,8 @@ def machine(world: World, admin: Person, loop: asyncio.AbstractEventLoop) -> typ
             [(total,)] = await database.rows("SELECT COALESCE(SUM(amount), 0) FROM ledger")
             assert int(total) == 0
             numbers = {person.id: name for name, person in self.people.items()}
-            owned = ids(await database.rows("SELECT buyer_id, product_id FROM licences"))
-            mine = [(numbers[buyer], one) for buyer, one in owned if buyer in numbers]
+            owned = ids(await database.rows("SELECT buyer_id, product_id, order_id FROM licences"))
+            mine = [(numbers[buyer], *more) for buyer, *more in owned if buyer in numbers]
             assert set(mine) == self.model.licences()
             assert len(mine) == len(set(mine))
             placed = ids(await database.rows("SELECT buyer_id, id FROM orders"))

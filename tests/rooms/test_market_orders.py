@@ -130,7 +130,7 @@ async def test_an_exclusive_licence_sells_once(database: Database, tmp_path: Pat
 
 
 async def test_a_double_click_is_one_order(database: Database, tmp_path: Path) -> None:
-    """K5, G29: fifty at once without a key are one order and 409s; with one, the same answer again."""
+    """K5, K20, G29: fifty at once without a key are one order and 409s; with one, the same answer again."""
     async with open_world(database, tmp_path) as world:
         olga, bob = await world.person("olga"), await world.person("bob")
         one, two = await offer(olga), await offer(olga)
@@ -143,6 +143,14 @@ async def test_a_double_click_is_one_order(database: Database, tmp_path: Path) -
         assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
         assert code(await buy(bob, one["id"], headers=key)) == (409, "IDEMPOTENCY_KEY_REUSED")
         assert await rows_of(world, "orders", "licences") == {"orders": 2, "licences": 2}
+        newest = again.json()["data"]
+        for person, path in ((bob, ORDERS), (olga, "/marketplace/sales/orders")):
+            listed = [(await person.get(f"{path}?limit=1&page={n}")).json() for n in (1, 2, 3)]
+            assert [len(one["data"]) for one in listed] == [1, 1, 0]
+            assert listed[0]["data"] == [newest] != listed[1]["data"]
+            assert {one["pagination"]["total"] for one in listed} == {2}
+            for query in ("page=0", "limit=101", "limit=x"):
+                assert code(await person.get(f"{path}?{query}"))[0] == 400, query
         await prove(world)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.rooms.listening_house import until
-from tests.rooms.market_house import ORDERS, bought, link, offer, offer_track, prove
+from tests.rooms.market_house import ORDERS, bought, buy, link, offer, offer_track, prove
 from tests.rooms.tracks_house import GIB, NOBODY, code
 from tests.world import JSON, PASSWORD, Person, World, open_world
 from veza.core import clock
@@ -119,6 +119,7 @@ async def test_a_service_from_order_to_acceptance(database: Database, tmp_path: 
         assert code(await bob.post(accept)) == (409, "NOT_DELIVERED")
         items = (await bob.get(f"{ORDERS}/{order['id']}")).json()["data"]["items"]
         assert [item["delivery"] for item in items] == ["accepted", None]
+        await check_bought_again(world, bob, olga, order)
         # The seller gives back what is not a service; of this nothing more, but for an admin.
         part = (await olga.post(f"{ORDERS}/{order['id']}/refund")).json()["data"]
         assert [item["refunded"] for item in part["items"]] == [False, True]
@@ -129,17 +130,41 @@ async def test_a_service_from_order_to_acceptance(database: Database, tmp_path: 
         assert (await adam.post(f"{ORDERS}/{order['id']}/refund")).json()["data"]["status"] == "refunded"
         assert code(await world.guest.get(url)) == (403, "NOT_PURCHASED")
         assert await money(world) == {}
-        assert await waiting(olga) == [("A mix", "refunded")]
+        assert await waiting(olga) == [("A mix", "refunded")] * 2
         await prove(world)
         expected = Counter(
             {
-                "A revision of your service is wanted": 1, "A service of yours was ordered": 1,
-                "What you ordered was delivered": 2, "Your service was accepted": 1,
-                "Your order of 51.00 EUR": 1, "You made a sale": 1,
-                "A refund of 1.00 EUR": 1, "A refund of 50.00 EUR": 1,
+                "A revision of your service is wanted": 1, "A service of yours was ordered": 2,
+                "What you ordered was delivered": 3, "Your service was accepted": 1,
+                "Your order of 51.00 EUR": 1, "Your order of 50.00 EUR": 1, "You made a sale": 2,
+                "A refund of 1.00 EUR": 1, "A refund of 50.00 EUR": 2,
             }
         )  # fmt: skip
         await until(lambda: asyncio.to_thread(lambda: subjects(world) == expected))
+
+
+async def check_bought_again(world: World, buyer: Person, seller: Person, before: JSON) -> None:
+    """K4, K5: a service is ordered anew once it is accepted, one at a time; what was delivered stays."""
+    product, link_of = before["items"][0]["product_id"], f"/marketplace/download/{{}}?order_id={before['id']}"
+    answers = await asyncio.gather(*(buy(buyer, product) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 4
+    again = next(answer.json()["data"] for answer in answers if answer.status_code == 201)
+    assert code(await buy(buyer, product)) == (409, "ALREADY_OWNED")
+    old = (await buyer.get(link_of.format(product))).json()["data"]["url"].partition("/api/v1")[2]
+    for address in (old, await link(buyer, product)):
+        assert (await world.guest.get(address)).content == b"smooth"
+    file = await put_upload(world, seller, b"another")
+    assert (await seller.post(path_of(again, "/deliver"), json={"upload_id": file})).is_success
+    assert (await world.guest.get(await link(buyer, product))).content == b"another"
+    assert (await world.guest.get(old)).content == b"smooth"
+    other = old.replace(before["id"], again["id"])
+    assert code(await world.guest.get(other)) == (403, "SIGNATURE_INVALID")
+    assert code(await buyer.get(link_of.format(product).replace(before["id"], NOBODY))) == (
+        403, "NOT_PURCHASED",
+    )  # fmt: skip
+    await prove(world)
+    assert (await seller.post(f"{ORDERS}/{again['id']}/refund")).is_success
+    assert (await world.guest.get(await link(buyer, product))).content == b"smooth"
 
 
 def subjects(world: World) -> Counter[str]:

@@ -101,9 +101,10 @@ async def test_what_else_is_reported(database: Database, tmp_path: Path) -> None
         ada, bob = await world.person("ada"), await world.person("bob")
         mona, boss = await world.person("mona", "moderator"), await world.person("boss", "admin")
         track = await plant(world, ada)
+        pack = {"title": "Again", "price": 1, "product_type": "pack", "track_ids": [track]}
         said = await ada.post(f"/tracks/{track}/comments", json={"content": "Buy pills"})
         comment = said.json()["data"]["comment"]["id"]
-        playlist, product = await make(world, ada), await offer(ada)
+        playlist, product = await make(world, ada), await offer_track(world, ada, track)
         things = {"comment": comment, "playlist": playlist, "product": product["id"]}
         for kind, target in things.items():
             assert code(await report(bob, kind, NOBODY))[0] == 404
@@ -114,7 +115,9 @@ async def test_what_else_is_reported(database: Database, tmp_path: Path) -> None
             answer = await resolve(mona, one["id"], "remove")
             assert answer.is_success, answer.text
         assert code(await ada.get(f"/playlists/{playlist}")) == (404, "PLAYLIST_NOT_FOUND")
+        assert code(await ada.post(PRODUCTS, json=pack)) == (409, "PRODUCT_TAKEN_DOWN")
         await check_taken_down(ada, bob, mona, product["id"])
+        assert (await ada.post(PRODUCTS, json=pack)).status_code == 201
 
         made = (await report(bob, "user", ada.id)).json()["data"]["report"]["id"]
         assert code(await resolve(mona, made, "remove")) == (422, "VALIDATION_ERROR")

@@ -32,6 +32,11 @@ class Charge(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+class _Failed(msgspec.Struct, frozen=True):
+    id: str
+    amount: int
+
+
 _ALL = sa.select(*(charges.c[name] for name in Charge.__struct_fields__))
 _FIND = Statement(_ALL.where(C.order_id == sa.bindparam("order")), Charge)
 _BY_INTENT = Statement(sa.select(C.order_id).where(C.intent == sa.bindparam("intent")), UUID)
@@ -63,7 +68,7 @@ _FAILED = Statement(
     sa.select(failed_refunds.c.id, failed_refunds.c.amount)
     .where(failed_refunds.c.order_id == sa.bindparam("order"))
     .order_by(failed_refunds.c.id),
-    Refund,
+    _Failed,
 )
 # The same words in both dialects; sa has no common form of it.
 _NOTE: Statement[None] = Statement(

@@ -44,6 +44,20 @@ class Download(msgspec.Struct, frozen=True):
     packed: bool
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Which product somebody wants, as what, and of which order if they say so."""
+
+    product_id: UUID
+    format: str
+    order_id: UUID | None = None
+
+    @property
+    def thing(self) -> str:
+        """What an address for it is signed for."""
+        order = "" if self.order_id is None else f":{self.order_id}"
+        return f"product:{self.product_id}{order}" + ("" if self.format == ORIGINAL else f":{self.format}")
+
+
 class Downloads:
     """Signs addresses for buyers, and gives out what they open; ``presigned`` lets a bucket do so."""
 
@@ -58,7 +72,7 @@ class Downloads:
         self._copies = Copies(database)
 
     async def link(
-        self, begin: Begin, exchange: Exchange, actor: Member, product_id: UUID, wanted: str
+        self, begin: Begin, exchange: Exchange, actor: Member, what: Wanted
     ) -> Reply[Link] | Bytes:
         """Where the actor gets what they bought in this format; 202 as long as it is being made.
 
@@ -66,23 +80,23 @@ class Downloads:
         :class:`PurchaseDisputed`, :class:`NothingToDownload`, ``FormatNotAvailable``, ``CopyFailed``.
         """
         async with self._database.read() as view:
-            if await _held(view, actor.id, product_id) is None:
-                await products.get_visible(view, actor, product_id)
+            if await _held(view, actor.id, what) is None:
+                await products.get_visible(view, actor, what.product_id)
                 raise NotBought
-        if wanted != ORIGINAL:
-            standing = await self._copies.prepare(actor.id, product_id, wanted)
+        if what.format != ORIGINAL:
+            standing = await self._copies.prepare(actor.id, what.product_id, what.format)
             if not standing.whole:
-                return _later(wanted, standing)
+                return _later(what.format, standing)
         async with self._database.read() as view:
-            licence = await _held(view, actor.id, product_id)
+            licence = await _held(view, actor.id, what)
             if licence is None:
                 raise NotBought
-            found = await _content(view, licence, wanted)
-        link = await self._presign(found, wanted)
+            found = await _content(view, licence, what.format)
+        link = await self._presign(found, what.format)
         if link is None:
-            return reply(self._sign(found, licence, wanted))
+            return reply(self._sign(found, licence, what.format))
         # The bucket does not tell when it is fetched.
-        await note(begin, exchange, ProductDownloaded(product_id, actor.id))
+        await note(begin, exchange, ProductDownloaded(what.product_id, actor.id))
         return reply(link)
 
     async def _presign(self, found: Download, wanted: str) -> Link | None:
@@ -98,25 +112,27 @@ class Downloads:
         return None if url is None else Link(url, clock.now() + LASTS, found.filename, wanted)
 
     def _sign(self, found: Download, licence: Licence, wanted: str) -> Link:
-        signature = self._signer.sign(_thing(licence.product_id, wanted), licence.buyer_id, LASTS)
+        what = Wanted(licence.product_id, wanted, licence.order_id if licence.repeatable else None)
+        signature = self._signer.sign(what.thing, licence.buyer_id, LASTS)
         address = f"{self._base_url}/api/v1/marketplace/download/{licence.product_id}/file"
-        query = f"sig={signature}" if wanted == ORIGINAL else f"format={wanted}&sig={signature}"
-        return Link(f"{address}?{query}", expires_at(signature), found.filename, wanted)
+        query = "" if wanted == ORIGINAL else f"format={wanted}&"
+        query += "" if what.order_id is None else f"order_id={what.order_id}&"
+        return Link(f"{address}?{query}sig={signature}", expires_at(signature), found.filename, wanted)
 
     async def answer(
-        self, tx: Tx, begin: Begin, exchange: Exchange, product_id: UUID, wanted: str, signature: str
+        self, tx: Tx, begin: Begin, exchange: Exchange, what: Wanted, signature: str
     ) -> Response[bytes]:
         """What this address opens: a file, or a pack as a ZIP of files.
 
         Raises :class:`veza.access.signing.SignatureInvalid`, ``UrlExpired``, :class:`NotBought`,
         :class:`PurchaseDisputed`, :class:`CopyNotReady`.
         """
-        buyer_id = self._signer.check(_thing(product_id, wanted), signature)
-        licence = await _held(tx, buyer_id, product_id)
+        buyer_id = self._signer.check(what.thing, signature)
+        licence = await _held(tx, buyer_id, what)
         if licence is None:
             raise NotBought
-        found = await _content(tx, licence, wanted)
-        await note(begin, exchange, ProductDownloaded(product_id, buyer_id))
+        found = await _content(tx, licence, what.format)
+        await note(begin, exchange, ProductDownloaded(what.product_id, buyer_id))
         head = {"content-disposition": disposition("attachment", found.filename)}
         if found.packed:
             return ZipAnswer(self._storage, found.entries, head)
@@ -135,13 +151,19 @@ def _later(wanted: str, standing: Standing) -> Bytes:
     return Bytes(msgspec.json.encode(told), 202, (("Retry-After", ASK_AGAIN),))
 
 
-def _thing(product_id: UUID, wanted: str) -> str:
-    return f"product:{product_id}" if wanted == ORIGINAL else f"product:{product_id}:{wanted}"
+async def _held(tx: Tx, buyer_id: UUID, what: Wanted) -> Licence | None:
+    """The licence by which somebody has it, if they do. Raises :class:`PurchaseDisputed`.
 
-
-async def _held(tx: Tx, buyer_id: UUID, product_id: UUID) -> Licence | None:
-    """The licence by which somebody has it, if they do. Raises :class:`PurchaseDisputed`."""
-    licence = await licences_store.find(tx, buyer_id, product_id)
+    Of a service that was ordered more than once: that of the order asked for, else the latest with a file.
+    """
+    found = await licences_store.list_for(tx, buyer_id, what.product_id)
+    if what.order_id is not None:
+        found = [licence for licence in found if licence.order_id == what.order_id]
+    licence = found[0] if found else None
+    for one in found if len(found) > 1 else []:
+        if await deliveries_store.latest_files(tx, one.order_id, one.product_id):
+            licence = one
+            break
     if licence is not None and licence.frozen_at is not None:
         raise PurchaseDisputed
     return licence

@@ -22,7 +22,7 @@ class IllegalStatus(Conflict):
 
 
 class TakenDown(Conflict):
-    """Somebody who moderates has taken this product off sale, so its seller cannot put it back."""
+    """Somebody who moderates has taken this off sale, so its seller cannot offer it again."""
 
     code = "PRODUCT_TAKEN_DOWN"
 
@@ -46,7 +46,7 @@ class MixedCurrencies(ValidationFailed):
 
 
 class AlreadyOwned(Conflict):
-    """You own this already."""
+    """You own this already; or it is a service that you have ordered and not accepted yet."""
 
     code = "ALREADY_OWNED"
 

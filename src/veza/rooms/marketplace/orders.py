@@ -1,5 +1,7 @@
 """Buying: an order is all or nothing, at the price of the moment, and each thing is bought once.
 
+But a service is bought once more when it is accepted.
+
 Rows are held in one order: the buyer, then products, the smallest id first, then what is written new. So of
 all who want an exclusive licence one gets it, and of a double click one half finds that it is owned.
 """
@@ -185,12 +187,17 @@ async def _check(tx: Tx, actor: Member, products: Sequence[Product], ids: Sequen
         raise OwnProduct(details=[_at(product, "This is your own.") for product in own])
     owned = await licences_store.owned(tx, actor.id, ids)
     if already := [product for product in products if product.id in owned]:
-        raise AlreadyOwned(details=[_at(product, "You own this already.") for product in already])
+        raise AlreadyOwned(details=[_at(product, _owned(product)) for product in already])
     gone = [product for product in products if product.status != "active"]
     if gone or len(products) < len(ids):
         raise ProductNotAvailable(details=[_at(product, "This is not on sale.") for product in gone])
     if len({product.currency for product in products}) > 1:
         raise MixedCurrencies
+
+
+def _owned(product: Product) -> str:
+    service = product.product_type == "service"
+    return "You have ordered this, and it is not accepted yet." if service else "You own this already."
 
 
 def _at(product: Product, said: str) -> Detail:
@@ -201,9 +208,7 @@ async def complete(tx: Tx, order: Order, items: Sequence[Item], products: dict[U
     """An order is paid for: what was ordered is the buyer's. Its products are held."""
     done = await store.set_status(tx, order, "completed")
     await store.sell(tx, order.id)
-    await licences_store.add(
-        tx, [(item.product_id, item.license_type) for item in items], order.buyer_id, order.id
-    )
+    await licences_store.add(tx, items, order.buyer_id)
     for item in items:
         if item.license_type == "exclusive":
             await products_store.change(tx, products[item.product_id], status="sold")

@@ -55,7 +55,8 @@ async def create(tx: Tx, actor: Member, draft: ProductDraft, *, verified_only: b
     """Somebody offers a thing of their own, at once or as a draft.
 
     Raises :class:`Forbidden`, :class:`EmailNotVerified`, what tracks and uploads say of things that are
-    not there, not theirs or not ready, :class:`AlreadyForSale`, and :class:`ValidationFailed`.
+    not there, not theirs or not ready, :class:`AlreadyForSale`, :class:`TakenDown`, and
+    :class:`ValidationFailed`.
     """
     require(actor, Action.SELL)
     if verified_only and not actor.email_verified:
@@ -144,8 +145,13 @@ async def _collect(tx: Tx, actor: Member, product: Product, draft: ProductDraft)
 
 
 async def _check_rivals(tx: Tx, product: Product, files: Sequence[ProductFile]) -> None:
-    """Raise :class:`AlreadyForSale`; what the files are of is held, so nobody offers it meanwhile."""
+    """Raise :class:`AlreadyForSale`, or :class:`TakenDown` for what was in another product that was.
+
+    What the files are of is held, so nobody offers it meanwhile.
+    """
     for rival in await store.list_rivals(tx, files, product.id):
+        if rival.taken_down_at is not None:
+            raise TakenDown
         same = rival.product_type == product.product_type == "track"
         if (
             product.exclusive

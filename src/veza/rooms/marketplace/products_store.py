@@ -71,6 +71,7 @@ class Rival(msgspec.Struct, frozen=True):
     id: UUID
     license_type: str
     product_type: str
+    taken_down_at: datetime | None
 
 
 class ProductFilter(msgspec.Struct, frozen=True):
@@ -146,12 +147,12 @@ _OFFERED = Statement(
     UUID,
 )
 _RIVALS = Statement(
-    sa.select(P.id, P.license_type, P.product_type)
+    sa.select(P.id, P.license_type, P.product_type, P.taken_down_at)
     .select_from(products.join(product_files, F.product_id == P.id))
     .where(
         sa.or_(any_of(F.track_id, "tracks"), any_of(F.upload_id, "uploads")),
         P.id != sa.bindparam("besides"),
-        _status("draft", ACTIVE, CLOSED, "sold"),
+        sa.or_(_status("draft", ACTIVE, CLOSED, "sold"), P.taken_down_at.is_not(None)),
     )
     .distinct(),
     Rival,
@@ -250,7 +251,7 @@ async def offered(tx: Tx, track_ids: Sequence[UUID]) -> set[UUID]:
 
 
 async def list_rivals(tx: Tx, files: Sequence[ProductFile], besides: UUID) -> list[Rival]:
-    """Which other products there are with any of these tracks or uploads, but for what was archived."""
+    """Other products with any of these tracks or uploads, but for what its seller has archived."""
     tracks = [file.track_id for file in files if file.track_id]
     uploads = [file.upload_id for file in files if file.upload_id]
     return await tx.all(_RIVALS, tracks=tracks, uploads=uploads, besides=besides) if files else []

@@ -14,7 +14,7 @@ from veza.core.idempotency import claim_body
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.rooms.marketplace import orders, products, settling, takings
 from veza.rooms.marketplace.copies import Format
-from veza.rooms.marketplace.downloads import TheDownloads
+from veza.rooms.marketplace.downloads import TheDownloads, Wanted
 from veza.rooms.marketplace.money import asked
 from veza.rooms.marketplace.order_schemas import (
     MOST_DAYS,
@@ -135,9 +135,10 @@ async def get_download(
     downloads: TheDownloads,
     product_id: UUID,
     wanted: InFormat = "original",
+    order_id: UUID | None = None,
 ) -> Reply[Link] | Bytes:
     """Get an address from which to download what you bought."""
-    return await downloads.link(begin, exchange, actor, product_id, wanted)
+    return await downloads.link(begin, exchange, actor, Wanted(product_id, wanted, order_id))
 
 
 @Route("/marketplace/download/{product_id:str}/file", http_method="GET",
@@ -149,10 +150,11 @@ async def download_file(
     downloads: TheDownloads,
     product_id: UUID,
     wanted: InFormat = "original",
+    order_id: UUID | None = None,
     sig: Annotated[str, Parameter(max_length=200)] = "",
 ) -> Response[bytes]:
     """Download what the address was signed for."""
-    return await downloads.answer(tx, begin, exchange, product_id, wanted, sig)
+    return await downloads.answer(tx, begin, exchange, Wanted(product_id, wanted, order_id), sig)
 
 
 @Route("/marketplace/sales/orders", http_method="GET")

@@ -169,7 +169,17 @@ licences = sa.Table(
     sa.Column("created_at", Time, nullable=False),
     # Since when its payment is disputed; meanwhile it opens nothing.
     sa.Column("frozen_at", Time),
-    sa.PrimaryKeyConstraint("buyer_id", "product_id"),
+    # A service may be bought again once it is accepted; all else once.
+    sa.Column("repeatable", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.PrimaryKeyConstraint("buyer_id", "product_id", "order_id"),
+    sa.Index(
+        "uq_licences_buyer_id_product_id",
+        "buyer_id",
+        "product_id",
+        unique=True,
+        sqlite_where=sa.text("NOT repeatable"),
+        postgresql_where=sa.text("NOT repeatable"),
+    ),
     sa.Index("ix_licences_product_id", "product_id"),
     sa.Index("ix_licences_order_id", "order_id"),
 )
