@@ -34,6 +34,19 @@ async def test_a_hook_is_made_shown_changed_and_deleted(database: Database, tmp_
         assert made["events"] == ["track.liked", "order.completed"]
         other = await hook(ada, URL, ordered=True, description="All of it")
         assert other["secret"].startswith("whsec_")
+        # Asked again under one key, it is the same hook and the very same answer.
+        for path, body in (("", {"url": URL, "events": ["*"]}), (f"/{made['id']}/regenerate-key", {})):
+            asked = {"json": body | {"secret": "a key of ours"}, "headers": {"Idempotency-Key": "once"}}
+            first, again = [await ada.post(f"/webhooks{path}", **asked) for _ in range(2)]
+            assert first.status_code == again.status_code < 300
+            assert first.json() == again.json()
+            assert again.headers["idempotency-replayed"] == "true"
+            asked["json"]["secret"] = "another one"
+            assert (await ada.post(f"/webhooks{path}", **asked)).status_code == 409
+            answers = str(await database.rows("SELECT body, fingerprint FROM kept_answers"))
+            assert "api_key" not in answers
+            if not path:
+                await ada.delete(f"/webhooks/{first.json()['data']['id']}")
         listed = (await ada.get("/webhooks")).json()["data"]
         assert [one["id"] for one in listed] == [made["id"], other["id"]]
         one = (await ada.get(f"/webhooks/{other['id']}")).json()["data"]
@@ -71,7 +84,8 @@ async def test_a_hook_is_made_shown_changed_and_deleted(database: Database, tmp_
         assert (await ada.delete(f"/webhooks/{made['id']}")).status_code == 404
         kinds = await database.rows("SELECT kind FROM events WHERE kind LIKE 'webhook.%' ORDER BY id")
         assert [kind for (kind,) in kinds] == [
-            "webhook.created", "webhook.created", "webhook.updated", "webhook.deleted",
+            "webhook.created", "webhook.created", "webhook.created", "webhook.deleted",
+            "webhook.keys_changed", "webhook.updated", "webhook.deleted",
         ]  # fmt: skip
         left = await ada.delete(f"/users/{ada.id}", json={"password": PASSWORD})
         assert left.status_code == 200

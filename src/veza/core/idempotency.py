@@ -1,14 +1,15 @@
 """Keeping the answer to a request that creates, so that a retry with the same key gets it again.
 
 The answer is kept in the transaction of what it tells of: after a crash between the commit and the answer
-the retry is given the committed result. Keys belong to a user and a route and are kept for a day. See the
-IETF draft "The Idempotency-Key HTTP Header Field".
+the retry is given the committed result. Keys belong to a user and a route and are kept for a day. An answer
+that holds a secret is kept sealed, together with what it answers. See the IETF draft "The Idempotency-Key
+HTTP Header Field".
 """
 
 import hashlib
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -80,6 +81,22 @@ _PURGE: Statement[None] = Statement(
     sa.delete(kept_answers).where(kept_answers.c.created_at < sa.bindparam("before"))
 )
 
+# A sealed answer begins with its request's fingerprint: in the open it would tell of a secret in that.
+_FINGERPRINT_BYTES = hashlib.sha256().digest_size
+
+
+class Cover(Protocol):
+    """What seals, and opens what it sealed for the same purpose."""
+
+    def seal(self, plain: bytes, purpose: str) -> bytes:
+        """Make it unreadable to whoever has the database."""
+        ...
+
+    def open_sealed(self, sealed: bytes, purpose: str) -> bytes:
+        """What was sealed. Raises what tells that it cannot be opened."""
+        ...
+
+
 _under_way: set[tuple[UUID, str, str]] = set()
 
 
@@ -95,6 +112,7 @@ class Claim:
             raise InvalidRequest("An Idempotency-Key is 1 to 255 visible ASCII characters.")
         self._name = (user_id, route, key)
         self._fingerprint: bytes | None = None
+        self._cover: Cover | None = None
         if self._name in _under_way:
             raise InProgress(headers={"Retry-After": "1"})
         _under_way.add(self._name)
@@ -103,8 +121,8 @@ class Claim:
         """Let others claim the key."""
         _under_way.discard(self._name)
 
-    async def check(self, tx: Tx, fingerprint: bytes) -> None:
-        """Return if the request is new; its answer will be kept for ``fingerprint``.
+    async def check(self, tx: Tx, fingerprint: bytes, cover: Cover | None = None) -> None:
+        """Return if the request is new; its answer will be kept for ``fingerprint``, sealed by ``cover``.
 
         Raises :class:`Replayed` when it was answered before, and :class:`KeyReused` when the key was used for
         another request.
@@ -112,17 +130,35 @@ class Claim:
         user_id, route, key = self._name
         kept = await tx.first(_FIND, user_id=user_id, route=route, key=key)
         if kept is None:
-            self._fingerprint = fingerprint
-        elif kept.fingerprint != fingerprint:
+            self._fingerprint, self._cover = fingerprint, cover
+            return
+        if cover is not None:
+            kept = self._uncovered(kept, cover)
+        if kept.fingerprint != fingerprint:
             raise KeyReused
-        else:
-            raise Replayed(kept)
+        raise Replayed(kept)
+
+    def _uncovered(self, kept: KeptAnswer, cover: Cover) -> KeptAnswer:
+        try:
+            plain = cover.open_sealed(kept.body, self._purpose)
+        except Exception as lost:
+            # The server's secret was lost: what was done must not be done again.
+            raise KeyReused from lost
+        return KeptAnswer(plain[:_FINGERPRINT_BYTES], kept.status, plain[_FINGERPRINT_BYTES:])
+
+    @property
+    def _purpose(self) -> str:
+        user_id, route, key = self._name
+        return f"answer:{user_id}:{route}:{key}"
 
     async def keep(self, tx: Tx, status: int, body: bytes) -> None:
         """Keep the answer to a new request. Raises :class:`InProgress` when another node was quicker."""
         if self._fingerprint is None:
             return
         user_id, route, key = self._name
+        fingerprint = self._fingerprint
+        if self._cover is not None:
+            fingerprint, body = b"", self._cover.seal(fingerprint + body, self._purpose)
         try:
             await tx.run(
                 _INSERT,
@@ -130,7 +166,7 @@ class Claim:
                 user_id=user_id,
                 route=route,
                 key=key,
-                fingerprint=self._fingerprint,
+                fingerprint=fingerprint,
                 status=status,
                 body=body,
                 created_at=clock.now(),
@@ -152,14 +188,17 @@ def fingerprint_of(asked: Any) -> bytes:
     return hashlib.sha256(msgspec.json.encode(asked)).digest()
 
 
-async def claim_body(tx: Tx, exchange: Exchange, user_id: UUID, route: str, body: msgspec.Struct) -> None:
+async def claim_body(
+    tx: Tx, exchange: Exchange, user_id: UUID, route: str, body: msgspec.Struct, cover: Cover | None = None
+) -> None:
     """Claim the key of a request with a JSON body, if it has one, and return if the request is new.
 
-    Raises :class:`Replayed`, :class:`KeyReused` and :class:`InProgress`.
+    An answer that holds a secret is kept sealed by ``cover``. Raises :class:`Replayed`, :class:`KeyReused`
+    and :class:`InProgress`.
     """
     key = claim(exchange, user_id, route)
     if key is not None:
-        await key.check(tx, fingerprint_of(body))
+        await key.check(tx, fingerprint_of(body), cover)
 
 
 async def purge(database: Database) -> None:

@@ -7,6 +7,7 @@ from litestar.params import Parameter
 
 from veza.access.actor import Me
 from veza.core.http import AnyRequest, InTx, Reply, Route, Said, TheExchange, read_optional, reply, said
+from veza.core.idempotency import claim_body
 from veza.core.pages import MAX_LIMIT
 from veza.rooms.webhooks import deliveries, service, testing
 from veza.rooms.webhooks.schemas import (
@@ -28,9 +29,10 @@ from veza.rooms.webhooks.service import Begin, TheHookMeans
 
 @Route("/webhooks", http_method="POST", status_code=201)
 async def register_webhook(
-    tx: InTx, actor: Me, hook_means: TheHookMeans, begin: Begin, data: WebhookDraft
+    tx: InTx, actor: Me, exchange: TheExchange, hook_means: TheHookMeans, begin: Begin, data: WebhookDraft
 ) -> Reply[NewWebhook]:
     """Register a webhook."""
+    await claim_body(tx, exchange, actor.id, "POST /webhooks", data, hook_means.keyring)
     return reply(await service.register(tx, actor, hook_means, begin, data))
 
 
@@ -77,10 +79,17 @@ async def test_webhook(
 
 @Route("/webhooks/{webhook_id:str}/regenerate-key", http_method="POST", status_code=200)
 async def regenerate_webhook_key(
-    request: AnyRequest, tx: InTx, actor: Me, hook_means: TheHookMeans, webhook_id: UUID
+    request: AnyRequest,
+    tx: InTx,
+    actor: Me,
+    exchange: TheExchange,
+    hook_means: TheHookMeans,
+    webhook_id: UUID,
 ) -> Reply[NewKeys]:
     """Make other keys for a webhook."""
     draft = await read_optional(request, KeyDraft)
+    route = f"POST /webhooks/{webhook_id}/regenerate-key"
+    await claim_body(tx, exchange, actor.id, route, draft, hook_means.keyring)
     return reply(await service.regenerate(tx, actor, hook_means, webhook_id, draft))
 
 
