@@ -32,10 +32,11 @@ class Got:
 
 
 class Receiver:
-    """`answer` is bytes to send back, or makes them of the request; None lets it hang."""
+    """`answer` is bytes to send back, or makes them of the request; None hangs. `delay`: in seconds."""
 
     def __init__(self) -> None:
         self.answer: bytes | Callable[[Got], bytes | None] | None = OK
+        self.delay = 0.0
         self.got: list[Got] = []
         self.connections = self.open = self.at_once = 0
         self.port = 0
@@ -64,7 +65,7 @@ class Receiver:
                     answer = self.answer(got) if callable(self.answer) else self.answer
                     if answer is None:
                         await reader.readexactly(1)
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(self.delay)
                     writer.write(answer or b"")
                     await writer.drain()
                 finally:

@@ -227,6 +227,29 @@ async def test_who_hangs_holds_up_nobody(database: Database, tmp_path: Path) -> 
         await hanging.close()
 
 
+async def test_who_answers_late_holds_up_nobody(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W7, W24: all who answer well but slowly have a part of the places, and leave the rest to others."""
+    monkeypatch.setattr(dispatch, "MOST", 8)
+    monkeypatch.setattr(dispatch, "_GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(driving, "SLOW_SECONDS", 0.2)
+    async with open_house(database, tmp_path) as world, receiving() as slow, receiving() as well:
+        slow.delay = 0.5
+        ada = await world.person("ada")
+        mine = await playlist(ada)
+        hooks = [await hook(ada, slow.url, "playlist.updated") for _ in range(12)]
+        good = await hook(ada, well.url, "playlist.updated")
+        await rename(ada, mine, "Noon")
+        for one in (*hooks, good):
+            await ended(ada, one["id"], 1)
+        before, slow.at_once = len(slow.got), 0
+        await rename(ada, mine, *[f"Night {number}" for number in range(10)])
+        await ended(ada, good["id"], 11)
+        assert len(slow.got) - before < 60, "nobody waited for those"
+        assert slow.at_once <= 2 * driving.HANDS, "a quarter of the places"
+
+
 @asynccontextmanager
 async def dispatching(world: World, seconds: float = 15) -> AsyncIterator[Dispatcher]:
     courier = Courier(Guard(allow_private=True), seconds=seconds)

@@ -18,7 +18,7 @@ from veza.core.db import Database
 from veza.core.outgoing import Line
 from veza.rooms.webhooks import queues_store
 from veza.rooms.webhooks.driving import HANDS, Drive, Office
-from veza.rooms.webhooks.queues_store import CHANNEL, Claim
+from veza.rooms.webhooks.queues_store import CHANNEL, Claim, Room
 from veza.rooms.webhooks.sending import Sender
 
 log = structlog.get_logger()
@@ -29,6 +29,11 @@ _BEAT_SECONDS = 20.0
 BUSY = 96
 MOST = 512
 _SOCKETS_EACH = 4
+# Receivers that are slow, and those that fail, have no more than this part each of all that may be worked on:
+# so the others find room, however many there are.
+_PART = 4
+# Receivers that are remembered to be slow, the latest.
+_MOST_SLOW = 10_000
 # Lines that are kept for when there is something more to say.
 _KEPT_LINES = 64
 _TAKEN = 500
@@ -45,6 +50,7 @@ class Dispatcher:
         self._sender = sender
         self._drives: dict[asyncio.Task[None], Drive] = {}
         self._lines: OrderedDict[UUID, Line] = OrderedDict()
+        self._slow: OrderedDict[UUID, None] = OrderedDict()
         self._woken = asyncio.Event()
         self._most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SOCKETS_EACH)
         database.listen(CHANNEL, self._woken.set)
@@ -86,7 +92,7 @@ class Dispatcher:
 
     async def _step(self) -> float:
         """Start what is due; how many seconds until there may be more."""
-        free, failing = self._room()
+        room = self._room()
         async with self._database.read() as view:
             fresh = await queues_store.any_fresh(view)
             due = await queues_store.next_due(view)
@@ -94,24 +100,26 @@ class Dispatcher:
         ahead = poll if due is None else (due - clock.now()).total_seconds()
         if not fresh and ahead > 0:
             return min(poll, ahead + 0.001)
-        if not fresh and free <= 0:
+        if not fresh and room.well <= 0:
             return _CROWDED_SLEEP
         await self._sender.prepare()
         async with self._database.write() as tx:
             taken = await queues_store.take_in(tx, _TAKEN) if fresh else 0
-            claims = await queues_store.claim(tx, LEASE, free, failing)
+            claims = await queues_store.claim(tx, LEASE, room, self._slow)
         until = clock.monotonic() + LEASE.total_seconds()
         for claim in claims:
             self._start(claim, until)
         return 0.0 if taken or claims else _CROWDED_SLEEP
 
-    def _room(self) -> tuple[int, int]:
-        """How many queues may be begun: that do well, and that fail."""
+    def _room(self) -> Room:
+        """How many queues may be begun of each kind."""
         drives = self._drives.values()
         busy = sum(not drive.slow for drive in drives)
         failing = sum(drive.failing for drive in drives)
-        free = min(BUSY - busy, self._most - len(drives))
-        return max(free, 0), max(min(free // 2, self._most // 4 - failing), 0)
+        slow = sum(drive.claim.webhook_id in self._slow for drive in drives if not drive.failing)
+        free = max(min(BUSY - busy, self._most - len(drives)), 0)
+        part = max(self._most // _PART, 1)
+        return Room(free, min(free // 2, max(part - slow, 0)), min(free // 2, max(part - failing, 0)))
 
     def _start(self, claim: Claim, until: float) -> None:
         line = self._lines.pop(claim.webhook_id, None) or self._sender.line(HANDS)
@@ -126,7 +134,18 @@ class Dispatcher:
         except Exception:
             log.exception("webhooks.drive_failed", webhook_id=str(drive.claim.webhook_id))
         finally:
+            self._remember(drive)
             await self._keep_line(drive)
+
+    def _remember(self, drive: Drive) -> None:
+        """Whether its receiver is slow, from how long its answers took."""
+        hook_id = drive.claim.webhook_id
+        if drive.answered:
+            self._slow.pop(hook_id, None)
+        if drive.was_slow:
+            self._slow[hook_id] = None
+            if len(self._slow) > _MOST_SLOW:
+                self._slow.popitem(last=False)
 
     async def _keep_line(self, drive: Drive) -> None:
         hook_id = drive.claim.webhook_id

@@ -82,6 +82,8 @@ class Drive:
         self._rest: datetime | None = None
         self._next_late = self._heard = clock.monotonic()
         self._answered = False
+        self._ends = 0.0
+        self._slowest = 0.0
 
     @property
     def failing(self) -> bool:
@@ -93,12 +95,22 @@ class Drive:
         """Whether all that goes on here is that a receiver is waited for."""
         return clock.monotonic() - self._heard > SLOW_SECONDS
 
+    @property
+    def answered(self) -> bool:
+        """Whether the receiver answered when it was last asked."""
+        return self._answered
+
+    @property
+    def was_slow(self) -> bool:
+        """Whether the receiver took long to answer."""
+        return self._slowest > SLOW_SECONDS
+
     async def run(self) -> None:
         """Deliver, and give the queue back."""
-        ends = clock.monotonic() + TURN_SECONDS
+        self._ends = clock.monotonic() + TURN_SECONDS
         try:
             going = await self._begin()
-            while going and not self.stopped and clock.monotonic() < ends:
+            while going and not self.stopped and clock.monotonic() < self._ends:
                 due = await self._pick()
                 if not due:
                     break
@@ -141,8 +153,8 @@ class Drive:
     async def _work(self, waiting: deque[Due]) -> None:
         while waiting and not self.stopped:
             one = waiting.popleft()
-            # What is ordered waits for what comes before it.
-            if one.due_at > clock.now() or clock.monotonic() > self.leased_until:
+            # What is ordered waits for what comes before it; and what takes long, for the next turn.
+            if one.due_at > clock.now() or clock.monotonic() > min(self.leased_until, self._ends):
                 self.stopped = True
                 return
             await self._deliver(one)
@@ -165,6 +177,7 @@ class Drive:
             return
         message = Message(due.event_id, due.kind, due.event_at, data)
         post = await self._office.sender.send(self.line, hook, message)
+        self._slowest = max(self._slowest, post.attempt.latency_ms / 1000)
         self._heard, self._answered = clock.monotonic(), post.attempt.status is not None
         await self._conclude(due, hook, post)
 

@@ -1,6 +1,6 @@
 """All SQL about what is due for each hook, and who works on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -59,6 +59,9 @@ _free = sa.and_(
 )
 
 
+_slow = any_of(Q.webhook_id, "slow")
+
+
 def _claiming(health: sa.ColumnElement[bool]) -> Statement[Claim]:
     due = (
         sa.select(Q.webhook_id)
@@ -77,7 +80,9 @@ def _claiming(health: sa.ColumnElement[bool]) -> Statement[Claim]:
     )
 
 
-_CLAIM_WELL, _CLAIM_FAILING = _claiming(Q.failures == 0), _claiming(Q.failures > 0)
+_CLAIM_WELL = _claiming(sa.and_(Q.failures == 0, sa.not_(_slow)))
+_CLAIM_SLOW = _claiming(sa.and_(Q.failures == 0, _slow))
+_CLAIM_FAILING = _claiming(Q.failures > 0)
 _NEXT = Statement(
     sa.select(Q.due_at)
     .where(Q.due_at.is_not(None), sa.or_(Q.leased_until.is_(None), Q.leased_until <= sa.bindparam("now")))
@@ -146,12 +151,24 @@ async def wake(tx: Tx, hook_ids: Sequence[UUID]) -> None:
         await tx.run(_WAKE, hooks=hook_ids, now=clock.now())
 
 
-async def claim(tx: Tx, lease: timedelta, well: int, failing: int) -> list[Claim]:
-    """Take on queues for so long: at most so many that do well, and so many that fail."""
+class Room(msgspec.Struct, frozen=True):
+    """How many queues may be taken on: that do well, whose receivers are slow, and that fail."""
+
+    well: int
+    slow: int
+    failing: int
+
+
+async def claim(tx: Tx, lease: timedelta, room: Room, slow: Collection[UUID]) -> list[Claim]:
+    """Take on as many queues as there is room for, for so long; ``slow`` are known to be that."""
     now, found = clock.now(), list[Claim]()
-    for statement, count in ((_CLAIM_WELL, well), (_CLAIM_FAILING, failing)):
+    for statement, count, more in (
+        (_CLAIM_WELL, room.well, {"slow": slow}),
+        (_CLAIM_SLOW, room.slow if slow else 0, {"slow": slow}),
+        (_CLAIM_FAILING, room.failing, {}),
+    ):
         if count > 0:
-            found += await tx.all(statement, now=now, until=now + lease, count=count)
+            found += await tx.all(statement, now=now, until=now + lease, count=count, **more)
     return found
 
 
