@@ -186,7 +186,13 @@ async def working(parts: Parts) -> AsyncIterator[None]:
     ]
     dispatcher = Dispatcher(parts.database, Sender(parts.keyring, parts.courier))
     sealer = Sealer(parts.database, parts.keyring)
-    async with _tasks(*(worker.run() for worker in workers), dispatcher.run(), sealer.run()):
+    hearers = reactions.hearers(parts)
+    async with _tasks(
+        *(worker.run() for worker in workers),
+        *(hearer.run() for hearer in hearers),
+        dispatcher.run(),
+        sealer.run(),
+    ):
         yield
 
 

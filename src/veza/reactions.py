@@ -6,6 +6,7 @@ from datetime import timedelta
 from veza.access.signing import Signer
 from veza.core import idempotency
 from veza.core.events import AtOnce, Outbox, Reactions
+from veza.core.hearing import Hearer
 from veza.core.jobs import Job, JobKind, NoPayload
 from veza.core.worker import Task
 from veza.media import MediaLimits
@@ -139,6 +140,11 @@ AT_ONCE: AtOnce = {
 def outbox() -> Outbox:
     """What writes down events, and sees to all that follows from them."""
     return Outbox(REACTIONS, AT_ONCE, [Raiser().raise_all])
+
+
+def hearers(parts: Parts) -> Sequence[Hearer]:
+    """What hears events many at a time."""
+    return [notification_jobs.NotificationJobs(parts.database, parts.live).hearer()]
 
 
 def tasks(parts: Parts) -> Sequence[Task]:

@@ -45,7 +45,8 @@ async def settled(world: World) -> None:
 
     async def done() -> bool:
         query = (
-            "SELECT COUNT(*) FROM jobs WHERE dead_at IS NULL AND COALESCE(unique_key, '') NOT LIKE 'every:%'"
+            "SELECT (SELECT COUNT(*) FROM jobs WHERE dead_at IS NULL AND COALESCE(unique_key, '') NOT LIKE"
+            " 'every:%') + (SELECT COUNT(*) FROM event_queue)"
         )
         return (await world.parts.database.rows(query))[0][0] == 0
 
@@ -311,8 +312,62 @@ async def test_one_who_answers_two_people_waits_for_nobody_who_waits(
                 await hear(tx, world.parts.live, job)
 
         async with database.write() as tx:
-            await boxes_store.take(tx, first)
+            await boxes_store.open_some(tx, [first])
             telling = asyncio.create_task(tell())
             await waiting(database, 1)
-            await boxes_store.take(tx, last)
+            await boxes_store.open_some(tx, [last])
         await telling
+
+
+async def test_two_may_be_the_first_to_tell_somebody(database: Database, tmp_path: Path) -> None:
+    """N4: neither fails, and each has a place of its own."""
+    async with open_world(database, tmp_path) as world:
+        people = [UUID((await world.person(name)).id) for name in ("ann", "bob")]
+
+        async def place(ids: list[UUID]) -> list[int]:
+            async with database.write() as tx:
+                return [one.seq for one in await boxes_store.place_each(tx, ids)]
+
+        async with database.write() as tx:
+            assert len(await boxes_store.place_each(tx, people)) == 2
+            placing = asyncio.create_task(place(people[::-1]))
+            await waiting(database, 1)
+        assert await placing == [2, 2]
+        assert sorted(await database.rows("SELECT total, unread FROM notification_boxes")) == [(2, 2)] * 2
+
+
+async def test_much_is_told_at_once_as_if_one_by_one(database: Database, tmp_path: Path) -> None:
+    """N1, N2, N4: what was undone meanwhile, what is hidden and what is not wanted are in one piece, too."""
+    async with open_world(database, tmp_path) as world:
+        olga, deaf = await world.person("olga"), await world.person("deaf")
+        people = [await world.person(name) for name in ("ann", "bob", "cleo", "dora")]
+        mine, other, theirs = await song(world, olga), await song(world, olga), await song(world, deaf)
+        wish = {"preferences": {"track_liked": {"in_app": False}}}
+        await deaf.put("/notifications/preferences", json=wish)
+        hearer = NotificationJobs(database, world.parts.live).hearer()
+        while await hearer.hear() is not None:
+            pass
+        for person in (olga, *people):
+            for track_id in (mine, theirs):
+                await person.post(f"/tracks/{track_id}/like")
+        await people[0].post(f"/tracks/{other}/like")
+        await people[0].delete(f"/tracks/{mine}/like")
+        await people[1].delete(f"/tracks/{mine}/like")
+        await people[1].post(f"/tracks/{mine}/like")
+        said = [
+            (await people[2].post(f"/tracks/{mine}/comments", json={"content": words})).json()
+            for words in ("Fine", "Finer")
+        ]
+        await people[2].delete(f"/comments/{said[1]['data']['comment']['id']}")
+        await olga.post(f"/users/{people[3].id}/block")
+        assert await hearer.hear() is not None
+        assert await hearer.hear() is None
+        await check_boxes(world)
+        name, rest = await title(olga, mine), await title(olga, other)
+        assert sorted(await messages(olga)) == [
+            f"ann liked “{rest}”",
+            f"cleo and bob liked “{name}”",
+            f"cleo commented on “{name}”",
+        ]
+        assert await told(deaf) == []
+        assert await unread(olga) == 3

@@ -1,8 +1,9 @@
 """What happened, written down in the transaction that made it happen (a transactional outbox).
 
 A service says ``tx.emit(TrackUploaded(...))``. At the commit the event becomes a row of ``events``, and each
-reaction to it a row of ``jobs``: if the change is kept, so are its consequences, and if not, neither. What
-must be true with the very commit happens at once, in the same transaction.
+reaction to it a row of ``jobs``, or of ``event_queue`` where many are done together: if the change is kept,
+so are its consequences, and if not, neither. What must be true with the very commit happens at once, in the
+same transaction.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -57,6 +58,18 @@ events = sa.Table(
 )
 
 
+# Of what is done for many events together nothing is written but which event it is, for which kind of job.
+event_queue = sa.Table(
+    "event_queue",
+    metadata,
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("event_id", Id, nullable=False),
+    sa.PrimaryKeyConstraint("kind", "event_id"),
+    sqlite_with_rowid=False,
+)
+QUEUED = "veza_events"
+
+
 class Source(msgspec.Struct, frozen=True):
     """By whom and from where an event was caused, and when."""
 
@@ -72,6 +85,7 @@ _SOURCE = Statement(
     Source,
 )
 _INSERT: Statement[None] = Statement(sa.insert(events))
+_QUEUE: Statement[None] = Statement(sa.insert(event_queue))
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -124,7 +138,11 @@ class Outbox:
                 created_at=at,
             )
             for job in self._reactions.get(type(event), ()):
-                await enqueue(tx, job, EventJob(event_id, event.kind, data))
+                if job.together:
+                    await tx.run(_QUEUE, kind=job.name, event_id=event_id)
+                    tx.notify(QUEUED)
+                else:
+                    await enqueue(tx, job, EventJob(event_id, event.kind, data))
         # After all rows, whatever they are of: what is done at once may hold others up until the commit.
         for event in emitted:
             for react in self._at_once.get(type(event), ()):

@@ -27,7 +27,8 @@ class JobKind(Generic[P]):
     """A kind of work: its name, what it is told, and how patiently it is tried.
 
     ``lane`` groups kinds that share workers; ``lease`` is how long a worker may be silent; ``every`` makes
-    it recurring: one row, due again so long after each success.
+    it recurring: one row, due again so long after each success. What follows from events ``together`` is
+    done for many of them at a time (:mod:`veza.core.hearing`), and by jobs only where that fails.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class JobKind(Generic[P]):
         lease: timedelta = timedelta(seconds=60),
         attempts: int = 10,
         every: timedelta | None = None,
+        together: bool = False,
     ) -> None:
         self.name = name
         self.payload = payload
@@ -46,6 +48,7 @@ class JobKind(Generic[P]):
         self.lease = lease
         self.attempts = attempts
         self.every = every
+        self.together = together
 
 
 class NoPayload(msgspec.Struct, frozen=True):

@@ -46,3 +46,8 @@ async def lose(tx: Tx, *, followers_of: Iterable[UUID] = (), following_of: Itera
 async def mark_blocks(tx: Tx, user_ids: Iterable[UUID]) -> None:
     """From now on it is looked whether a block stands between these users, who are held, and others."""
     await store.mark(tx, user_ids)
+
+
+async def list_marked(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of these users for whom it has to be looked whether a block stands between them and others."""
+    return set(await store.list_marked(tx, user_ids))

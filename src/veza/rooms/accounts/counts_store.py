@@ -36,6 +36,7 @@ _ADD: Statement[None] = Statement(
         following_count=U.following_count + sa.bindparam("following", type_=sa.BigInteger),
     )
 )
+_MARKED = Statement(sa.select(U.id).where(any_of(U.id, "ids"), U.has_blocks), UUID)
 _MARK: Statement[None] = Statement(sa.update(users).where(any_of(U.id, "ids")).values(has_blocks=True))
 
 
@@ -52,3 +53,8 @@ async def add(tx: Tx, ids: Iterable[UUID], *, followers: int, following: int) ->
 async def mark(tx: Tx, ids: Iterable[UUID]) -> None:
     """Remember that there was a block by or of these users, who are held."""
     await tx.run(_MARK, ids=list(ids))
+
+
+async def list_marked(tx: Tx, ids: Iterable[UUID]) -> list[UUID]:
+    """Those of these users by or of whom there was ever a block."""
+    return await tx.all(_MARKED, ids=list(ids))

@@ -97,6 +97,13 @@ async def stands_between(tx: Tx, one: UUID, other: UUID) -> bool:
     return bool(await store.between(tx, one, other))
 
 
+async def list_between(tx: Tx, pairs: Iterable[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+    """Those of these pairs of which one has blocked the other."""
+    asked = set(pairs)
+    marked = await counts.list_marked(tx, {one for one, _ in asked})
+    return {(one, other) for one, other in asked if one in marked and await stands_between(tx, one, other)}
+
+
 async def as_they_ask(tx: Tx, user_id: UUID) -> Actor | None:
     """A user as they would ask by themselves, who is told of something while they do not; None if gone."""
     found = await profiles.list_by_ids(tx, [user_id])

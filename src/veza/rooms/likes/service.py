@@ -39,7 +39,7 @@ async def unlike(tx: Tx, actor: Member, track_id: UUID) -> None:
 
 async def likes_it(tx: Tx, track_id: UUID, user_id: UUID) -> bool:
     """Whether a user likes a track now."""
-    return await store.count_by(tx, track_id, [user_id]) > 0
+    return await store.has(tx, track_id, user_id)
 
 
 async def list_likes(tx: Tx, actor: Actor, track_id: UUID, page: Page) -> LikeList:

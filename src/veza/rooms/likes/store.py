@@ -1,6 +1,7 @@
 """All SQL about likes."""
 
 from collections.abc import Collection
+from datetime import datetime
 from functools import cache
 from uuid import UUID
 
@@ -33,6 +34,7 @@ _REMOVE: Statement[None] = Statement(sa.delete(likes).where(_one))
 _COUNT_BY = Statement(
     sa.select(sa.func.count()).where(L.track_id == sa.bindparam("track"), any_of(L.user_id, "people")), int
 )
+_HAS = Statement(sa.select(L.created_at).where(_one), datetime)
 _LIKED = Statement(
     sa.select(L.track_id, L.created_at.label("liked_at"))
     .where(L.user_id == sa.bindparam("user"))
@@ -79,6 +81,11 @@ def _page_statement(*, deep: bool, hiding: bool) -> Statement[Like]:
 async def count_by(tx: Tx, track_id: UUID, people: Collection[UUID]) -> int:
     """How many of these people like a track."""
     return await tx.first(_COUNT_BY, track=track_id, people=people) or 0
+
+
+async def has(tx: Tx, track_id: UUID, user_id: UUID) -> bool:
+    """Whether a user likes a track."""
+    return await tx.first(_HAS, track=track_id, user=user_id) is not None
 
 
 async def list_of(tx: Tx, user_id: UUID) -> list[LikedTrack]:

@@ -1,6 +1,7 @@
 """All SQL about boxes: how much somebody was told, and how much of it they have read."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -39,15 +40,35 @@ _SOME = Statement(sa.select(*_COLUMNS).where(any_of(B.user_id, "users")), Box)
 _HOLD_SOME = Statement(
     sa.select(*_COLUMNS).where(any_of(B.user_id, "users")).order_by(B.user_id).with_for_update(), Box
 )
-_TAKE = Statement(
-    sa.text(
-        "INSERT INTO notification_boxes (user_id, seq, total, unread, read_seq, digest_seq) "
-        "VALUES (:user, 1, 0, 0, 0, 0) ON CONFLICT (user_id) DO UPDATE SET seq = notification_boxes.seq + 1 "
-        "RETURNING user_id, seq, total, unread, read_seq, digest_seq"
+
+
+def _opening(columns: Sequence[sa.Column[Any]], one: int, change: str) -> sa.Executable:
+    """Open the boxes of these users that are not there, with ``one`` change in each, or make that change."""
+    first: list[sa.ColumnElement[int]] = [sa.literal_column(str(value)) for value in (one, one, one, 0, 0)]
+    there = sa.select(users.c.id, *first).where(any_of(users.c.id, "users")).order_by(users.c.id)
+    # Each is held as it comes, new or not: so of two that open several neither waits for the other.
+    put = there.suffix_with(f"ON CONFLICT (user_id) DO UPDATE SET {change}")
+    return sa.insert(notification_boxes).from_select(list(Box.__struct_fields__), put).returning(*columns)
+
+
+_OPEN_SOME = Statement(_opening(_COLUMNS, 0, "seq = notification_boxes.seq"), Box)
+_PLACE_EACH = Statement(
+    _opening(
+        [B.user_id, B.seq],
+        1,
+        "seq = notification_boxes.seq + 1, total = notification_boxes.total + 1,"
+        " unread = notification_boxes.unread + 1",
+    ),
+    Place,
+)
+_SAVE: Statement[None] = Statement(
+    sa.update(notification_boxes)
+    .where(_mine)
+    .values(
+        seq=sa.bindparam("new_seq", type_=sa.BigInteger),
+        total=B.total + sa.bindparam("more", type_=sa.BigInteger),
+        unread=B.unread + sa.bindparam("more", type_=sa.BigInteger),
     )
-    .bindparams(sa.bindparam("user", type_=B.user_id.type))
-    .columns(*_COLUMNS),
-    Box,
 )
 _ADD: Statement[None] = Statement(
     sa.update(notification_boxes)
@@ -68,23 +89,6 @@ _DIGESTED: Statement[None] = Statement(
     sa.update(notification_boxes).where(_mine).values(digest_seq=sa.bindparam("to", type_=sa.BigInteger))
 )
 _REMOVE: Statement[None] = Statement(sa.delete(notification_boxes).where(_mine))
-_zero: sa.ColumnElement[int] = sa.literal_column("0")
-_has_one = sa.exists(sa.select(B.user_id).where(B.user_id == users.c.id))
-_OPEN_MISSING: Statement[None] = Statement(
-    sa.insert(notification_boxes).from_select(
-        list(Box.__struct_fields__),
-        sa.select(users.c.id, _zero, _zero, _zero, _zero, _zero)
-        .where(any_of(users.c.id, "users"), sa.not_(_has_one))
-        .order_by(users.c.id),
-    )
-)
-_PLACE_EACH = Statement(
-    sa.update(notification_boxes)
-    .where(any_of(B.user_id, "users"))
-    .values(seq=B.seq + 1, total=B.total + 1, unread=B.unread + 1)
-    .returning(B.user_id, B.seq),
-    Place,
-)
 _FULL = Statement(
     sa.select(B.user_id).where(B.total > sa.bindparam("most", type_=sa.BigInteger)), UUID, heavy=True
 )
@@ -110,17 +114,18 @@ async def list_some(tx: Tx, user_ids: Collection[UUID]) -> list[Box]:
     return await tx.all(_SOME, users=user_ids)
 
 
-async def take(tx: Tx, user_id: UUID) -> Box:
-    """Somebody's box, held, with the place for something new as its ``seq``."""
-    box = await tx.first(_TAKE, user=user_id)
-    assert box is not None
-    return box
+async def open_some(tx: Tx, user_ids: Collection[UUID]) -> dict[UUID, Box]:
+    """The boxes of these users, who are held, the smallest id first; opened where they have none."""
+    return {box.user_id: box for box in await tx.all(_OPEN_SOME, users=user_ids)}
+
+
+async def save_some(tx: Tx, boxes: Iterable[tuple[UUID, int, int]]) -> None:
+    """Of boxes that are held: whose, the last place that was taken, and how much more is in there, unread."""
+    await tx.run_many(_SAVE, [{"user": user, "new_seq": seq, "more": more} for user, seq, more in boxes])
 
 
 async def place_each(tx: Tx, user_ids: Collection[UUID]) -> list[Place]:
-    """A place for one new thing in each of these boxes, which are held and have it counted already."""
-    await tx.all(_HOLD_SOME, users=user_ids)
-    await tx.run(_OPEN_MISSING, users=user_ids)
+    """A place for one new thing in each of these users' boxes, which are held and have it counted already."""
     return await tx.all(_PLACE_EACH, users=user_ids)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.events import EventJob
+from veza.core.hearing import Heard, Hearer
 from veza.core.ids import first_id_at, new_id
 from veza.core.jobs import Job, NoPayload, enqueue, finish
 from veza.core.live import Live
@@ -27,7 +28,7 @@ from veza.rooms.notifications.kinds import (
 )
 from veza.rooms.notifications.service import PIECE, count_gone
 from veza.rooms.notifications.store import Aged
-from veza.rooms.notifications.tellers import hear
+from veza.rooms.notifications.tellers import hear, hear_all
 from veza.rooms.notifications.telling import part
 from veza.rooms.tracks.events import TrackDeleted, TrackProcessed, TrackPublished
 
@@ -73,9 +74,17 @@ class NotificationJobs:
         ]
 
     async def tell(self, job: Job, told: EventJob) -> None:
-        """Tell whoever is to be told of an event: once, for the job is struck off with it."""
+        """Tell whoever is to be told of an event alone: once, for the job is struck off with it."""
         async with self._database.write() as tx:
             await finish(tx, job)
+    def hearer(self) -> Hearer:
+        """What tells people of events, many at a time."""
+
+        async def hear_piece(tx: Tx, heard: Sequence[Heard]) -> None:
+            await hear_all(tx, self._live, heard)
+
+        return Hearer(self._database, TELL, hear_piece)
+
             await hear(tx, self._live, told)
 
     async def release(self, job: Job, told: EventJob) -> None:

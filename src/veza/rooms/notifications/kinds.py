@@ -32,7 +32,7 @@ class SendNotice(msgspec.Struct, frozen=True):
 
 
 _PATIENCE = 50  # a mail server may be away for hours: eight of them
-TELL = JobKind("notifications.tell", EventJob)
+TELL = JobKind("notifications.tell", EventJob, together=True)
 RELEASE = JobKind("notifications.release", EventJob)
 FAN_OUT = JobKind("notifications.fan_out", FanOut)
 FORGET_USER = JobKind("notifications.forget_user", EventJob)

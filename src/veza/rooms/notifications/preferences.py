@@ -4,6 +4,7 @@ A type that is off in the list is not told at all; a mail repeats what is in the
 safety of an account, and what was paid for, is always told, and mailed by the rooms where it happens.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
 import msgspec
@@ -25,6 +26,16 @@ async def find(tx: Tx, user_id: UUID, kind: Type) -> Channels:
         return _default(kind)
     chosen = await store.find(tx, user_id, kind)
     return _default(kind) if chosen is None else Channels(chosen.in_app, chosen.email)
+
+
+async def find_some(tx: Tx, wanted: Collection[tuple[UUID, Type]]) -> dict[tuple[UUID, Type], Channels]:
+    """How each of these is told of a type."""
+    chosen = await store.list_some(tx, {user_id for user_id, _ in wanted}, {kind for _, kind in wanted})
+    found = {(one.user_id, one.type): Channels(one.in_app, one.email) for one in chosen}
+    return {
+        one: _default(one[1]) if WORDINGS[one[1]].mails == "elsewhere" else found.get(one) or _default(one[1])
+        for one in wanted
+    }
 
 
 async def list_all(tx: Tx, user_id: UUID) -> Preferences:

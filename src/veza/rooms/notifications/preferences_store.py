@@ -21,9 +21,24 @@ class Choice(msgspec.Struct, frozen=True):
     email: bool
 
 
+class Chosen(msgspec.Struct, frozen=True):
+    """Who has chosen it, and what."""
+
+    user_id: UUID
+    type: str
+    in_app: bool
+    email: bool
+
+
 _user, _type = sa.bindparam("user", type_=Id), sa.bindparam("type", type_=sa.Text)
 _CHOSEN = Statement(sa.select(P.type, P.in_app, P.email).where(P.user_id == _user).order_by(P.type), Choice)
 _ONE = Statement(sa.select(P.type, P.in_app, P.email).where(P.user_id == _user, P.type == _type), Choice)
+_SOME = Statement(
+    sa.select(P.user_id, P.type, P.in_app, P.email).where(
+        any_of(P.user_id, "users"), any_of(P.type, "types")
+    ),
+    Chosen,
+)
 _CHOOSE: Statement[None] = Statement(
     sa.text(
         "INSERT INTO notification_preferences (user_id, type, in_app, email) "
@@ -54,6 +69,11 @@ async def list_chosen(tx: Tx, user_id: UUID) -> list[Choice]:
 async def find(tx: Tx, user_id: UUID, kind: str) -> Choice | None:
     """What somebody has chosen for a type."""
     return await tx.first(_ONE, user=user_id, type=kind)
+
+
+async def list_some(tx: Tx, user_ids: Collection[UUID], types: Collection[str]) -> list[Chosen]:
+    """What some have chosen for some types."""
+    return await tx.all(_SOME, users=user_ids, types=types)
 
 
 async def choose(tx: Tx, user_id: UUID, kind: str, channels: Channels) -> None:

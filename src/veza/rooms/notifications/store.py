@@ -62,14 +62,9 @@ _unread = sa.and_(N.read_at.is_(None), N.seq > _read_seq)
 _count = sa.bindparam("count", type_=sa.BigInteger)
 _ADD: Statement[None] = Statement(sa.insert(notifications))
 _FIND = Statement(sa.select(*_COLUMNS).where(_one), Row)
-_OPEN = Statement(
+_LATEST = Statement(
     sa.select(*_COLUMNS)
-    .where(
-        _mine,
-        N.group_key == sa.bindparam("group"),
-        _unread,
-        N.created_at > sa.bindparam("since"),
-    )
+    .where(_mine, N.group_key == sa.bindparam("group"), N.created_at > sa.bindparam("since"))
     .order_by(N.seq.desc())
     .limit(1),
     Row,
@@ -136,13 +131,8 @@ _REMOVE_SOME = Statement(sa.delete(notifications).where(any_of(N.id, "ids")).ret
 _OF_USER = Statement(sa.select(*_COLUMNS).where(_mine).order_by(N.seq), Row, heavy=True)
 
 
-async def add(tx: Tx, row: Row) -> None:
-    """Write a notification down."""
-    await tx.run(_ADD, **msgspec.structs.asdict(row))
-
-
 async def add_many(tx: Tx, rows: Iterable[Row]) -> None:
-    """Write many down."""
+    """Write notifications down."""
     await tx.run_many(_ADD, [msgspec.structs.asdict(row) for row in rows])
 
 
@@ -151,22 +141,33 @@ async def find(tx: Tx, user_id: UUID, notification_id: UUID) -> Row | None:
     return await tx.first(_FIND, user=user_id, id=notification_id)
 
 
-async def find_open(tx: Tx, user_id: UUID, group: str, read_seq: int, since: datetime) -> Row | None:
-    """The unread notification that something joins, if one of its group was begun since then."""
-    return await tx.first(_OPEN, user=user_id, group=group, read_seq=read_seq, since=since)
+async def find_latest(tx: Tx, user_id: UUID, group: str, since: datetime) -> Row | None:
+    """The latest notification of a group, if it was begun since then.
+
+    No other of the group that was begun since then is unread: one that is, is joined.
+    """
+    return await tx.first(_LATEST, user=user_id, group=group, since=since)
 
 
 async def change(tx: Tx, row: Row) -> None:
     """Keep what another act, or one less, has made of a notification."""
-    await tx.run(
-        _CHANGE,
-        id=row.id,
-        new_seq=row.seq,
-        actors=row.actor_ids,
-        actor_total=row.actor_count,
-        new_detail=row.detail,
-        at=row.updated_at,
-    )
+    await change_many(tx, [row])
+
+
+async def change_many(tx: Tx, rows: Iterable[Row]) -> None:
+    """The same, of several in boxes that are held."""
+    changes = [
+        {
+            "id": row.id,
+            "new_seq": row.seq,
+            "actors": row.actor_ids,
+            "actor_total": row.actor_count,
+            "new_detail": row.detail,
+            "at": row.updated_at,
+        }
+        for row in rows
+    ]
+    await tx.run_many(_CHANGE, changes)
 
 
 async def read(tx: Tx, user_id: UUID, notification_id: UUID, read_seq: int, at: datetime) -> bool:

@@ -47,6 +47,13 @@ notifications = sa.Table(
         sqlite_where=sa.text("read_at IS NOT NULL"),
         postgresql_where=sa.text("read_at IS NOT NULL"),
     ),
+    # These go with their track; all others are few, or taken back by their acts.
+    sa.Index(
+        "ix_notifications_released",
+        "subject_id",
+        sqlite_where=sa.text("type = 'track_released'"),
+        postgresql_where=sa.text("type = 'track_released'"),
+    ),
 )
 
 # What is told together in one notification: each like, follow or comment.

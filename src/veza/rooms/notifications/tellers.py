@@ -8,6 +8,7 @@ import msgspec
 
 from veza.core.db import Tx
 from veza.core.events import Event, EventJob, find_source
+from veza.core.hearing import Heard
 from veza.core.live import Live
 from veza.rooms.chat.events import MessageSent
 from veza.rooms.comments.events import CommentDeleted, TrackCommented
@@ -15,7 +16,7 @@ from veza.rooms.following.events import UserFollowed, UserUnfollowed
 from veza.rooms.likes.events import TrackLiked, TrackUnliked
 from veza.rooms.marketplace.events import OrderCompleted
 from veza.rooms.notifications import acts_store
-from veza.rooms.notifications.telling import Tale, take_back, tell
+from veza.rooms.notifications.telling import Tale, tell_all
 from veza.rooms.playlists.events import (
     PlaylistCollaboratorAdded,
     PlaylistCollaboratorRemoved,
@@ -141,23 +142,25 @@ _KINDS = {kind.kind: kind for kind in (*TOLD, *TAKEN_BACK)}
 
 async def hear(tx: Tx, live: Live, told: EventJob) -> None:
     """Tell whoever is to be told of an event, or take back what it has undone."""
-    kind = _KINDS[told.kind]
-    event = msgspec.convert(told.data, kind)
+    source = await find_source(tx, told.event_id)
+    data = msgspec.json.encode(told.data).decode()
+    await hear_all(tx, live, [Heard(told.event_id, told.kind, data, source.actor_id if source else None)])
+
+
+async def hear_all(tx: Tx, live: Live, heard: Sequence[Heard]) -> None:
+    """The same, of many events."""
+    await tell_all(tx, live, [tale for one in heard for tale in await _tales(tx, one)])
+
+
+async def _tales(tx: Tx, heard: Heard) -> Sequence[Tale]:
+    kind = _KINDS[heard.kind]
+    event = msgspec.json.decode(heard.data, type=kind)
     if kind in TOLD:
-        source = await find_source(tx, told.event_id)
-        for tale in _in_order(TOLD[kind](event, source.actor_id if source else None)):
-            await tell(tx, live, tale)
-        return
+        return TOLD[kind](event, heard.actor_id)
     tales = list(TAKEN_BACK[kind](event, None))
     if isinstance(event, CommentDeleted) and event.author_id is not None:
         # Whom it had answered the event does not say.
         for act in await acts_store.list_of_act(tx, event.author_id, event.comment_id):
             said = (event.author_id, event.track_id, event.comment_id)
             tales.append(Tale(act.user_id, "comment_replied", *said, str(event.comment_id)))
-    for tale in _in_order(tales):
-        await take_back(tx, live, tale)
-
-
-def _in_order(tales: Sequence[Tale]) -> Sequence[Tale]:
-    """The smallest id first: so of two that hold the same boxes neither waits for the other."""
-    return sorted(tales, key=lambda tale: tale.user_id)
+    return [msgspec.structs.replace(tale, undone=True) for tale in tales]
