@@ -267,6 +267,13 @@ async def test_followers_are_told_in_pieces_and_each_once(
         assert [len(await told(fan)) for fan in fans] == [0, 2, 2, 2, 2]
         assert {one["type"] for one in await told(fans[1])} == {"track_released"}
         assert await told(await world.person("late")) == []
+        # What leads nowhere goes: with its track, and with the account of whoever released it.
+        await olga.delete(f"/tracks/{tracks[0]}")
+        await settled(world)
+        assert [len(await told(fan)) for fan in fans] == [0, 1, 1, 1, 1]
+        await olga.delete(f"/users/{olga.id}", json={"password": PASSWORD})
+        await settled(world)
+        assert [len(await told(fan)) for fan in fans] == [0] * 5
 
 
 async def test_preferences_are_kept_by_type_and_channel(database: Database, tmp_path: Path) -> None:

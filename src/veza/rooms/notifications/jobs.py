@@ -18,12 +18,14 @@ from veza.rooms.following.events import UserBlocked
 from veza.rooms.notifications import acts_store, boxes_store, fanning, releases_store, store
 from veza.rooms.notifications.kinds import (
     FAN_OUT,
+    FORGET_RELEASE,
     FORGET_USER,
     PART,
     PURGE,
     RELEASE,
     SETTLE,
     TELL,
+    OfTrack,
     OfUser,
 )
 from veza.rooms.notifications.service import PIECE, count_gone
@@ -50,8 +52,9 @@ async def tell_of_processed(tx: Tx, event: TrackProcessed) -> None:
 
 
 async def forget_release(tx: Tx, event: TrackDeleted) -> None:
-    """Forget that followers were told of a track."""
-    await releases_store.remove(tx, event.track_id)
+    """What followers were told of a track leads nowhere now: it is removed, if they were."""
+    if await releases_store.remove(tx, event.track_id):
+        await enqueue(tx, FORGET_RELEASE, OfTrack(event.track_id))
 
 
 class NotificationJobs:
@@ -67,16 +70,13 @@ class NotificationJobs:
             Task(TELL, self.tell),
             Task(RELEASE, self.release),
             Task(FAN_OUT, fanning.FanningOut(self._database, self._live).run),
+            Task(FORGET_RELEASE, self.forget_release),
             Task(PART, self.part),
             Task(FORGET_USER, self.forget_user),
             Task(SETTLE, self.settle),
             Task(PURGE, self.purge),
         ]
 
-    async def tell(self, job: Job, told: EventJob) -> None:
-        """Tell whoever is to be told of an event alone: once, for the job is struck off with it."""
-        async with self._database.write() as tx:
-            await finish(tx, job)
     def hearer(self) -> Hearer:
         """What tells people of events, many at a time."""
 
@@ -85,6 +85,10 @@ class NotificationJobs:
 
         return Hearer(self._database, TELL, hear_piece)
 
+    async def tell(self, job: Job, told: EventJob) -> None:
+        """Tell whoever is to be told of an event alone: once, for the job is struck off with it."""
+        async with self._database.write() as tx:
+            await finish(tx, job)
             await hear(tx, self._live, told)
 
     async def release(self, job: Job, told: EventJob) -> None:
@@ -125,6 +129,16 @@ class NotificationJobs:
         while more:
             async with self._database.write() as tx:
                 more = await part(tx, self._live, user_id, actor_id, _ACTS_PIECE)
+
+    async def forget_release(self, _job: Job, what: OfTrack) -> None:
+        """Remove all by which followers were told of a track."""
+        while await self._purge_release(what.track_id) >= PIECE:
+            pass
+
+    async def _purge_release(self, track_id: UUID) -> int:
+        async with self._database.read() as view:
+            told = await store.list_released(view, track_id, PIECE)
+        return await self._remove(told)
 
     async def settle(self, _job: Job, what: OfUser) -> None:
         """Write into the rows what somebody has read by reading all: so they are found as what they are."""

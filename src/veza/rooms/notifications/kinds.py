@@ -18,6 +18,12 @@ class FanOut(msgspec.Struct, frozen=True):
     after: tuple[datetime, UUID] | None = None
 
 
+class OfTrack(msgspec.Struct, frozen=True):
+    """A track that is gone."""
+
+    track_id: UUID
+
+
 class OfUser(msgspec.Struct, frozen=True):
     """Somebody with whose notifications something is to be done."""
 
@@ -35,6 +41,7 @@ _PATIENCE = 50  # a mail server may be away for hours: eight of them
 TELL = JobKind("notifications.tell", EventJob, together=True)
 RELEASE = JobKind("notifications.release", EventJob)
 FAN_OUT = JobKind("notifications.fan_out", FanOut)
+FORGET_RELEASE = JobKind("notifications.forget_release", OfTrack)
 FORGET_USER = JobKind("notifications.forget_user", EventJob)
 PART = JobKind("notifications.part", EventJob)
 SETTLE = JobKind("notifications.settle", OfUser)

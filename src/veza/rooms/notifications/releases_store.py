@@ -64,6 +64,6 @@ async def pause(tx: Tx, track_id: UUID, rest: FanOut | None) -> None:
     await tx.run(_PAUSE, track=track_id, rest=rest)
 
 
-async def remove(tx: Tx, track_id: UUID) -> None:
-    """Forget a track that is gone."""
-    await tx.run(_REMOVE, track=track_id)
+async def remove(tx: Tx, track_id: UUID) -> bool:
+    """Forget a track that is gone; whether followers were told of it."""
+    return await tx.run(_REMOVE, track=track_id) == 1

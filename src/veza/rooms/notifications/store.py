@@ -47,7 +47,7 @@ class Gone(msgspec.Struct, frozen=True):
 
 
 class Aged(msgspec.Struct, frozen=True):
-    """One that has been kept for long enough."""
+    """One that has been kept for long enough, or leads nowhere any more."""
 
     id: UUID
     user_id: UUID
@@ -125,6 +125,12 @@ _READ_BEFORE = Statement(
 )
 _MADE_BEFORE = Statement(
     sa.select(N.id, N.user_id).where(N.id < sa.bindparam("before", type_=Id)).order_by(N.id).limit(_count),
+    Aged,
+)
+_RELEASED = Statement(
+    sa.select(N.id, N.user_id)
+    .where(N.subject_id == sa.bindparam("track", type_=Id), N.type == sa.literal_column("'track_released'"))
+    .limit(_count),
     Aged,
 )
 _REMOVE_SOME = Statement(sa.delete(notifications).where(any_of(N.id, "ids")).returning(*_gone), Gone)
@@ -245,6 +251,11 @@ async def list_read_before(tx: Tx, moment: datetime, most: int) -> list[Aged]:
 async def list_made_before(tx: Tx, first: UUID, most: int) -> list[Aged]:
     """So many whose ids are smaller than this one."""
     return await tx.all(_MADE_BEFORE, before=first, count=most)
+
+
+async def list_released(tx: Tx, track_id: UUID, most: int) -> list[Aged]:
+    """So many of those by which followers were told of a track."""
+    return await tx.all(_RELEASED, track=track_id, count=most)
 
 
 async def remove_some(tx: Tx, ids: Collection[UUID]) -> list[Gone]:
