@@ -8,6 +8,7 @@ import uvloop
 from bench import (
     analytics,
     audit,
+    audit_postgres,
     chat,
     chunks,
     feed,
@@ -59,6 +60,8 @@ GROUPS = {
     "webhooks": (webhooks.webhooks, 10_000),
     "audit": (audit.search, 10_000),
     "audit-cost": (audit.cost, 10_000),
+    "audit-postgres": (audit_postgres.search, 10_000),
+    "audit-cost-postgres": (audit_postgres.cost, 10_000),
     "chat": (chat.chat,),
     "import": (imports.imports, 10_000),
 }

@@ -34,8 +34,8 @@ _TELL = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :told)
 INSERT INTO notifications (id, user_id, seq, type, actor_ids, actor_count, subject_id, read_at, created_at,
                            updated_at)
-SELECT unhex(printf('%012x', :later / 1000 + i)) || randomblob(10), :reader, i, 'track_released', :actors, 1,
-       :track, CASE WHEN i % 2 THEN :later END, 1, 1
+SELECT CAST(unhex(printf('%012x', :later / 1000 + i)) || randomblob(10) AS BLOB), :reader, i,
+       'track_released', :actors, 1, :track, CASE WHEN i % 2 THEN :later END, 1, 1
 FROM n
 """
 _BOX = "INSERT INTO notification_boxes VALUES (:reader, :told, :told, :told / 2, 0, 0)"

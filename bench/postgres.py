@@ -39,9 +39,9 @@ _INDEXES = (
 
 
 @asynccontextmanager
-async def postgres(path: Path) -> AsyncIterator[tuple[str, float]]:
+async def postgres(path: Path, **settings: str) -> AsyncIterator[tuple[str, float]]:
     """The address of a database with what is in this file, gone afterwards; and the seconds of its index."""
-    url, stop = start_postgres(shared_buffers=_MEMORY)
+    url, stop = start_postgres(shared_buffers=_MEMORY, **settings)
     try:
         yield url, await _fill(url, path)
     finally:
