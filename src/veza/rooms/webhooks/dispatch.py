@@ -18,7 +18,7 @@ from veza.core.db import Database
 from veza.core.outgoing import Line
 from veza.rooms.webhooks import queues_store
 from veza.rooms.webhooks.driving import HANDS, Drive, Office
-from veza.rooms.webhooks.queues_store import CHANNEL, Claim, Room
+from veza.rooms.webhooks.queues_store import CHANNEL, Claim, Places
 from veza.rooms.webhooks.sending import Sender
 
 log = structlog.get_logger()
@@ -92,7 +92,7 @@ class Dispatcher:
 
     async def _step(self) -> float:
         """Start what is due; how many seconds until there may be more."""
-        room = self._room()
+        places = self._places()
         async with self._database.read() as view:
             fresh = await queues_store.any_fresh(view)
             due = await queues_store.next_due(view)
@@ -100,18 +100,18 @@ class Dispatcher:
         ahead = poll if due is None else (due - clock.now()).total_seconds()
         if not fresh and ahead > 0:
             return min(poll, ahead + 0.001)
-        if not fresh and room.well <= 0:
+        if not fresh and places.well <= 0:
             return _CROWDED_SLEEP
         await self._sender.prepare()
         async with self._database.write() as tx:
             taken = await queues_store.take_in(tx, _TAKEN) if fresh else 0
-            claims = await queues_store.claim(tx, LEASE, room, self._slow)
+            claims = await queues_store.claim(tx, LEASE, places, self._slow)
         until = clock.monotonic() + LEASE.total_seconds()
         for claim in claims:
             self._start(claim, until)
         return 0.0 if taken or claims else _CROWDED_SLEEP
 
-    def _room(self) -> Room:
+    def _places(self) -> Places:
         """How many queues may be begun of each kind."""
         drives = self._drives.values()
         busy = sum(not drive.slow for drive in drives)
@@ -119,7 +119,7 @@ class Dispatcher:
         slow = sum(drive.claim.webhook_id in self._slow for drive in drives if not drive.failing)
         free = max(min(BUSY - busy, self._most - len(drives)), 0)
         part = max(self._most // _PART, 1)
-        return Room(free, min(free // 2, max(part - slow, 0)), min(free // 2, max(part - failing, 0)))
+        return Places(free, min(free // 2, max(part - slow, 0)), min(free // 2, max(part - failing, 0)))
 
     def _start(self, claim: Claim, until: float) -> None:
         line = self._lines.pop(claim.webhook_id, None) or self._sender.line(HANDS)

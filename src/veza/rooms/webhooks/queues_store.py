@@ -151,7 +151,7 @@ async def wake(tx: Tx, hook_ids: Sequence[UUID]) -> None:
         await tx.run(_WAKE, hooks=hook_ids, now=clock.now())
 
 
-class Room(msgspec.Struct, frozen=True):
+class Places(msgspec.Struct, frozen=True):
     """How many queues may be taken on: that do well, whose receivers are slow, and that fail."""
 
     well: int
@@ -159,13 +159,13 @@ class Room(msgspec.Struct, frozen=True):
     failing: int
 
 
-async def claim(tx: Tx, lease: timedelta, room: Room, slow: Collection[UUID]) -> list[Claim]:
-    """Take on as many queues as there is room for, for so long; ``slow`` are known to be that."""
+async def claim(tx: Tx, lease: timedelta, places: Places, slow: Collection[UUID]) -> list[Claim]:
+    """Take on as many queues as there are places for, for so long; ``slow`` are known to be that."""
     now, found = clock.now(), list[Claim]()
     for statement, count, more in (
-        (_CLAIM_WELL, room.well, {"slow": slow}),
-        (_CLAIM_SLOW, room.slow if slow else 0, {"slow": slow}),
-        (_CLAIM_FAILING, room.failing, {}),
+        (_CLAIM_WELL, places.well, {"slow": slow}),
+        (_CLAIM_SLOW, places.slow if slow else 0, {"slow": slow}),
+        (_CLAIM_FAILING, places.failing, {}),
     ):
         if count > 0:
             found += await tx.all(statement, now=now, until=now + lease, count=count, **more)
