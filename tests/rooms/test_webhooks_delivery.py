@@ -235,7 +235,7 @@ async def test_who_answers_late_holds_up_nobody(
     monkeypatch.setattr(dispatch, "_GRACE_SECONDS", 0.05)
     monkeypatch.setattr(driving, "SLOW_SECONDS", 0.2)
     async with open_house(database, tmp_path) as world, receiving() as slow, receiving() as well:
-        slow.delay = 0.5
+        slow.delay = 0.3
         ada = await world.person("ada")
         mine = await playlist(ada)
         hooks = [await hook(ada, slow.url, "playlist.updated") for _ in range(12)]
@@ -245,7 +245,9 @@ async def test_who_answers_late_holds_up_nobody(
             await ended(ada, one["id"], 1)
         before, slow.at_once = len(slow.got), 0
         await rename(ada, mine, *[f"Night {number}" for number in range(10)])
-        await ended(ada, good["id"], 11)
+        await slow.until(before + 10)  # some have answered, and been given more to do
+        await rename(ada, mine, "Dawn")
+        await ended(ada, good["id"], 12)
         assert len(slow.got) - before < 60, "nobody waited for those"
         assert slow.at_once <= 2 * driving.HANDS, "a quarter of the places"
 
