@@ -26,7 +26,7 @@ from veza.core.exchange import parse_networks
 from veza.core.gauges import watch_jobs
 from veza.core.given import Given, given
 from veza.core.http import JSON_BYTES, on_error
-from veza.core.limits import parse_limit
+from veza.core.limits import PersonalLimit, parse_limit
 from veza.core.worker import Worker, release_leases
 from veza.parts import Parts
 from veza.rooms.accounts.avatars import Avatars
@@ -34,7 +34,6 @@ from veza.rooms.accounts.config import AccountsConfig
 from veza.rooms.accounts.deletion import HOLDING as ACCOUNT
 from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.analytics.holding import HOLDING as ANALYTICS
-from veza.rooms.analytics.recording import EventLimit
 from veza.rooms.audit.holding import HOLDING as AUDIT
 from veza.rooms.audit.sealing import Sealer
 from veza.rooms.chat.flood import Flood
@@ -45,7 +44,6 @@ from veza.rooms.chat.sockets import Sockets
 from veza.rooms.chat.talking import Talk
 from veza.rooms.chat.tokens import Doorkeeper
 from veza.rooms.comments.holding import HOLDING as COMMENTS
-from veza.rooms.comments.service import CommentLimit
 from veza.rooms.following.holding import HOLDING as FOLLOWING
 from veza.rooms.likes.holding import HOLDING as LIKES
 from veza.rooms.marketplace.downloads import Downloads
@@ -235,8 +233,8 @@ def _given(parts: Parts, means: Means) -> Given:
         "live": parts.live,
         "accounts": AccountsConfig(settings.base_url, verification),
         "avatars": Avatars(parts.database, parts.storage, pictures),
-        "event_limit": EventLimit(parts.limiter, parts.limit("analytics", settings.rate_limit_analytics)),
-        "comment_limit": CommentLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
+        "event_limit": PersonalLimit(parts.limiter, parts.limit("analytics", settings.rate_limit_analytics)),
+        "comment_limit": PersonalLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
         # Likes before tracks: what is liked is counted down while it is there. Playlists are held after them.
         "holdings": (
             ACCOUNT,

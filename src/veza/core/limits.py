@@ -10,6 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from math import ceil
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import msgspec
 
@@ -149,6 +150,19 @@ class Limiter:
 
     async def close(self) -> None:
         """Let go of what is held open."""
+
+
+class PersonalLimit:
+    """How often one person may do one thing; ``limit`` is None where limits are off."""
+
+    def __init__(self, limiter: Limiter, limit: Limit | None) -> None:
+        self._limiter = limiter
+        self._limit = limit
+
+    async def hit(self, who: UUID, exchange: "Exchange") -> None:
+        """Count one more of theirs. Raises as :meth:`Limiter.admit` does."""
+        if self._limit is not None:
+            await self._limiter.admit(self._limit, str(who), exchange)
 
 
 class SharedLimiter(Limiter):

@@ -5,6 +5,8 @@ from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from litestar.di import Provide
+from litestar.params import Dependency, Parameter
 
 from veza.core import clock
 from veza.core.errors import Detail, InvalidRequest
@@ -16,7 +18,12 @@ _EARLIEST, _LATEST = date(1972, 1, 1), date(2999, 12, 31)
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-def read_period(days: int | None, start_date: str | None, end_date: str | None, tz: str) -> Period:
+def read_period(
+    days: Annotated[int | None, Parameter(ge=1, le=MOST_DAYS)] = None,
+    start_date: Annotated[str | None, Parameter(max_length=40)] = None,
+    end_date: Annotated[str | None, Parameter(max_length=40)] = None,
+    tz: Annotated[str, Parameter(max_length=64)] = "UTC",
+) -> Period:
     """The period; without anything given the thirty days that end today.
 
     Dates are days, or times in RFC 3339 that stand for their day in ``tz``, and both belong to the period.
@@ -38,6 +45,10 @@ def read_period(days: int | None, start_date: str | None, end_date: str | None, 
     if (last - first).days >= MOST_DAYS:
         raise _refused("end_date", f"A period has at most {MOST_DAYS} days.")
     return Period(first, last, zone)
+
+
+BY_PERIOD = {"period": Provide(read_period, sync_to_thread=False)}
+ThePeriod = Annotated[Period, Dependency(skip_validation=True)]
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -8,28 +8,13 @@ from veza.access.actor import Member
 from veza.core import clock
 from veza.core.db import Tx
 from veza.core.errors import Detail, ValidationFailed
-from veza.core.exchange import Exchange
 from veza.core.ids import new_id
-from veza.core.limits import Limit, Limiter
 from veza.core.text import BadValue
 from veza.rooms.accounts import service as accounts
 from veza.rooms.analytics import store
 from veza.rooms.analytics.schemas import EventDraft, check_name
 
 MOST_BYTES, MOST_DEEP = 8_192, 5
-
-
-class EventLimit:
-    """How many events somebody's applications may tell; ``limit`` is None where limits are off."""
-
-    def __init__(self, limiter: Limiter, limit: Limit | None) -> None:
-        self._limiter = limiter
-        self._limit = limit
-
-    async def hit(self, actor: Member, exchange: Exchange) -> None:
-        """Count a request. Raises :class:`veza.core.errors.RateLimited`."""
-        if self._limit is not None:
-            await self._limiter.admit(self._limit, str(actor.id), exchange)
 
 
 async def record(tx: Tx, actor: Member, drafts: Sequence[EventDraft]) -> None:

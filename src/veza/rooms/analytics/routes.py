@@ -9,9 +9,10 @@ from litestar.params import Dependency, Parameter
 from veza.access.actor import Me
 from veza.core.http import Bytes, InTx, Reply, Route, TheExchange, reply
 from veza.core.idempotency import claim_body
+from veza.core.limits import PersonalLimit
 from veza.core.sheets import MIME, sheet
 from veza.rooms.analytics import recording, service
-from veza.rooms.analytics.asked import MOST_DAYS, read_period
+from veza.rooms.analytics.asked import BY_PERIOD, ThePeriod
 from veza.rooms.analytics.schemas import (
     ArtistBody,
     DashboardBody,
@@ -24,10 +25,7 @@ from veza.rooms.analytics.schemas import (
     RecordedEvents,
 )
 
-TheLimit = Annotated[recording.EventLimit, Dependency(skip_validation=True)]
-Days = Annotated[int | None, Parameter(ge=1, le=MOST_DAYS)]
-Day = Annotated[str | None, Parameter(max_length=40)]
-Zone = Annotated[str, Parameter(max_length=64)]
+TheLimit = Annotated[PersonalLimit, Dependency(skip_validation=True)]
 
 
 @Route("/analytics/events", http_method="POST", status_code=200)
@@ -35,7 +33,7 @@ async def record_event(
     tx: InTx, actor: Me, exchange: TheExchange, event_limit: TheLimit, data: EventDraft
 ) -> Reply[RecordedEvent]:
     """Record something of your application's own."""
-    await event_limit.hit(actor, exchange)
+    await event_limit.hit(actor.id, exchange)
     await claim_body(tx, exchange, actor.id, "POST /analytics/events", data)
     await recording.record(tx, actor, [data])
     return reply(RecordedEvent("event recorded", data.event_name))
@@ -46,85 +44,41 @@ async def record_events(
     tx: InTx, actor: Me, exchange: TheExchange, event_limit: TheLimit, data: EventBatch
 ) -> Reply[RecordedEvents]:
     """Record up to a hundred at once."""
-    await event_limit.hit(actor, exchange)
+    await event_limit.hit(actor.id, exchange)
     await claim_body(tx, exchange, actor.id, "POST /analytics/events/batch", data)
     await recording.record(tx, actor, data.events)
     return reply(RecordedEvents("events recorded", len(data.events)))
 
 
-@Route("/analytics/tracks/{track_id:str}", http_method="GET")
-async def get_track_dashboard(
-    tx: InTx,
-    actor: Me,
-    track_id: UUID,
-    days: Days = None,
-    start_date: Day = None,
-    end_date: Day = None,
-    tz: Zone = "UTC",
-) -> Reply[DashboardBody]:
+@Route("/analytics/tracks/{track_id:str}", http_method="GET", dependencies=BY_PERIOD)
+async def get_track_dashboard(tx: InTx, actor: Me, track_id: UUID, period: ThePeriod) -> Reply[DashboardBody]:
     """Get a track's dashboard: 30 days by default, else so many, or from one date to another."""
-    period = read_period(days, start_date, end_date, tz)
     return reply(DashboardBody(await service.of_track(tx, actor, track_id, period)))
 
 
-@Route("/analytics/tracks/{track_id:str}/export", http_method="GET")
-async def export_track(
-    tx: InTx,
-    actor: Me,
-    track_id: UUID,
-    days: Days = None,
-    start_date: Day = None,
-    end_date: Day = None,
-    tz: Zone = "UTC",
-) -> Bytes:
+@Route("/analytics/tracks/{track_id:str}/export", http_method="GET", dependencies=BY_PERIOD)
+async def export_track(tx: InTx, actor: Me, track_id: UUID, period: ThePeriod) -> Bytes:
     """Get the days of a track's dashboard as CSV."""
-    period = read_period(days, start_date, end_date, tz)
     found = await service.of_track(tx, actor, track_id, period)
     return _attached(found.plays_over_time, f"track-{track_id}")
 
 
-@Route("/analytics/artists/{user_id:str}", http_method="GET")
-async def get_artist_dashboard(
-    tx: InTx,
-    actor: Me,
-    user_id: UUID,
-    days: Days = None,
-    start_date: Day = None,
-    end_date: Day = None,
-    tz: Zone = "UTC",
-) -> Reply[ArtistBody]:
+@Route("/analytics/artists/{user_id:str}", http_method="GET", dependencies=BY_PERIOD)
+async def get_artist_dashboard(tx: InTx, actor: Me, user_id: UUID, period: ThePeriod) -> Reply[ArtistBody]:
     """Get the dashboard of all your tracks: the best heard, who hears most, from where."""
-    period = read_period(days, start_date, end_date, tz)
     return reply(ArtistBody(await service.of_artist(tx, actor, user_id, period)))
 
 
-@Route("/analytics/artists/{user_id:str}/export", http_method="GET")
-async def export_artist(
-    tx: InTx,
-    actor: Me,
-    user_id: UUID,
-    days: Days = None,
-    start_date: Day = None,
-    end_date: Day = None,
-    tz: Zone = "UTC",
-) -> Bytes:
+@Route("/analytics/artists/{user_id:str}/export", http_method="GET", dependencies=BY_PERIOD)
+async def export_artist(tx: InTx, actor: Me, user_id: UUID, period: ThePeriod) -> Bytes:
     """Get the days of an artist's dashboard as CSV."""
-    period = read_period(days, start_date, end_date, tz)
     found = await service.of_artist(tx, actor, user_id, period)
     return _attached(found.plays_over_time, f"artist-{user_id}")
 
 
-@Route("/admin/analytics", http_method="GET")
-async def get_platform_dashboard(
-    tx: InTx,
-    actor: Me,
-    days: Days = None,
-    start_date: Day = None,
-    end_date: Day = None,
-    tz: Zone = "UTC",
-) -> Reply[PlatformBody]:
+@Route("/admin/analytics", http_method="GET", dependencies=BY_PERIOD)
+async def get_platform_dashboard(tx: InTx, actor: Me, period: ThePeriod) -> Reply[PlatformBody]:
     """Get the dashboard of all there is."""
-    period = read_period(days, start_date, end_date, tz)
     return reply(PlatformBody(await service.of_platform(tx, actor, period)))
 
 

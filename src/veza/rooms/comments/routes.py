@@ -8,6 +8,7 @@ from litestar.params import Dependency, Parameter
 from veza.access.actor import Me, Viewer
 from veza.core.http import InTx, Reply, Route, Said, TheExchange, reply, said
 from veza.core.idempotency import claim_body
+from veza.core.limits import PersonalLimit
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.rooms.comments import service
 from veza.rooms.comments.schemas import (
@@ -19,7 +20,7 @@ from veza.rooms.comments.schemas import (
     CommentSort,
 )
 
-TheLimit = Annotated[service.CommentLimit, Dependency(skip_validation=True)]
+TheLimit = Annotated[PersonalLimit, Dependency(skip_validation=True)]
 
 
 @Route("/tracks/{track_id:str}/comments", http_method="GET", opt={"public": True})
@@ -42,7 +43,7 @@ async def post_comment(
     tx: InTx, actor: Me, exchange: TheExchange, comment_limit: TheLimit, track_id: UUID, data: CommentDraft
 ) -> Reply[CommentBody]:
     """Comment on a track."""
-    await comment_limit.hit(actor, exchange)
+    await comment_limit.hit(actor.id, exchange)
     await claim_body(tx, exchange, actor.id, f"POST /tracks/{track_id}/comments", data)
     return reply(CommentBody(await service.post(tx, actor, track_id, data)))
 

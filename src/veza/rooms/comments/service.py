@@ -14,10 +14,8 @@ from veza.access.actor import Actor, Member
 from veza.access.policy import Action, require
 from veza.core import clock
 from veza.core.db import Tx
-from veza.core.errors import Detail, RateLimited, ValidationFailed
-from veza.core.exchange import Exchange
+from veza.core.errors import Detail, ValidationFailed
 from veza.core.ids import new_id
-from veza.core.limits import Limit, Limiter
 from veza.core.pages import Page
 from veza.rooms.accounts import service as accounts
 from veza.rooms.comments import store
@@ -43,23 +41,6 @@ class Remark(msgspec.Struct, frozen=True):
 
     user_id: UUID | None
     track_owner: UUID | None
-
-
-class CommentLimit:
-    """How often somebody may comment; ``limit`` is None where limits are off."""
-
-    def __init__(self, limiter: Limiter, limit: Limit | None) -> None:
-        self._limiter = limiter
-        self._limit = limit
-
-    async def hit(self, actor: Member, exchange: Exchange) -> None:
-        """Count one more. Raises :class:`RateLimited`."""
-        if self._limit is None:
-            return
-        standing = await self._limiter.hit(self._limit, str(actor.id))
-        exchange.limits = standing.headers
-        if not standing.allowed:
-            raise RateLimited(headers={"Retry-After": str(standing.retry_after)})
 
 
 async def post(tx: Tx, actor: Member, track_id: UUID, draft: CommentDraft) -> Comment:
