@@ -53,6 +53,13 @@ def _tx(request: AnyRequest) -> Tx:
     return here.tx
 
 
+def _snapshot(request: AnyRequest) -> Tx:
+    here = _exchange(request)
+    if here.tx is None:
+        here.tx = _database(request).snapshot()
+    return here.tx
+
+
 def _begin(request: AnyRequest) -> Callable[[], Tx]:
     here, database = _exchange(request), _database(request)
 
@@ -115,5 +122,6 @@ ASKING = {
     "actor": Provide(_actor),
     "listener": Provide(_listener),
     "tx": Provide(_tx, sync_to_thread=False),
+    "snapshot": Provide(_snapshot, sync_to_thread=False),
 }
 """By the names that handlers say."""

@@ -98,6 +98,26 @@ async def test_a_view_sees_what_is_committed_and_nothing_else(store: Database) -
         await view.first(COUNT)
 
 
+async def test_a_snapshot_sees_one_moment(store: Database) -> None:
+    """Whatever is committed between its statements, light or heavy; and it is given back, come what may."""
+    for turn in range(12):  # more often than there are connections
+        async with store.snapshot() as view:
+            assert await view.first(HEAVY_COUNT if turn % 2 else COUNT) == turn
+            async with store.write() as tx:
+                await add(tx, f"thing {turn}")
+            assert await view.first(COUNT) == await view.first(HEAVY_COUNT) == turn
+            assert len(await names(store)) == turn + 1
+            with pytest.raises(TypeError, match="only reads"):
+                await view.run(RENAME, thing_id=new_id(), new="b")
+        view = store.snapshot()
+        reading = asyncio.create_task(view.first(HEAVY_COUNT))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await view.close()
+
+
 async def test_a_view_only_reads(store: Database) -> None:
     async with store.read() as view:
         with pytest.raises(TypeError, match="only reads"):

@@ -31,7 +31,8 @@ class Tx(ABC):
     """A transaction, or, from :meth:`Database.read`, a view that only reads; for one task.
 
     It begins with its first statement and holds nothing before. In a view each statement sees what was
-    committed when it began; a write transaction also sees its own changes. After a statement that failed, a
+    committed when it began (in a :meth:`Database.snapshot` when the first of them began); a write transaction
+    also sees its own changes. After a statement that failed, a
     write transaction can only be undone. Nothing slow (hashing, files, the network) belongs between the
     first statement of a write transaction and its commit.
     """
@@ -196,6 +197,14 @@ class Database(ABC):
     @abstractmethod
     def read(self) -> Tx:
         """A view; use it with ``async with``, or close it."""
+
+    @abstractmethod
+    def snapshot(self) -> Tx:
+        """A view all of whose statements see one moment, that of the first of them.
+
+        It keeps one of a few connections to itself until it is closed: for what is read in several pieces
+        that must fit together, and by whoever needs no other such view meanwhile.
+        """
 
     @abstractmethod
     def write(self) -> Tx:

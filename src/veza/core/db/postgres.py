@@ -143,9 +143,13 @@ class PostgresDatabase(Database):
         """A connection of the pool, from the first statement to the end."""
         return _PostgresTx(self, writes=False)
 
+    def snapshot(self) -> Tx:
+        """A transaction at REPEATABLE READ that only reads."""
+        return _PostgresTx(self, writes=False, begin="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
     def write(self) -> Tx:
         """A transaction at READ COMMITTED."""
-        return _PostgresTx(self, writes=True)
+        return _PostgresTx(self, writes=True, begin="BEGIN")
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[asyncpg.Connection]:
@@ -201,9 +205,10 @@ class PostgresDatabase(Database):
 class _PostgresTx(Tx):
     database: PostgresDatabase
 
-    def __init__(self, database: PostgresDatabase, *, writes: bool) -> None:
+    def __init__(self, database: PostgresDatabase, *, writes: bool, begin: str = "") -> None:
         super().__init__(database)
         self._writes = writes
+        self._how = begin
         self._connection: asyncpg.Connection | None = None
 
     async def _begin(self) -> asyncpg.Connection:
@@ -217,9 +222,9 @@ class _PostgresTx(Tx):
             finally:
                 if self._connection is None:
                     self._leave_task()
-            if self._writes:
+            if self._how:
                 with self._failing():
-                    await self._connection.execute("BEGIN")
+                    await self._connection.execute(self._how)
         return self._connection
 
     @contextmanager
@@ -228,7 +233,7 @@ class _PostgresTx(Tx):
         try:
             yield
         except BaseException as error:
-            if self._writes:
+            if self._how:
                 self._failure = error
             if isinstance(error, _ERRORS) and (meaning := translate(error)) is not error:
                 raise meaning from error
@@ -270,8 +275,10 @@ class _PostgresTx(Tx):
         if self._writes and self._connection is not None:
             # A caller who goes away in the middle of a COMMIT leaves it to finish.
             await asyncio.shield(self._finish_well())
-        else:
-            self.committed()
+            return
+        self.committed()
+        if self._how:
+            await self.close()  # and not only when the last byte of an answer is sent
 
     async def _finish_well(self) -> None:
         notify = "".join(f'NOTIFY "{channel}";' for channel in sorted(self._notified))
@@ -301,7 +308,7 @@ class _PostgresTx(Tx):
         self._over = True
         if self._connection is None:
             return
-        if self._writes:
+        if self._how:
             await asyncio.shield(self._undo())
         else:
             connection, self._connection = self._connection, None

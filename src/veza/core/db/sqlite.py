@@ -12,7 +12,7 @@ and every listener is called, since nobody can say what has changed.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -79,6 +79,10 @@ class SqliteDatabase(Database):
         """A view through the one reader of the event loop."""
         return _ReadTx(self)
 
+    def snapshot(self) -> Tx:
+        """A transaction on one of the readers, of which others then have one less."""
+        return _SnapshotTx(self)
+
     def write(self) -> Tx:
         """A savepoint in the group that is open, or the first of a new one."""
         return _WriteTx(self)
@@ -89,19 +93,29 @@ class SqliteDatabase(Database):
 
     async def read_heavy(self, text: str, args: Args) -> list[tuple[Any, ...]]:
         """Run a query that may take a while on a reader of its own, off the event loop."""
-        await self._heavy_free.acquire()
-        connection = self._heavy_idle.pop()
-        work = asyncio.get_running_loop().run_in_executor(self._readers, _fetch, connection, text, args)
+        connection = await self.borrow()
         # Given back when the thread is done with it, however long ago the caller went away.
-        work.add_done_callback(partial(self._give_back, connection))
+        return await self.read_on(connection, text, args, then=partial(self.give_back, connection))
+
+    async def read_on(
+        self, connection: apsw.Connection, text: str, args: Args, *, then: Callable[[], None]
+    ) -> list[tuple[Any, ...]]:
+        """Run a query on a reader that was borrowed, off the loop; ``then`` the thread is done with it."""
+        work = asyncio.get_running_loop().run_in_executor(self._readers, _fetch, connection, text, args)
+        work.add_done_callback(partial(_done, then))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             connection.interrupt()
             raise
 
-    def _give_back(self, connection: apsw.Connection, work: "asyncio.Future[Any]") -> None:
-        work.exception()  # retrieved, also when nobody waits any more
+    async def borrow(self) -> apsw.Connection:
+        """One of the readers, once one is free."""
+        await self._heavy_free.acquire()
+        return self._heavy_idle.pop()
+
+    def give_back(self, connection: apsw.Connection) -> None:
+        """Others may have this reader."""
         self._heavy_idle.append(connection)
         self._heavy_free.release()
 
@@ -152,6 +166,12 @@ def _fetch(connection: apsw.Connection, text: str, args: Args) -> list[tuple[Any
     return connection.execute(text, args).fetchall()
 
 
+def _done(then: Callable[[], None], work: "asyncio.Future[Any]") -> None:
+    if not work.cancelled():
+        work.exception()  # retrieved, also when nobody waits any more
+    then()
+
+
 def _raise(error: Exception) -> NoReturn:
     meaning = translate(error)
     if meaning is error:
@@ -197,6 +217,49 @@ class _ReadTx(_SqliteTx):
 
     async def close(self) -> None:
         self._over = True
+
+
+class _SnapshotTx(_ReadTx):
+    _connection: apsw.Connection | None = None
+    _reading = False
+
+    async def _fetch(self, statement: Statement[Any], params: Mapping[str, Any]) -> list[Any]:
+        compiled = statement.sqlite
+        if self._over:
+            raise self._unusable()
+        try:
+            if self._connection is None:
+                self._connection = await self.database.borrow()
+                self._connection.execute("BEGIN")
+            if not statement.heavy:
+                return self._connection.execute(compiled.text, compiled.bind(params)).fetchall()
+            self._reading = True
+            return await self.database.read_on(
+                self._connection, compiled.text, compiled.bind(params), then=self._read
+            )
+        except apsw.Error as error:
+            _raise(error)
+
+    def _read(self) -> None:
+        self._reading = False
+        if self._over:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(apsw.Error):
+                connection.execute("ROLLBACK")
+            self.database.give_back(connection)
+
+    async def _commit(self) -> None:
+        self.committed()
+        self._let_go()  # and not only when the last byte of an answer is sent
+
+    async def close(self) -> None:
+        self._over = True
+        if not self._reading:  # else the thread's end lets go: its caller went away
+            self._let_go()
 
 
 class _WriteTx(_SqliteTx):

@@ -51,35 +51,39 @@ async def record_events(
 
 
 @Route("/analytics/tracks/{track_id:str}", http_method="GET", dependencies=BY_PERIOD)
-async def get_track_dashboard(tx: InTx, actor: Me, track_id: UUID, period: ThePeriod) -> Reply[DashboardBody]:
+async def get_track_dashboard(
+    snapshot: InTx, actor: Me, track_id: UUID, period: ThePeriod
+) -> Reply[DashboardBody]:
     """Get a track's dashboard: 30 days by default, else so many, or from one date to another."""
-    return reply(DashboardBody(await service.of_track(tx, actor, track_id, period)))
+    return reply(DashboardBody(await service.of_track(snapshot, actor, track_id, period)))
 
 
 @Route("/analytics/tracks/{track_id:str}/export", http_method="GET", dependencies=BY_PERIOD)
-async def export_track(tx: InTx, actor: Me, track_id: UUID, period: ThePeriod) -> Bytes:
+async def export_track(snapshot: InTx, actor: Me, track_id: UUID, period: ThePeriod) -> Bytes:
     """Get the days of a track's dashboard as CSV."""
-    found = await service.of_track(tx, actor, track_id, period)
+    found = await service.of_track(snapshot, actor, track_id, period)
     return _attached(found.plays_over_time, f"track-{track_id}")
 
 
 @Route("/analytics/artists/{user_id:str}", http_method="GET", dependencies=BY_PERIOD)
-async def get_artist_dashboard(tx: InTx, actor: Me, user_id: UUID, period: ThePeriod) -> Reply[ArtistBody]:
+async def get_artist_dashboard(
+    snapshot: InTx, actor: Me, user_id: UUID, period: ThePeriod
+) -> Reply[ArtistBody]:
     """Get the dashboard of all your tracks: the best heard, who hears most, from where."""
-    return reply(ArtistBody(await service.of_artist(tx, actor, user_id, period)))
+    return reply(ArtistBody(await service.of_artist(snapshot, actor, user_id, period)))
 
 
 @Route("/analytics/artists/{user_id:str}/export", http_method="GET", dependencies=BY_PERIOD)
-async def export_artist(tx: InTx, actor: Me, user_id: UUID, period: ThePeriod) -> Bytes:
+async def export_artist(snapshot: InTx, actor: Me, user_id: UUID, period: ThePeriod) -> Bytes:
     """Get the days of an artist's dashboard as CSV."""
-    found = await service.of_artist(tx, actor, user_id, period)
+    found = await service.of_artist(snapshot, actor, user_id, period)
     return _attached(found.plays_over_time, f"artist-{user_id}")
 
 
 @Route("/admin/analytics", http_method="GET", dependencies=BY_PERIOD)
-async def get_platform_dashboard(tx: InTx, actor: Me, period: ThePeriod) -> Reply[PlatformBody]:
+async def get_platform_dashboard(snapshot: InTx, actor: Me, period: ThePeriod) -> Reply[PlatformBody]:
     """Get the dashboard of all there is."""
-    return reply(PlatformBody(await service.of_platform(tx, actor, period)))
+    return reply(PlatformBody(await service.of_platform(snapshot, actor, period)))
 
 
 @Route("/admin/analytics/events", http_method="GET")
