@@ -98,6 +98,7 @@ async def _make(path: Path, tracks: int) -> None:
     await upgrade(database)
     async with database.write() as tx:
         await tx.run_many(accounts._INSERT, await _users())
+        await tx.run(accounts._ADD_COUNT, change=USERS)
     await database.close()
     connection = apsw.Connection(str(path))
     for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-400000", "foreign_keys=OFF"):
@@ -164,6 +165,7 @@ def _rows(tracks: int, counts: Counter[str]) -> Iterator[dict[str, Any]]:
         moment = FIRST + timedelta(seconds=number)
         for combination in product((None, user), (None, keys[genre]), (None, form)):
             counts[store.scope_of(*combination)] += 1
+        counts[store.ALL_TRACKS] += 1
         yield row | {
             "id": track_id(number), "user_id": user, "title": title, "title_key": fold(title), "genre": genre,
             "artist": artist, "artist_key": fold(artist), "album": text(1, 2, 2, 3),

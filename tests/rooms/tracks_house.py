@@ -145,6 +145,8 @@ async def check_counts(world: World) -> None:
             for scope in store.scopes_of(track):
                 counted[scope] = counted.get(scope, 0) + 1
     assert kept == counted
+    users = await database.rows("SELECT COUNT(*) FROM users")
+    assert await database.rows("SELECT total FROM user_counts") == users
 
 
 def code(answer: Any) -> tuple[int, str]:

@@ -86,6 +86,11 @@ async def stay_signed_in(tx: Tx, actor: Member) -> None:
         raise InvalidToken
 
 
+async def count_users(tx: Tx) -> int:
+    """How many accounts there are."""
+    return await store.count_all(tx)
+
+
 async def is_available(tx: Tx, username: str) -> bool:
     """Whether somebody could register under this name now."""
     try:

@@ -11,7 +11,7 @@ from veza.core import clock
 from veza.core.db import Statement, Tx, any_of
 from veza.core.ids import new_id
 from veza.core.text import email_key, username_key
-from veza.rooms.accounts.tables import former_usernames, mail_tokens, users
+from veza.rooms.accounts.tables import former_usernames, mail_tokens, user_counts, users
 
 
 class User(msgspec.Struct, frozen=True):
@@ -103,6 +103,13 @@ _SET_SUSPENDED: Statement[None] = Statement(
     .values(suspended_at=sa.bindparam("since"), suspended_reason=sa.bindparam("reason"))
 )
 _DELETE: Statement[None] = Statement(sa.delete(users).where(_one))
+_ADD_COUNT: Statement[None] = Statement(
+    sa.text(
+        "INSERT INTO user_counts (scope, total) VALUES ('', :change) "
+        "ON CONFLICT (scope) DO UPDATE SET total = user_counts.total + excluded.total"
+    ).bindparams(sa.bindparam("change", type_=sa.BigInteger))
+)
+_COUNT = Statement(sa.select(user_counts.c.total).where(user_counts.c.scope == ""), int)
 # Shared with whatever else they do; only the end of an account has to wait, and is waited for.
 _STAY = Statement(
     sa.select(U.id).where(any_of(U.id, "ids")).order_by(U.id).with_for_update(read=True, key_share=True),
@@ -192,7 +199,13 @@ async def add(
         totp_last_step=None,
         has_blocks=False,
     )
+    await tx.run(_ADD_COUNT, change=1)
     return user
+
+
+async def count_all(tx: Tx) -> int:
+    """How many users there are."""
+    return await tx.first(_COUNT) or 0
 
 
 async def find(tx: Tx, user_id: UUID) -> User | None:
@@ -268,7 +281,7 @@ async def set_role(tx: Tx, user_id: UUID, role: str) -> None:
 
 async def delete(tx: Tx, user_id: UUID) -> None:
     """Remove the user."""
-    await tx.run(_DELETE, user_id=user_id)
+    await tx.run(_ADD_COUNT, change=-await tx.run(_DELETE, user_id=user_id))
 
 
 async def lock_admins(tx: Tx) -> list[UUID]:

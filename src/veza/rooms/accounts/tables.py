@@ -51,6 +51,14 @@ users = sa.Table(
     ),
 )
 
+# How many users there are; the scope is always the empty one.
+user_counts = sa.Table(
+    "user_counts",
+    metadata,
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("total", sa.BigInteger, nullable=False),
+)
+
 former_usernames = sa.Table(
     "former_usernames",
     metadata,

@@ -118,6 +118,11 @@ async def list_playlists(
     return PlaylistList(found, page.of(total))
 
 
+async def count_public(tx: Tx) -> int:
+    """How many there are that everybody sees."""
+    return await store.count_public(tx)
+
+
 async def list_by_ids(tx: Tx, actor: Actor, ids: Sequence[UUID]) -> list[PlaylistSummary]:
     """Of these playlists the public ones, as ``actor`` sees them, in the order of ``ids``.
 

@@ -307,6 +307,11 @@ async def _count_listed(tx: Tx, playlist: PlaylistSummary, change: int) -> None:
             await tx.run(_ADD_COUNT, scope=scope, change=change)
 
 
+async def count_public(tx: Tx) -> int:
+    """How many everybody sees."""
+    return await tx.first(_COUNT, scope="") or 0
+
+
 async def add_sums(tx: Tx, ids: Sequence[UUID], more: Sums = Sums()) -> None:  # noqa: B008 - frozen
     """Add as much to what the entries of each of these add up to; each is another version from now on."""
     await tx.run(

@@ -357,3 +357,8 @@ async def remove_user_tracks(tx: Tx, user_id: UUID) -> None:
     for track in await store.delete_of(tx, user_id):
         await enqueue(tx, REMOVE_FILES, RemoveFiles(track.id))
         tx.emit(TrackDeleted(track.id, user_id))
+
+
+async def count_all(tx: Tx) -> int:
+    """How many tracks there are, listed or not."""
+    return await store.count_all(tx)

@@ -81,6 +81,10 @@ class Titled(msgspec.Struct, frozen=True):
     listed: bool
 
 
+# The kept count of all tracks, listed or not.
+ALL_TRACKS = "*"
+
+
 def scope_of(user_id: UUID | None, genre_key: str | None, form: str | None) -> str:
     """The name of a kept count: of a user's, a genre's or a format's tracks, or a combination."""
     return f"{user_id or ''}|{genre_key or ''}|{form or ''}"
@@ -258,6 +262,7 @@ def _count_statement(by: tuple[str, ...]) -> Statement[int]:
 async def add(tx: Tx, track: Track, *, filename: str) -> None:
     """Write a new track, which nobody but its owner sees yet; the sum of its bytes comes later."""
     await tx.run(_INSERT, **_row(track, sha256="", filename=filename, listed=False))
+    await _count(tx, come=[track])
 
 
 async def add_many(tx: Tx, new: Sequence[NewTrack]) -> None:
@@ -320,12 +325,17 @@ async def _count(tx: Tx, *, gone: Iterable[Track] = (), come: Iterable[Track] = 
             await tx.run(_ADD_COUNT, scope=scope, change=change)
 
 
+async def count_all(tx: Tx) -> int:
+    """How many there are, listed or not."""
+    return await tx.first(_COUNT, scope=ALL_TRACKS) or 0
+
+
 def scopes_of(track: Track) -> set[str]:
     """Every kept count that a track is part of."""
     if not track.listed:
-        return set()
+        return {ALL_TRACKS}
     parts = ((None, track.user_id), (None, fold_genre(track.genre)), (None, track.format))
-    return {scope_of(*combination) for combination in product(*parts)}
+    return {ALL_TRACKS, *(scope_of(*combination) for combination in product(*parts))}
 
 
 async def progress(tx: Tx, track_id: UUID, percent: int) -> int:
