@@ -17,7 +17,7 @@ _ZONES = ("UTC", "America/New_York", "Asia/Kathmandu")
 
 async def dashboards() -> list[Figure]:
     """The p95 of every kind of dashboard at ten million plays, asked for one after the other."""
-    path, figures = listened(), []
+    path, figures = await listened(), []
     with Veza(path, copy=False):  # whose first start plans its recurring work
         pass
     with apsw.Connection(str(path)) as connection:

@@ -3,6 +3,7 @@
 import csv
 import random
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -13,17 +14,22 @@ import pytest
 from tests.countries import write_countries
 from tests.rooms.listening_house import play, song
 from tests.rooms.tracks_house import NOBODY, code
-from tests.world import JSON, Person, World, open_world
+from tests.world import JSON, PASSWORD, Person, World, open_world
 from veza.access.actor import Member
 from veza.core import clock
-from veza.core.db import Database
+from veza.core.db import Database, Tx
 from veza.core.ids import new_id
 from veza.rooms.analytics import jobs, store
-from veza.rooms.plays import sums
+from veza.rooms.plays import sums, weeks
+from veza.rooms.plays.packing import pack_all
+from veza.rooms.plays.periods import Period
 from veza.rooms.plays.schemas import PlayDraft
 from veza.rooms.plays.service import record
 
 SOURCES = ("search", "playlist", "feed", None)
+DAYS = 31
+# When, who, what, for how many seconds, found where, on what.
+Heard = tuple[datetime, str, str, float, str | None, str]
 DEVICES = {"iPhone 15": "phone", "Chrome Browser": "browser", "LG webOS TV": "tv", "Gramophone": "other"}
 
 
@@ -40,17 +46,19 @@ async def _dashboard(person: Person, path: str, **asked: object) -> JSON:
     return dict(answer.json()["data"]["dashboard"])
 
 
-async def test_dashboards_are_what_the_plays_add_up_to(database: Database, tmp_path: Path) -> None:
-    """Y5, Y6, T22: before, while and after they are added up, by the days of any zone."""
+async def test_dashboards_are_what_the_plays_add_up_to(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Y5, Y6, T22: before, while and after they are added up and packed by weeks, by the days of any zone."""
     dice = random.Random(7)
     async with open_world(database, tmp_path) as world:
-        olga = await world.person("olga")
+        olga, boss = await world.person("olga"), await world.person("boss", "admin")
         people = [await world.person(name) for name in ("stan", "cleo", "mona")]
         songs = [await song(world, olga), await song(world, olga)]
-        told: list[tuple[datetime, str, str, float, str | None, str]] = []
-        for turn in range(30):
-            at = timedelta(hours=-dice.randrange(24 * 6), minutes=-15 * turn)
-            with clock.shifted(at):
+        told: list[Heard] = []
+
+        async def hear(turn: int, hours: int) -> None:
+            with clock.shifted(timedelta(hours=-hours, minutes=-15 * turn)):
                 who, heard, seconds = dice.choice([*people, olga]), songs[turn % 3 == 0], dice.randrange(101)
                 source, device = dice.choice(SOURCES), dice.choice(list(DEVICES))
                 listener = Member(id=UUID(who.id), session_id=new_id())
@@ -59,40 +67,77 @@ async def test_dashboards_are_what_the_plays_add_up_to(database: Database, tmp_p
                     async with database.write() as tx:
                         await record(tx, listener, UUID(heard), PlayDraft(so_far, device, source))
                 told.append((clock.now(), who.id, heard, seconds, source, device))
+
+        for turn in range(40):
+            await hear(turn, dice.randrange(24 * 27))
             if turn == 15:
                 await _add_up(world)
-        for zone in ("UTC", "Asia/Kathmandu", "America/New_York"):
-            before = await _dashboard(olga, f"tracks/{songs[0]}", days=10, tz=zone)
-            _check(before, [one for one in told if one[2] == songs[0]], zone, 10)
+        await _check_all(olga, songs[:1], told)
         await _add_up(world)
-        for zone in ("UTC", "Asia/Kathmandu", "America/New_York"):
-            for heard in songs:
-                found = await _dashboard(olga, f"tracks/{heard}", days=10, tz=zone)
-                _check(found, [one for one in told if one[2] == heard], zone, 10)
-            found = await _dashboard(olga, f"artists/{olga.id}", days=10, tz=zone)
-            _check(found, told, zone, 10)
-        assert (await _dashboard(olga, f"tracks/{songs[0]}", days=10, tz="America/New_York")) == before
+        await _check_all(olga, songs, told, boss)
+        # Marked the first time, packed the second: the weeks that are over, of each song, of hers and of all.
+        assert await pack_all(database, least=1, share=1) == 4
+        assert await pack_all(database, least=1, share=1) == 0
+        packed = await database.rows("SELECT scope, week FROM play_weeks")
+        assert len({week for _, week in packed}) >= 3
+        assert len({bytes(scope.bytes if isinstance(scope, UUID) else scope) for scope, _ in packed}) == 4
+        await _check_all(olga, songs, told, boss)
+        # One more of a packed week: true before it is added, while it is, and once the week is packed again.
+        await hear(40, 24 * 13)
+        await _check_all(olga, songs[:1], told)
+        read_past = weeks.read_past
+
+        async def read_late(tx: Tx, scope: UUID, period: Period) -> weeks.Past:
+            await _add_up(world)
+            return await read_past(tx, scope, period)
+
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(weeks, "read_past", read_late)
+            await _check_all(olga, songs[:1], told)
+        await _check_all(olga, songs, told, boss)
+        assert await database.rows("SELECT COUNT(DISTINCT through) FROM play_scopes") == [(2,)]
+        await pack_all(database, least=1, share=1)
+        assert await database.rows("SELECT COUNT(DISTINCT through) FROM play_scopes") == [(1,)]
+        found = await _check_all(olga, songs, told, boss)
         top = [(one["track_id"], one["plays"]) for one in found["top_tracks"]]
         assert top == Counter(one[2] for one in told).most_common()
         fans = {one["username"]: one["plays"] for one in found["top_listeners"]}
         assert fans == Counter(p.username for one in told for p in people if p.id == one[1])
         assert [one["plays"] for one in found["top_listeners"]] == sorted(fans.values(), reverse=True)
-        boss = await world.person("boss", "admin")
-        answer = (await boss.get("/admin/analytics", params={"days": 10})).json()["data"]["dashboard"]
-        _check(answer, told, "UTC", 10)
-        assert answer["totals"] == {"users": 5, "tracks": 2, "playlists": 0, "plays": len(told)}
-        sheet = await olga.get(f"/analytics/tracks/{songs[0]}/export", params={"days": 10})
+        sheet = await olga.get(f"/analytics/tracks/{songs[0]}/export", params={"days": DAYS})
         assert sheet.headers["content-type"].startswith("text/csv")
         assert "attachment" in sheet.headers["content-disposition"]
         rows = list(csv.DictReader(sheet.text.splitlines()))
         assert sum(int(row["plays"]) for row in rows) == sum(one[2] == songs[0] for one in told)
-        assert len(rows) == 10
+        assert len(rows) == DAYS
         await _goes_with_the_track(world, olga, songs[0])
+        # What there is is counted with whoever goes; what was heard of them stays.
+        gone = await olga.client.request("DELETE", f"/users/{olga.id}", json={"password": PASSWORD})
+        assert gone.status_code == 200, gone.text
+        answer = (await boss.get("/admin/analytics", params={"days": DAYS})).json()["data"]["dashboard"]
+        assert answer["totals"] == {"users": 4, "tracks": 0, "playlists": 0, "plays": len(told)}
 
 
-def _check(
-    found: JSON, told: list[tuple[datetime, str, str, float, str | None, str]], zone: str, days: int
-) -> None:
+async def _check_all(
+    olga: Person, songs: Sequence[str], told: Sequence[Heard], boss: Person | None = None
+) -> JSON:
+    """Each song's dashboard and, where an admin asks as well, that of the artist and of all; the artist's."""
+    found: JSON = {}
+    for zone in ("UTC", "Asia/Kathmandu", "America/New_York"):
+        for heard in songs:
+            found = await _dashboard(olga, f"tracks/{heard}", days=DAYS, tz=zone)
+            _check(found, [one for one in told if one[2] == heard], zone, DAYS)
+        if boss is not None:
+            found = await _dashboard(olga, f"artists/{olga.id}", days=DAYS, tz=zone)
+            _check(found, told, zone, DAYS)
+    if boss is not None:
+        answer = (await boss.get("/admin/analytics", params={"days": DAYS})).json()["data"]["dashboard"]
+        _check(answer, told, "UTC", DAYS)
+        assert answer["totals"] == {"users": 5, "tracks": 2, "playlists": 0, "plays": len(told)}
+    return found
+
+
+def _check(found: JSON, told: Sequence[Heard], zone: str, days: int) -> None:
     by_day = Counter(one[0].astimezone(ZoneInfo(zone)).date() for one in told)
     points = {
         datetime.fromisoformat(point["date"]).astimezone(ZoneInfo(zone)).date(): point["count"]
@@ -130,7 +175,8 @@ async def _goes_with_the_track(world: World, olga: Person, heard: str) -> None:
     async with world.parts.database.write() as tx:
         assert not await plays.forget(tx, UUID(heard), 500)
     await _add_up(world)
-    for table in ("play_quarters", "play_facets", "play_ends", "play_listeners"):
+    sums_of = ("play_quarters", "play_facets", "play_ends", "play_listeners", "play_weeks", "play_scopes")
+    for table in sums_of:
         rows = await world.parts.database.rows(f"SELECT scope FROM {table}")
         assert UUID(heard) not in {UUID(bytes=one) if isinstance(one, bytes) else one for (one,) in rows}
     assert await world.parts.database.rows("SELECT id FROM fresh_plays") == []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veza.core.ids import new_id
-from veza.rooms.plays.sketch import EXACT, Sketch, count_all, hash_of
+from veza.rooms.plays.sketch import EXACT, Sketch, count_all, hash_of, join
 
 # Of one sketch: 1.04 / √2^14.
 _ERROR = 0.0081
@@ -35,6 +35,8 @@ def test_sketches_join_and_survive_being_stored(sets: list[list[int]]) -> None:
     stored = [Sketch(one).dump() for one in sets]
     assert [Sketch.load(one).dump() for one in stored] == stored
     assert count_all(stored) == count_all(stored[::-1]) == len(set().union(*sets))
+    assert join(stored) == Sketch(one for some in sets for one in some).dump()
+    assert count_all([join(stored[:2]), join(stored[2:])]) == count_all(stored)
 
 
 def test_large_sketches_join() -> None:
@@ -47,6 +49,8 @@ def test_large_sketches_join() -> None:
     assert not Sketch.load(both.dump()).add(one[:100])
     assert count_all([Sketch(one).dump(), Sketch(other).dump()]) == both.count()
     assert count_all([Sketch(one).dump(), Sketch(one[:5_000]).dump()]) == Sketch(one).count()
+    assert join([Sketch(one).dump(), Sketch(other).dump()]) == both.dump()
+    assert join([Sketch(one[:8_000]).dump(), Sketch(other).dump()]) == Sketch(one[:8_000] + other).dump()
     halves = [Sketch(_hashes(dice, 4_000)).dump() for _ in range(2)]
     assert count_all(halves) == 8_000
     assert count_all([*halves, Sketch(_hashes(dice, 4_000)).dump()]) != 12_000

@@ -9,6 +9,7 @@ from veza.access.policy import Action, require
 from veza.core import clock
 from veza.core.db import Tx
 from veza.rooms.accounts import profiles
+from veza.rooms.accounts import service as accounts
 from veza.rooms.analytics import store
 from veza.rooms.analytics.schemas import (
     ArtistDashboard,
@@ -23,7 +24,8 @@ from veza.rooms.analytics.schemas import (
     TopListener,
     TopTrack,
 )
-from veza.rooms.plays import sums
+from veza.rooms.playlists import service as playlists
+from veza.rooms.plays import sums, top, weeks
 from veza.rooms.plays.periods import Period
 from veza.rooms.plays.schemas import Stats
 from veza.rooms.plays.sums import ALL, COUNTRY, DEVICE, SOURCE, STEPS, WHOLE, Summary
@@ -54,15 +56,15 @@ async def of_artist(tx: Tx, actor: Member, user_id: UUID, period: Period) -> Art
     await profiles.get_own(tx, actor, Action.SEE_ANALYTICS, user_id)
     found = await sums.summary_of(tx, user_id, period)
     first, last = period.utc_days
-    top = await sums.top_tracks(tx, user_id, first, last, _MOST_TOP)
-    fans = await sums.top_fans(tx, user_id, _MOST_TOP)
+    best = await top.top_tracks(tx, user_id, first, last, _MOST_TOP)
+    fans = await top.top_fans(tx, user_id, _MOST_TOP)
     return ArtistDashboard(
         user_id,
         _stats(found),
         _points(found, period),
         _period(period),
         *_parts(found),
-        [TopTrack(one.track_id, one.title, one.plays, one.heard_ms / 1000) for one in top],
+        [TopTrack(one.track_id, one.title, one.plays, one.heard_ms / 1000) for one in best],
         [TopListener(one.user_id, one.username, one.plays, one.heard_ms / 1000) for one in fans],
     )
 
@@ -70,9 +72,13 @@ async def of_artist(tx: Tx, actor: Member, user_id: UUID, period: Period) -> Art
 async def of_platform(tx: Tx, actor: Member, period: Period) -> PlatformDashboard:
     """The dashboard of all there is, for admins. Raises :class:`veza.core.errors.Forbidden`."""
     require(actor, Action.SEE_PLATFORM)
-    there = await store.amounts(tx, ALL)
+    totals = PlatformTotals(
+        users=await accounts.count_users(tx),
+        tracks=await tracks.count_all(tx),
+        playlists=await playlists.count_public(tx),
+        plays=await weeks.count_plays(tx, ALL),
+    )
     found = await sums.summary_of(tx, ALL, period)
-    totals = PlatformTotals(there.users, there.tracks, there.playlists, there.plays)
     return PlatformDashboard(totals, _stats(found), _points(found, period), _period(period), *_parts(found))
 
 

@@ -1,4 +1,4 @@
-"""All SQL about what applications told, and how much there is of everything."""
+"""All SQL about what applications told."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -9,12 +9,8 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core.db import Statement, Tx
-from veza.rooms.accounts.tables import users
 from veza.rooms.analytics.schemas import EventCount
 from veza.rooms.analytics.tables import analytics_events
-from veza.rooms.playlists.tables import playlist_counts
-from veza.rooms.plays.tables import play_quarters
-from veza.rooms.tracks.tables import tracks
 
 E = analytics_events.c
 _MOST_NAMES = 100
@@ -27,15 +23,6 @@ class Told(msgspec.Struct, frozen=True):
     event_name: str
     payload: dict[str, Any]
     created_at: datetime
-
-
-class Amounts(msgspec.Struct, frozen=True):
-    """How many there are."""
-
-    users: int
-    tracks: int
-    playlists: int
-    plays: int
 
 
 _ADD: Statement[None] = Statement(sa.insert(analytics_events))
@@ -64,25 +51,6 @@ _old = sa.select(E.id).where(E.created_at < sa.bindparam("before")).limit(sa.bin
 _PURGE: Statement[None] = Statement(sa.delete(analytics_events).where(E.id.in_(_old)))
 
 
-def _scalar(element: sa.Select[Any], name: str) -> sa.ColumnElement[int]:
-    return sa.cast(sa.func.coalesce(element.scalar_subquery(), 0), sa.BigInteger).label(name)
-
-
-_AMOUNTS = Statement(
-    sa.select(
-        _scalar(sa.select(_count).select_from(users), "users"),
-        _scalar(sa.select(_count).select_from(tracks), "tracks"),
-        _scalar(sa.select(playlist_counts.c.total).where(playlist_counts.c.scope == ""), "playlists"),
-        _scalar(
-            sa.select(sa.func.sum(play_quarters.c.plays)).where(play_quarters.c.scope == sa.bindparam("all")),
-            "plays",
-        ),
-    ),
-    Amounts,
-    heavy=True,
-)
-
-
 async def add(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write events down."""
     await tx.run_many(_ADD, rows)
@@ -101,10 +69,3 @@ async def list_of(tx: Tx, user_id: UUID) -> list[Told]:
 async def purge(tx: Tx, before: datetime, most: int) -> int:
     """Remove so many that are older; how many there were."""
     return await tx.run(_PURGE, before=before, most=most)
-
-
-async def amounts(tx: Tx, scope: UUID) -> Amounts:
-    """How much there is of everything; plays of this scope."""
-    found = await tx.first(_AMOUNTS, all=scope)
-    assert found is not None
-    return found

@@ -12,6 +12,7 @@ from veza.core.jobs import Job, JobKind, NoPayload, enqueue, finish
 from veza.core.worker import Task
 from veza.rooms.plays import store, sums
 from veza.rooms.plays.kinds import ADD_UP
+from veza.rooms.plays.packing import pack_all
 from veza.rooms.plays.recount import recount
 from veza.rooms.tracks.remains import forgetting
 
@@ -19,6 +20,9 @@ log = structlog.get_logger()
 
 FORGET_TRACK = JobKind("plays.forget_track", EventJob)
 RECOUNT = JobKind("plays.recount", NoPayload, every=timedelta(hours=24))
+PACK = JobKind("plays.pack", NoPayload, every=timedelta(hours=6))
+# Longer than any transaction that began before what is heard much was marked.
+_MARKED_FOR = timedelta(minutes=5)
 # Of the writer's time at most a tenth, and seldom: plays share commits, and each piece takes two of its own.
 # While they come by the thousand the sums fall behind, and catch up when fewer come.
 _BATCH, _PAUSE, _SHARE = 200, timedelta(seconds=1), 10
@@ -43,8 +47,15 @@ def tasks(database: Database) -> Sequence[Task]:
                 pause = max(_PAUSE, timedelta(seconds=perf_counter() - began) * (_SHARE - 1))
                 await enqueue(tx, ADD_UP, NoPayload(), delay=pause, unique_key=ADD_UP.name)
 
+    async def pack(job: Job, told: NoPayload) -> None:
+        del job, told
+        if await pack_all(database):
+            async with database.write() as tx:
+                await enqueue(tx, PACK, NoPayload(), delay=_MARKED_FOR)
+
     return [
         forgetting(database, FORGET_TRACK, store.forget),
         Task(RECOUNT, count_again),
         Task(ADD_UP, add_up),
+        Task(PACK, pack),
     ]

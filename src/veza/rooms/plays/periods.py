@@ -9,6 +9,26 @@ import msgspec
 
 QUARTER_SECONDS = 900
 _DAY_SECONDS = 86_400
+DAY_QUARTERS = 96
+WEEK_DAYS = 7
+WEEK_QUARTERS = WEEK_DAYS * DAY_QUARTERS
+# 1970 began on a Thursday.
+_SINCE_MONDAY = 3
+
+
+def week_of(day: int) -> int:
+    """The number of the week of UTC, from Monday on, to which a day since 1970 belongs."""
+    return (day + _SINCE_MONDAY) // WEEK_DAYS
+
+
+def first_day(week: int) -> int:
+    """The Monday with which a week begins, since 1970."""
+    return week * WEEK_DAYS - _SINCE_MONDAY
+
+
+def first_quarter(week: int) -> int:
+    """The quarter of an hour with which a week begins, since 1970."""
+    return first_day(week) * DAY_QUARTERS
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -50,24 +70,26 @@ class Period(msgspec.Struct, frozen=True):
         begin, end = self._bounds()
         return begin // _DAY_SECONDS, (end - 1) // _DAY_SECONDS
 
+    @property
+    def quarters(self) -> tuple[int, int]:
+        """Its first and its last quarter of an hour, since 1970."""
+        begin, end = self._bounds()
+        return begin // QUARTER_SECONDS, (end - 1) // QUARTER_SECONDS
+
     def segments(self) -> list[Segment]:
         """Its quarters of an hour, parted where clocks are changed; so there are few."""
         begin, end = self._bounds()
         found: list[Segment] = []
-        days = (self.first + timedelta(days=n) for n in range(self.days + 1))
-        starts = [int(self.begin_of(day).timestamp()) for day in days]
-        for start, stop in pairwise(starts):
-            # Clocks change within a day, which then has two segments.
-            for part_start, part_stop in self._alike(start, stop):
-                ahead = self._ahead(part_start)
-                first, last = part_start // QUARTER_SECONDS, (part_stop - 1) // QUARTER_SECONDS
-                if found and found[-1].ahead == ahead:
-                    found[-1] = Segment(found[-1].first, last, ahead)
-                else:
-                    found.append(Segment(first, last, ahead))
-        assert found[0].first == begin // QUARTER_SECONDS
-        assert found[-1].last == (end - 1) // QUARTER_SECONDS
-        return found
+        # No clocks are changed twice in a day: looked at once in each, none is missed.
+        marks = [*range(begin, end, _DAY_SECONDS), end - 1]
+        aheads = [self._ahead(mark) for mark in marks]
+        first = begin // QUARTER_SECONDS
+        for (mark, ahead), (later, other) in pairwise(zip(marks, aheads, strict=True)):
+            if ahead != other:
+                change = self._change(mark, later)
+                found.append(Segment(first, change - 1, ahead))
+                first = change
+        return [*found, Segment(first, (end - 1) // QUARTER_SECONDS, aheads[-1])]
 
     def _bounds(self) -> tuple[int, int]:
         end = self.begin_of(self.last + timedelta(days=1))
@@ -77,10 +99,8 @@ class Period(msgspec.Struct, frozen=True):
         offset = datetime.fromtimestamp(seconds, self.zone).utcoffset() or timedelta()
         return int(offset.total_seconds()) // QUARTER_SECONDS
 
-    def _alike(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Seconds in two, if clocks change between."""
-        if self._ahead(start) == self._ahead(stop - 1):
-            return [(start, stop)]
+    def _change(self, start: int, stop: int) -> int:
+        """The first quarter of an hour, between these seconds, that is as far ahead as the last of them."""
         low, high = start // QUARTER_SECONDS, stop // QUARTER_SECONDS
         while high - low > 1:
             middle = (low + high) // 2
@@ -88,4 +108,4 @@ class Period(msgspec.Struct, frozen=True):
                 low = middle
             else:
                 high = middle
-        return [(start, high * QUARTER_SECONDS), (high * QUARTER_SECONDS, stop)]
+        return high

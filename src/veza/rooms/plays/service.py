@@ -99,7 +99,10 @@ class _Book:
             "listener_id": counted.id, "id": play_id, "at": at, "heard_ms": heard_ms, "part": part,
             "device": told.device or None,
         }  # fmt: skip
-        more = {"plays": 1, "part_before": None, "source": told.source, "country": play.country}
+        more = {
+            "plays": 1, "part_before": None, "source": told.source, "country": play.country,
+            "track_id": track.id,
+        }  # fmt: skip
         self.fresh.append(self.rows[play_id] | more)
         totals = self.totals[track.id]
         totals.plays += 1
@@ -121,6 +124,7 @@ class _Book:
             self.fresh.append({
                 "id": new_id(), "listener_id": first.id, "at": first.last_at, "plays": 0, "heard_ms": more,
                 "part": part, "part_before": before, "device": None, "source": None, "country": None,
+                "track_id": track.id,
             })  # fmt: skip
         return first.last_play
 

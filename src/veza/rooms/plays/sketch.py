@@ -13,7 +13,7 @@ import math
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 EXACT = 10_000
@@ -88,24 +88,57 @@ class Sketch:
 
 
 def count_all(stored: Sequence[bytes]) -> int:
-    """How many there are in all of these sketches together; a millisecond for each dozen of them."""
-    import numpy as np  # noqa: PLC0415 - 20 MB, for whoever looks at sums
-
-    sets = [np.frombuffer(one, "<u8", offset=1) for one in stored if one[:1] == _SET]
-    dense = [np.frombuffer(one, np.uint8, offset=1) for one in stored if one[:1] == _HLL]
-    hashes = np.concatenate(sets) if sets else np.empty(0, np.uint64)
-    # Below 2^53 a float holds them exactly, and its exponent is their length.
-    lengths = np.frexp((hashes & np.uint64((1 << (64 - _BITS)) - 1)).astype(np.float64))[1]
-    registers = np.zeros(_REGISTERS, np.uint8)
-    indexes = (hashes >> np.uint64(64 - _BITS)).astype(np.int64)
-    np.maximum.at(registers, indexes, (_MOST - lengths).astype(np.uint8))
-    for one in dense:
-        np.maximum(registers, one, out=registers)
-    estimate = _estimate(np.bincount(registers, minlength=_MOST + 1).tolist())
+    """How many there are in all of these sketches together: a millisecond for 100,000 hashes."""
+    hashes, dense = _parts(stored)
+    registers = _joined(hashes, dense)
+    estimate = _estimate(_np().bincount(registers, minlength=_MOST + 1).tolist())
     if dense or estimate > 2 * EXACT:  # sorting all is what takes long
         return estimate
-    exact = len(np.unique(hashes))
+    exact = len(_distinct(hashes))
     return exact if exact <= EXACT else estimate
+
+
+def join(stored: Sequence[bytes]) -> bytes:
+    """All of these as one, as it is stored: what :class:`Sketch` makes of the members of all."""
+    hashes, dense = _parts(stored)
+    if not dense and len(distinct := _distinct(hashes)) <= EXACT:
+        return _SET + bytes(distinct.astype("<u8").tobytes())
+    return _HLL + bytes(_joined(hashes, dense).tobytes())
+
+
+def _np() -> Any:
+    import numpy as np  # noqa: PLC0415 - 20 MB, for whoever looks at sums
+
+    return np
+
+
+def _parts(stored: Sequence[bytes]) -> tuple[Any, list[Any]]:
+    """The hashes of all sets, some more than once, and the registers of the others."""
+    np = _np()
+    sets = [np.frombuffer(one, "<u8", offset=1) for one in stored if one[:1] == _SET]
+    dense = [np.frombuffer(one, np.uint8, offset=1) for one in stored if one[:1] == _HLL]
+    return np.concatenate(sets) if sets else np.empty(0, np.uint64), dense
+
+
+def _distinct(hashes: Any) -> Any:
+    np = _np()
+    in_order = np.sort(hashes)  # ten times as quick as unique()
+    new = np.ones(len(in_order), bool)
+    np.not_equal(in_order[1:], in_order[:-1], out=new[1:])
+    return in_order[new]
+
+
+def _joined(hashes: Any, dense: Sequence[Any]) -> Any:
+    np = _np()
+    rest = hashes & np.uint64((1 << (64 - _BITS)) - 1)
+    # Below 2^53 a float holds them exactly, and its exponent is their length; that of nothing is 0.
+    exponents = (rest.astype(np.float64).view(np.uint64) >> np.uint64(52)).astype(np.int64)
+    runs = (_MOST - np.maximum(exponents - 1022, 0)).astype(np.uint8)
+    registers = np.zeros(_REGISTERS, np.uint8)
+    np.maximum.at(registers, (hashes >> np.uint64(64 - _BITS)).astype(np.int64), runs)
+    for one in dense:
+        np.maximum(registers, one, out=registers)
+    return registers
 
 
 def _estimate(counts: Sequence[int]) -> int:

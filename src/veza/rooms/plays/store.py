@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from veza.core.db import Statement, Tx
 from veza.core.db.types import to_micros
-from veza.rooms.plays import sums_store
+from veza.rooms.plays import sums_store, weeks_store
 from veza.rooms.plays.tables import listeners, play_days, plays
 
 # A second play of the same track by the same listener counts when it comes later than this.
@@ -170,4 +170,5 @@ async def forget(tx: Tx, track_id: UUID, most: int) -> bool:
         return True
     await tx.run(_FORGET_DAYS, track_id=track_id)
     await sums_store.forget(tx, track_id)
+    await weeks_store.forget(tx, track_id)
     return False

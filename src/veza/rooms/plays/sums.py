@@ -8,6 +8,7 @@ all, follow some seconds later.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from operator import add
 from uuid import UUID
 
 import msgspec
@@ -15,20 +16,21 @@ import msgspec
 from veza.core.db import Tx
 from veza.core.db.types import to_micros
 from veza.rooms.plays import sums_store as store
+from veza.rooms.plays import weeks
 from veza.rooms.plays.devices import class_of
 from veza.rooms.plays.periods import QUARTER_SECONDS, Period
 from veza.rooms.plays.sketch import Sketch, count_all, hash_of
 from veza.rooms.plays.store import Day, day_of
-from veza.rooms.plays.sums_store import Fan, Fresh, PlayedTrack
+from veza.rooms.plays.sums_store import Fresh
+from veza.rooms.plays.weeks import Past
+from veza.rooms.plays.weeks_store import Week
 
 # The scope of all that is heard here.
 ALL = UUID(int=0)
-STEPS = 20
+STEPS = store.STEPS
 WHOLE = 1_000_000
 DEVICE, SOURCE, COUNTRY = "device", "source", "country"
 UNKNOWN = "unknown"
-# How many tracks of an artist may be looked at for the best of a period.
-_SEARCHED = 300
 _EPOCH = date(1970, 1, 1)
 
 
@@ -109,6 +111,7 @@ async def add_up(tx: Tx, most: int) -> int:
         ],
     )
     await _add_listeners(tx, sums.listeners)
+    await weeks.reopen(tx, {(scope, day) for scope, day, _ in sums.ends})
     await store.remove_fresh(tx, [told.id for told in fresh])
     return len(fresh)
 
@@ -128,91 +131,74 @@ async def summary_of_track(tx: Tx, track_id: UUID, period: Period) -> Summary:
     fresh = Sums()
     for told in await store.fresh_of(tx, track_id):
         fresh.add(told, (track_id,))
+    past = await weeks.read_past(tx, track_id, period)
     if not period.is_utc:
-        total, days = await _days(tx, track_id, period, fresh)
-        return await _summary(tx, track_id, period, fresh, total, days)
+        total, days = await _days(tx, track_id, period, past, fresh)
+        return await _summary(tx, track_id, period, past, fresh, total, days)
     first, last = period.utc_days
     total, days = Day(), {}
     # Kept with each play, and so without what is fresh.
     for day in await store.track_days(tx, track_id, first, last):
         days[_date(day.span)] = day.plays
         _join(total, day)
-    return await _summary(tx, track_id, period, fresh, total, days)
+    return await _summary(tx, track_id, period, past, fresh, total, days)
 
 
 async def summary_of(tx: Tx, scope: UUID, period: Period) -> Summary:
     """What was heard of an artist, or of :data:`ALL`, up to some seconds ago."""
-    total, days = await _days(tx, scope, period, Sums())
-    return await _summary(tx, scope, period, Sums(), total, days)
-
-
-async def top_tracks(tx: Tx, artist_id: UUID, first: int, last: int, most: int) -> list[PlayedTrack]:
-    """What of an artist's listed tracks was heard most on these days of UTC.
-
-    Nobody hears a track more often in a period than in all time: by ``play_count``, one after the other, the
-    search is over when no next one can be among the best; or after :data:`_SEARCHED`, where all are heard
-    alike. Plays of the artist's own, which that count has not, move a track among those that it finds.
-    """
-    best: list[PlayedTrack] = []
-    after, more = 0, 2 * most
-    while after < _SEARCHED:
-        found = await store.played_tracks(tx, artist_id, first, last, most=more, after=after)
-        best = sorted(best + [one for one in found if one.plays], key=_plays_of, reverse=True)[:most]
-        over = len(best) == most and best[-1].plays >= found[-1].play_count if found else True
-        if over or len(found) < more:
-            break
-        after, more = after + more, 2 * more
-    return best
-
-
-def _plays_of(track: PlayedTrack) -> int:
-    return track.plays
-
-
-async def top_fans(tx: Tx, artist_id: UUID, most: int) -> list[Fan]:
-    """Who of all time hears most of an artist."""
-    return await store.top_fans(tx, artist_id, most)
+    past = await weeks.read_past(tx, scope, period)
+    total, days = await _days(tx, scope, period, past, Sums())
+    return await _summary(tx, scope, period, past, Sums(), total, days)
 
 
 async def _summary(
-    tx: Tx, scope: UUID, period: Period, fresh: Sums, total: Day, days: Mapping[date, int]
+    tx: Tx, scope: UUID, period: Period, past: Past, fresh: Sums, total: Day, days: Mapping[date, int]
 ) -> Summary:
     first, last = period.utc_days
+    others = past.other_days(first, last)
     facets: dict[str, Counter[str]] = {DEVICE: Counter(), SOURCE: Counter(), COUNTRY: Counter()}
-    for share in await store.shares(tx, scope, first, last):
+    ends = [0] * (STEPS + 1)
+    for week in past.weeks:
+        for facet, plays_of in week.facets.items():
+            facets[facet].update(plays_of)
+        ends = list(map(add, ends, week.ends))
+    for share in await store.shares(tx, scope, others):
         facets[share.facet][share.value] += share.plays
     for (_, day, facet, value), plays in fresh.facets.items():
         if first <= day <= last:
             facets[facet][value] += plays
-    ends = [0] * (STEPS + 1)
-    for end in await store.ends(tx, scope, first, last):
+    for end in await store.ends(tx, scope, others):
         ends[end.step] += end.plays
     for (_, day, step), plays in fresh.ends.items():
         if first <= day <= last:
             ends[step] += plays
-    sketches = await store.sketches(tx, scope, first, last)
+    sketches = [week.sketch for week in past.weeks] + await store.sketches(tx, scope, others)
     sketches += [
         Sketch(hashes).dump() for (_, day), hashes in fresh.listeners.items() if first <= day <= last
     ]
     return Summary(total, days, count_all(sketches), facets, ends)
 
 
-async def _days(tx: Tx, scope: UUID, period: Period, fresh: Sums) -> tuple[Day, dict[date, int]]:
+async def _days(tx: Tx, scope: UUID, period: Period, past: Past, fresh: Sums) -> tuple[Day, dict[date, int]]:
     days: Counter[date] = Counter()
     total, segments = Day(), period.segments()
-    for segment in segments:
+    for day, plays in past.plays_by_day(segments).items():
+        days[_date(day)] += plays
+    for week in past.weeks:
+        _join(total, week)
+    for segment in past.other_quarters(segments):
         for found in await store.local_days(tx, scope, segment.first, segment.last, segment.ahead):
             days[_date(found.day)] += found.plays
-    _join(total, await store.total(tx, scope, segments[0].first, segments[-1].last))
+        _join(total, await store.total(tx, scope, segment.first, segment.last))
     for (_, quarter), sums in fresh.quarters.items():
-        day = datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC).astimezone(period.zone).date()
-        if period.first <= day <= period.last:
-            days[day] += sums.plays
+        day_there = datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC).astimezone(period.zone).date()
+        if period.first <= day_there <= period.last:
+            days[day_there] += sums.plays
             _join(total, sums)
     return total, dict(days)
 
 
-def _join(day: Day, more: Day | store.Sum) -> None:
+def _join(day: Day, more: Day | store.Sum | Week) -> None:
     day.plays += more.plays
     day.heard_ms += more.heard_ms
     day.parts += more.parts

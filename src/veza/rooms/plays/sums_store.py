@@ -8,8 +8,7 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from veza.core.db import Id, Statement, Tx
-from veza.rooms.accounts.tables import users
+from veza.core.db import Id, Statement, Tx, any_of
 from veza.rooms.plays.tables import (
     fans,
     fresh_plays,
@@ -26,6 +25,7 @@ F = fresh_plays.c
 Q = play_quarters.c
 DAYS = play_days.c
 
+STEPS = 20
 _EVERY = ("plays", "heard_ms", "parts")
 
 
@@ -71,25 +71,6 @@ class End(msgspec.Struct, frozen=True):
     plays: int
 
 
-class Fan(msgspec.Struct, frozen=True):
-    """Somebody who listens to an artist."""
-
-    user_id: UUID
-    username: str
-    plays: int
-    heard_ms: int
-
-
-class PlayedTrack(msgspec.Struct, frozen=True):
-    """A track and its plays in a period; ``play_count`` are those of all time by others than its owner."""
-
-    track_id: UUID
-    title: str
-    play_count: int
-    plays: int
-    heard_ms: int
-
-
 class Plays(msgspec.Struct, frozen=True):
     """The plays of a day by its number since 1970."""
 
@@ -114,7 +95,7 @@ _fresh = (
 )
 _LIST_FRESH = Statement(_fresh.limit(sa.bindparam("most")), Fresh)
 # Heavy where much has not been added up yet.
-_FRESH_OF = Statement(_fresh.where(listeners.c.track_id == sa.bindparam("track")), Fresh, heavy=True)
+_FRESH_OF = Statement(_fresh.where(F.track_id == sa.bindparam("track")), Fresh, heavy=True)
 _ADD_FRESH: Statement[None] = Statement(sa.insert(fresh_plays))
 _REMOVE_FRESH: Statement[None] = Statement(sa.delete(fresh_plays).where(F.id == sa.bindparam("fresh")))
 
@@ -213,53 +194,23 @@ _DAYS = Statement(
 )
 _FACETS = Statement(
     sa.select(play_facets.c.facet, play_facets.c.value, _total(play_facets.c.plays, "plays"))
-    .where(_of(play_facets.c.scope, play_facets.c.day))
+    .where(play_facets.c.scope == sa.bindparam("one"), any_of(play_facets.c.day, "days"))
     .group_by(play_facets.c.facet, play_facets.c.value),
     Share,
     heavy=True,
 )
 _ENDS = Statement(
     sa.select(play_ends.c.step, _total(play_ends.c.plays, "plays"))
-    .where(_of(play_ends.c.scope, play_ends.c.day))
+    .where(play_ends.c.scope == sa.bindparam("one"), any_of(play_ends.c.day, "days"))
     .group_by(play_ends.c.step),
     End,
     heavy=True,
 )
 _SKETCHES = Statement(
-    sa.select(play_listeners.c.sketch).where(_of(play_listeners.c.scope, play_listeners.c.day)), bytes
-)
-_FANS = Statement(
-    sa.select(fans.c.user_id, users.c.username, fans.c.plays, fans.c.heard_ms)
-    .select_from(fans.join(users, users.c.id == fans.c.user_id))
-    .where(fans.c.artist_id == sa.bindparam("artist"))
-    .order_by(fans.c.plays.desc(), fans.c.user_id.desc())  # as the index has them
-    .limit(sa.bindparam("most")),
-    Fan,
-)
-_some = (
-    sa.select(tracks.c.id, tracks.c.title, tracks.c.play_count)
-    .where(tracks.c.user_id == sa.bindparam("artist"), tracks.c.listed)
-    .order_by(tracks.c.play_count.desc(), tracks.c.id.desc())
-    .limit(sa.bindparam("most"))
-    .offset(sa.bindparam("after"))
-    .cte("some")
-)
-
-
-def _in_period(name: str) -> sa.ColumnElement[int]:
-    found = sa.select(sa.func.sum(DAYS[name])).where(DAYS.track_id == _some.c.id, _between(DAYS.day))
-    return sa.cast(sa.func.coalesce(found.scalar_subquery(), 0), sa.BigInteger).label(name)
-
-
-_PLAYED = Statement(
-    sa.select(
-        _some.c.id.label("track_id"),
-        _some.c.title,
-        _some.c.play_count,
-        _in_period("plays"),
-        _in_period("heard_ms"),
-    ).order_by(_some.c.play_count.desc(), _some.c.id.desc()),
-    PlayedTrack,
+    sa.select(play_listeners.c.sketch).where(
+        play_listeners.c.scope == sa.bindparam("one"), any_of(play_listeners.c.day, "days")
+    ),
+    bytes,
     heavy=True,
 )
 _FORGET: Sequence[Statement[None]] = [
@@ -339,31 +290,19 @@ async def total(tx: Tx, scope: UUID, first: int, last: int) -> Sum:
     return found
 
 
-async def shares(tx: Tx, scope: UUID, first: int, last: int) -> list[Share]:
-    """Plays by device, source and country."""
-    return await tx.all(_FACETS, one=scope, first=first, last=last)
+async def shares(tx: Tx, scope: UUID, days: Sequence[int]) -> list[Share]:
+    """Plays of these days of UTC by device, source and country."""
+    return await tx.all(_FACETS, one=scope, days=days)
 
 
-async def ends(tx: Tx, scope: UUID, first: int, last: int) -> list[End]:
-    """Plays by how far they came."""
-    return await tx.all(_ENDS, one=scope, first=first, last=last)
+async def ends(tx: Tx, scope: UUID, days: Sequence[int]) -> list[End]:
+    """Plays of these days by how far they came."""
+    return await tx.all(_ENDS, one=scope, days=days)
 
 
-async def sketches(tx: Tx, scope: UUID, first: int, last: int) -> list[bytes]:
-    """The listeners of each day."""
-    return await tx.all(_SKETCHES, one=scope, first=first, last=last)
-
-
-async def top_fans(tx: Tx, artist_id: UUID, most: int) -> list[Fan]:
-    """Who hears most of an artist."""
-    return await tx.all(_FANS, artist=artist_id, most=most)
-
-
-async def played_tracks(
-    tx: Tx, artist_id: UUID, first: int, last: int, *, most: int, after: int
-) -> list[PlayedTrack]:
-    """So many of an artist's listed tracks after so many, those most played of all time first."""
-    return await tx.all(_PLAYED, artist=artist_id, first=first, last=last, most=most, after=after)
+async def sketches(tx: Tx, scope: UUID, days: Sequence[int]) -> list[bytes]:
+    """The listeners of each of these days."""
+    return await tx.all(_SKETCHES, one=scope, days=days)
 
 
 async def forget(tx: Tx, scope: UUID) -> None:

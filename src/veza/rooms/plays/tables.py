@@ -6,7 +6,7 @@ waits.
 
 import sqlalchemy as sa
 
-from veza.core.db import Id, Time, metadata
+from veza.core.db import Id, Json, Time, metadata
 
 # A number of this database's own, never shown: it stands in every play.
 _Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -72,6 +72,9 @@ fresh_plays = sa.Table(
     sa.Column("device", sa.Text),
     sa.Column("source", sa.Text),
     sa.Column("country", sa.Text),
+    # The listener's: so that a dashboard finds what is its own among all that waits.
+    sa.Column("track_id", Id),
+    sa.Index("ix_fresh_plays_track_id", "track_id"),
 )
 
 # Sums are kept for each scope: a track, an artist (the id of their account), and all there is (the nil UUID).
@@ -122,6 +125,34 @@ play_listeners = sa.Table(
     sa.Column("day", sa.Integer, nullable=False),
     sa.Column("sketch", sa.LargeBinary, nullable=False),
     sa.PrimaryKeyConstraint("scope", "day"),
+    sqlite_with_rowid=False,
+)
+
+# Which scopes have their weeks packed, those of many plays, and the last week up to which they are.
+play_scopes = sa.Table(
+    "play_scopes",
+    metadata,
+    sa.Column("scope", Id, primary_key=True),
+    sa.Column("through", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# All sums of a week of UTC that is over, by its number (veza.rooms.plays.weeks); none of one without plays.
+play_weeks = sa.Table(
+    "play_weeks",
+    metadata,
+    sa.Column("scope", Id, nullable=False),
+    sa.Column("week", sa.Integer, nullable=False),
+    sa.Column("plays", sa.BigInteger, nullable=False),
+    sa.Column("heard_ms", sa.BigInteger, nullable=False),
+    sa.Column("parts", sa.BigInteger, nullable=False),
+    # Plays by facet and value, and by how far they came.
+    sa.Column("facets", Json, nullable=False),
+    sa.Column("ends", Json, nullable=False),
+    # Plays of each quarter of an hour, all in as many bytes; and the listeners of all days.
+    sa.Column("quarters", sa.LargeBinary, nullable=False),
+    sa.Column("sketch", sa.LargeBinary, nullable=False),
+    sa.PrimaryKeyConstraint("scope", "week"),
     sqlite_with_rowid=False,
 )
 
