@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.rooms.listening_house import until
-from tests.rooms.market_house import PRODUCTS, bought, buy, listed, offer, offer_track
+from tests.rooms.market_house import PRODUCTS, bought, buy, listed, offer_track
 from tests.rooms.market_house import link as link_of
 from tests.rooms.playlists_house import check_sums, make, put
 from tests.rooms.tracks_house import BYTES, NOBODY, check_counts, code, plant
