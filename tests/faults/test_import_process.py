@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import random
 import signal
-from asyncio.subprocess import Process
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from tests.faults.nursery import Forked
 from tests.faults.test_process_serve import WAIT, run, serving, start
 from tests.media.hostile import id3, id3_frame
 from tests.rooms.tracks_house import short
@@ -116,7 +116,7 @@ async def test_stopped_or_killed_it_goes_on_from_there(tmp_path: Path, music: Pa
     assert ask(folder, "SELECT total FROM track_counts WHERE scope = '||'") == [(FILES,)]
 
 
-async def begun(folder: Path, music: Path, tracks: int) -> Process:
+async def begun(folder: Path, music: Path, tracks: int) -> Forked:
     """An import that has as many tracks, or is over."""
     process = await start(folder, "import", str(music), "--user", "ada")
     async with asyncio.timeout(WAIT):

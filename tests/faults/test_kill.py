@@ -6,10 +6,8 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from uuid import UUID
 
 import httpx
 
+from tests.faults.nursery import Forked, fork_aside
 from tests.media.corpus import BY_NAME, make
 from veza.core.db import open_database
 from veza.core.storage import LocalStorage, open_storage
@@ -26,7 +25,6 @@ from veza.rooms.tracks.jobs import original_key, sweep_files
 KILLS = 200
 CLIENTS = 4
 TRACKS_EACH = 3
-ROOT = Path(__file__).parents[2]
 PASSWORD = "seven purple lanterns"
 # Seconds after which something hangs; on a machine with other work nothing here is quick.
 WAIT = 120.0
@@ -35,25 +33,23 @@ WAIT = 120.0
 class Nursery:
     """Starts servers on one folder and one port, one after the other, and kills them."""
 
-    def __init__(self, program: asyncio.subprocess.Process, port: int) -> None:
-        self.program = program
-        self.port = port
-        self.server = 0
-        self.address = f"http://127.0.0.1:{port}"
+    def __init__(self, folder: Path, environment: dict[str, str], log: int) -> None:
+        self.folder, self.environment, self.log = folder, environment, log
+        self.server: Forked | None = None
+        self.port = int(environment["VEZA_PORT"])
+        self.address = f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        assert self.program.stdin is not None
-        self.program.stdin.write(b"start\n")
-        self.server = await self._said()
+        async with asyncio.timeout(WAIT):
+            self.server = await fork_aside(
+                "serve", folder=self.folder, environment=self.environment, log=self.log
+            )
 
     async def end(self, how: signal.Signals) -> None:
-        os.kill(self.server, how)
-        assert await self._said() == self.server
-
-    async def _said(self) -> int:
-        assert self.program.stdout is not None
+        assert self.server is not None
+        os.kill(self.server.pid, how)
         async with asyncio.timeout(WAIT):
-            return int(await self.program.stdout.readline())
+            await self.server.wait()
 
     async def ready(self) -> None:
         async with asyncio.timeout(WAIT):
@@ -74,23 +70,15 @@ async def nursery(folder: Path) -> AsyncIterator[Nursery]:
     environment |= {
         "VEZA_DATA_DIR": str(folder / "data"), "VEZA_PORT": str(port), "VEZA_RATE_LIMIT_ENABLED": "false",
         "VEZA_LOG_LEVEL": "warning", "VEZA_LOG_FORMAT": "json",
-        "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT),
     }  # fmt: skip
     with (folder / "log").open("wb") as log:
-        program = await asyncio.create_subprocess_exec(
-            sys.executable, str(Path(__file__).with_name("kill_nursery.py")), env=environment, cwd=folder,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-        )  # fmt: skip
-        made = Nursery(program, port)
+        made = Nursery(folder, environment, log.fileno())
         try:
             yield made
         finally:
-            if made.server:
-                with suppress(ProcessLookupError):
-                    os.kill(made.server, signal.SIGKILL)
-            if program.returncode is None:
-                program.kill()
-            await program.wait()
+            if made.server is not None:
+                made.server.kill()
+                await made.server.wait()
 
 
 class Client:

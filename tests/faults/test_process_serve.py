@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from tests.conftest import create_database
+from tests.faults.nursery import Forked, fork
 from tests.world import PASSWORD, open_world
 from veza.core.db import open_database
 from veza.core.db.migrate import upgrade
@@ -30,7 +31,7 @@ WAIT = 60.0
 class Served:
     """A running server: its process, what it said, and a client for it."""
 
-    def __init__(self, process: Process, said: list[str]) -> None:
+    def __init__(self, process: Process | Forked, said: list[str]) -> None:
         self.process = process
         self.said = said
         self.url = re.search(r"http://\S+", said[0])[0]
@@ -41,12 +42,26 @@ class Served:
         return await asyncio.wait_for(self.process.wait(), WAIT)
 
 
-async def start(folder: Path, *words: str, **variables: str) -> Process:
+def environment(folder: Path, variables: dict[str, str]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VEZA_")}
-    chosen = {"VEZA_DATA_DIR": str(folder), "VEZA_PORT": "0", "VEZA_LOG_FORMAT": "json", **variables}
+    return inherited | {
+        "VEZA_DATA_DIR": str(folder),
+        "VEZA_PORT": "0",
+        "VEZA_LOG_FORMAT": "json",
+        **variables,
+    }
+
+
+async def start_anew(folder: Path, *words: str, **variables: str) -> Process:
+    """As an operator does, with all that a start takes."""
+    chosen = environment(folder, variables)
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "veza", *words, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=inherited | chosen
+        sys.executable, "-m", "veza", *words, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=chosen
     )
+
+
+async def start(folder: Path, *words: str, **variables: str) -> Forked:
+    return await fork(*words, folder=Path.cwd(), environment=environment(folder, variables))
 
 
 async def run(folder: Path, *words: str, typed: str = "", **variables: str) -> tuple[int, str, str]:
@@ -56,8 +71,8 @@ async def run(folder: Path, *words: str, typed: str = "", **variables: str) -> t
 
 
 @asynccontextmanager
-async def serving(folder: Path, **variables: str) -> AsyncIterator[Served]:
-    process = await start(folder, "serve", **variables)
+async def serving(folder: Path, *, anew: bool = False, **variables: str) -> AsyncIterator[Served]:
+    process = await (start_anew if anew else start)(folder, "serve", **variables)
     try:
         async with asyncio.timeout(WAIT):
             said = [(await process.stdout.readline()).decode() for _ in range(6)]
@@ -88,7 +103,7 @@ def mails(folder: Path) -> list[Path]:
 
 async def test_a_server_from_its_start_to_its_end(tmp_path: Path) -> None:
     """X9, X13, A30, K19: one block says where it is and who pays, a second one is refused, it ends with 0."""
-    async with serving(tmp_path / "data") as served:
+    async with serving(tmp_path / "data", anew=True) as served:
         assert served.said[0].startswith("Veza is ready at http://127.0.0.1:")
         assert str(tmp_path / "data") in "".join(served.said)
         assert any("instant" in line and "no money is taken" in line for line in served.said)
