@@ -72,8 +72,17 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Servers that are started and killed come first, or one core would wait for the last of them."""
-    items.sort(key=lambda item: item.path.parent.name != "faults" and item.path.stem != "test_readme")
+    """What waits comes first, or one core would wait for the last of it: the workers begin with a piece each.
+
+    So servers that are killed are forked from one nursery, and what is stored in a bucket shares one.
+    """
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    if item.path.parent.name == "faults" or item.path.stem == "test_readme":
+        return 0
+    return 1 if "s3_server" in getattr(item, "fixturenames", ()) or "[bucket" in item.name else 2
 
 
 @pytest.hookimpl(wrapper=True)
@@ -81,7 +90,6 @@ def pytest_collection() -> Generator[None, object, object]:
     """What is imported stays: to look for garbage in it took a fifth of the time, and more later."""
     gc.disable()
     collected = yield
-    gc.collect()
     gc.freeze()
     gc.enable()
     return collected
