@@ -2,15 +2,16 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
+
+from tests.ports import free_ports
 
 START_LIMIT = 60.0
 PARTS = ("master", "volume", "filer", "s3")
@@ -35,7 +36,7 @@ def start_s3(folder: Path) -> tuple[dict[str, str], Callable[[], None]]:
     """
     identities, log = folder / "identities.json", folder / "log"
     identities.write_text(json.dumps(_IDENTITIES))
-    ports = _free_ports(2 * len(PARTS))
+    ports = free_ports(2 * len(PARTS))
     named = dict(zip([f"{part}.port{kind}" for part in PARTS for kind in ("", ".grpc")], ports, strict=True))
     choices = {
         "dir": folder,
@@ -78,15 +79,6 @@ def start_s3(folder: Path) -> tuple[dict[str, str], Callable[[], None]]:
         time.sleep(0.05)
     stop()
     raise RuntimeError(f"the S3 server did not start: {log.read_text()[-2000:]}")
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody has, all of them held until the last one is found."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def _answers(url: str) -> bool:

@@ -17,6 +17,7 @@ import httpx
 
 from tests.faults.nursery import Forked, fork_aside
 from tests.media.corpus import BY_NAME, make
+from tests.ports import free_ports
 from veza.core.db import open_database
 from veza.core.storage import LocalStorage, open_storage
 from veza.rooms.tracks import store
@@ -63,9 +64,7 @@ class Nursery:
 
 @asynccontextmanager
 async def nursery(folder: Path) -> AsyncIterator[Nursery]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    [port] = free_ports(1)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VEZA_")}
     environment |= {
         "VEZA_DATA_DIR": str(folder / "data"), "VEZA_PORT": str(port), "VEZA_RATE_LIMIT_ENABLED": "false",
