@@ -51,10 +51,9 @@ class SqliteDatabase(Database):
         self.writer = Writer(path, self.wake_all)
         self._looking: asyncio.Task[None] | None = None
         self.reader = connect(path, readonly=True)
-        self._heavy = [connect(path, readonly=True, cache_kib=2_000) for _ in range(READERS)]
-        for connection in self._heavy:
-            connection.pragma("cache_size", -4_000)  # KiB; they read much once, not little often
-        self._heavy_idle = list(self._heavy)
+        # Opened as they are wanted: to read the schema takes some milliseconds each.
+        self._heavy: list[apsw.Connection] = []
+        self._heavy_idle: list[apsw.Connection] = []
         self._heavy_free = asyncio.Semaphore(READERS)
         self._readers = ThreadPoolExecutor(READERS, "veza-sqlite-read")
 
@@ -112,7 +111,17 @@ class SqliteDatabase(Database):
     async def borrow(self) -> apsw.Connection:
         """One of the readers, once one is free."""
         await self._heavy_free.acquire()
-        return self._heavy_idle.pop()
+        try:
+            return self._heavy_idle.pop() if self._heavy_idle else self._open_heavy()
+        except apsw.Error:
+            self._heavy_free.release()
+            raise
+
+    def _open_heavy(self) -> apsw.Connection:
+        # They read much once, not little often.
+        connection = connect(self.path, readonly=True, cache_kib=4_000)
+        self._heavy.append(connection)
+        return connection
 
     def give_back(self, connection: apsw.Connection) -> None:
         """Others may have this reader."""

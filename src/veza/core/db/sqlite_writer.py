@@ -74,7 +74,8 @@ class Writer:
         self._seen = self._data_version()
         self._committer = ThreadPoolExecutor(1, "veza-sqlite-commit")
         self._checkpointer = ThreadPoolExecutor(1, "veza-sqlite-checkpoint")
-        self._checkpoints = connect(path, cache_kib=1_000)
+        self._path = path
+        self._checkpoints: apsw.Connection | None = None
         self._checkpointing = False
 
     def commits_to(self, tables: Iterable[str]) -> int:
@@ -244,6 +245,8 @@ class Writer:
     def _checkpoint(self) -> None:
         # On a connection and a thread of its own: the writer does not wait for it.
         try:
+            if self._checkpoints is None:
+                self._checkpoints = connect(self._path, cache_kib=1_000)
             self._checkpoints.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error:
             pass  # busy, or no room: the log holds everything, and the next commit tries again
@@ -261,7 +264,8 @@ class Writer:
             await asyncio.wait([self._idle], timeout=CLOSING_SECONDS)
         for pool in (self._committer, self._checkpointer):
             await loop.run_in_executor(None, pool.shutdown)
-        self._checkpoints.close()
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self.connection.close()
         if self._group is not None:
             self._group.settle(Unavailable(headers={"Retry-After": "5"}))
