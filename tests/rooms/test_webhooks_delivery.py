@@ -234,20 +234,33 @@ async def test_who_answers_late_holds_up_nobody(
     monkeypatch.setattr(dispatch, "MOST", 8)
     monkeypatch.setattr(dispatch, "_GRACE_SECONDS", 0.05)
     monkeypatch.setattr(driving, "SLOW_SECONDS", 0.2)
+    remembered = list[bool]()
+    remember = Dispatcher._remember
+
+    def noted(self: Dispatcher, drive: driving.Drive) -> None:
+        remember(self, drive)
+        remembered.append(drive.was_slow)
+
+    monkeypatch.setattr(Dispatcher, "_remember", noted)
     async with open_house(database, tmp_path) as world, receiving() as slow, receiving() as well:
         slow.delay = 0.3
         ada = await world.person("ada")
         mine = await playlist(ada)
         hooks = [await hook(ada, slow.url, "playlist.updated") for _ in range(12)]
-        good = await hook(ada, well.url, "playlist.updated")
         await rename(ada, mine, "Noon")
-        for one in (*hooks, good):
-            await ended(ada, one["id"], 1)
+
+        async def known() -> bool:
+            return sum(remembered) == len(hooks)
+
+        await until(known)
+        # From here on nobody else is taken for slow, on a machine with other work.
+        monkeypatch.setattr(Dispatcher, "_remember", lambda *_: None)
+        good = await hook(ada, well.url, "playlist.updated")
         before, slow.at_once = len(slow.got), 0
         await rename(ada, mine, *[f"Night {number}" for number in range(10)])
         await slow.until(before + 10)  # some have answered, and been given more to do
         await rename(ada, mine, "Dawn")
-        await ended(ada, good["id"], 12)
+        await ended(ada, good["id"], 11)
         assert len(slow.got) - before < 60, "nobody waited for those"
         assert slow.at_once <= 2 * driving.HANDS, "a quarter of the places"
 
