@@ -17,7 +17,6 @@ from veza.core.db import Database
 from veza.core.errors import VezaError
 from veza.core.outgoing import Line
 from veza.core.targets import read_target
-from veza.core.turns import give_way
 from veza.rooms.sessions import standing
 from veza.rooms.webhooks import deliveries_store, patience, queues_store, store
 from veza.rooms.webhooks.catalogue import Withheld, tell
@@ -40,8 +39,6 @@ AFTER_TROUBLE = timedelta(seconds=5)
 _PICKED = 64
 _PIECE = 500
 _READS_SHARED, _READS_ALONE = 4, 400
-# Deliveries that begin between two turns of the event loop.
-_AT_ONCE = 4
 
 
 class Office:
@@ -53,15 +50,6 @@ class Office:
         self.recorder = Recorder(database)
         # Of PostgreSQL's connections most are left to those who wait for an answer.
         self.reads = asyncio.Semaphore(_READS_SHARED if database.shared else _READS_ALONE)
-        self._turns = asyncio.Semaphore(_AT_ONCE)
-
-    async def take_turn(self) -> None:
-        """Wait until one more delivery may begin: a few at a time, with all others of the loop between.
-
-        Each is half a millisecond of work in one piece, and a hundred of them may want to begin at once.
-        """
-        async with self._turns:
-            await give_way()
 
 
 class Drive:
@@ -162,7 +150,6 @@ class Drive:
     async def _deliver(self, due: Due) -> None:
         if due.attempt or clock.now() - due.event_at > patience.LATE_AFTER:
             await self._keep_pace()
-        await self._office.take_turn()
         async with self._office.reads, self._office.database.read() as view:
             hook = await store.find(view, self.claim.webhook_id)
             if hook is None or not hook.enabled or due.queued_at < hook.enabled_since:
