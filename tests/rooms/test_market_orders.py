@@ -223,7 +223,7 @@ async def test_a_refund_turns_everything_back(database: Database, tmp_path: Path
         two = await offer(stan, price=0.01)
         order = await bought(bob, one["id"], two["id"])
         path = f"{ORDERS}/{order['id']}"
-        assert code(await bob.post(f"{path}/refund")) == (403, "FORBIDDEN")
+        assert code(await bob.post(f"{path}/refund")) == (409, "NOT_LATE")
         assert code(await (await world.person("eve")).post(f"{path}/refund")) == (404, "ORDER_NOT_FOUND")
         hers = (await olga.post(f"{path}/refund")).json()["data"]
         assert (hers["status"], hers["items"][0]["refunded"]) == ("partially_refunded", True)
@@ -231,6 +231,7 @@ async def test_a_refund_turns_everything_back(database: Database, tmp_path: Path
         assert code(await bob.get(f"/marketplace/download/{one['id']}")) == (404, "PRODUCT_NOT_FOUND")
         assert (await adam.post(f"{path}/refund")).json()["data"]["status"] == "refunded"
         assert code(await adam.post(f"{path}/refund")) == (409, "NOTHING_TO_REFUND")
+        assert code(await bob.post(f"{path}/refund")) == (403, "FORBIDDEN")
         assert (await olga.put(f"{PRODUCTS}/{one['id']}", json={"status": "active"})).status_code == 200
         assert (await bought(bob, one["id"], two["id"]))["status"] == "completed"
         sums = await database.rows(

@@ -228,19 +228,21 @@ async def check_late(world: World, buyer: Person, seller: Person) -> None:
     refund = f"{ORDERS}/{order['id']}/refund"
     assert code(await buyer.post(refund)) == (409, "NOT_LATE")
     assert (await seller.post(path_of(order, "/deliver"), json={"note": "Rough"})).is_success
-    with clock.shifted(timedelta(days=4)):
-        sent_back = await buyer.post(path_of(order, "/revision"), json={"reason": "No"})
+    sent_back = await buyer.post(path_of(order, "/revision"), json={"reason": "No"})
     late_at = datetime.fromisoformat(sent_back.json()["data"]["late_at"])
-    assert timedelta(days=8) < late_at - clock.now() < timedelta(days=9, minutes=1)
-    with clock.shifted(timedelta(days=5, minutes=1)):
-        done = (await buyer.post(refund)).json()["data"]
-        assert [item["refunded"] for item in done["items"]] == [False, True, False]
-        assert code(await buyer.post(refund)) == (409, "NOT_LATE")
-    with clock.shifted(timedelta(days=9, minutes=1)):
-        assert code(await seller.get(f"/marketplace/download/{first['id']}")) == (403, "NOT_PURCHASED")
-        done = (await buyer.post(refund)).json()["data"]
-        assert [item["refunded"] for item in done["items"]] == [True, True, False]
-        assert code(await buyer.post(refund)) == (403, "FORBIDDEN")
+    assert timedelta(days=4) < late_at - clock.now() <= timedelta(days=5)
+    ago = 5 * 86_400_000_000
+    steps = [
+        (f"UPDATE order_items SET sold_at = sold_at - {ago - 60_000_000}", [], "NOT_LATE"),
+        (f"UPDATE order_items SET sold_at = sold_at - {ago}", [False, True, False], "NOT_LATE"),
+        (f"UPDATE deliveries SET returned_at = returned_at - {ago}", [True, True, False], "FORBIDDEN"),
+    ]
+    for passes, refunded, then in steps:
+        await world.parts.database.script(passes)
+        answer = await buyer.post(refund)
+        items = answer.json()["data"]["items"] if answer.is_success else []
+        assert [item["refunded"] for item in items] == refunded
+        assert code(await buyer.post(refund))[1] == then
     more = {name: amount - before[name] for name, amount in (await money(world)).items()}
     assert more == {"held": 0, "payments": -500, "seller": 500}
 

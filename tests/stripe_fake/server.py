@@ -30,6 +30,7 @@ class FakeStripe(StripeWorld):
         self.asked: list[str] = []
         self.crashes: list[Exception] = []
         self.broken = 0  # how many requests from now on are done, and their answers lost
+        self.lost = ""  # what is asked for so is done, and its answers are lost
         self.down = False
         self.answers: dict[str, tuple[str, int, JSON]] = {}
 
@@ -180,8 +181,9 @@ def _handler(fake: FakeStripe) -> type[BaseHTTPRequestHandler]:
             url = urlsplit(self.path)
             text = self.rfile.read(size).decode() if self.command == "POST" else url.query
             status, body, more = fake.answer(self.command, url.path, text, self.headers)
-            if fake.broken:
-                fake.broken -= 1
+            lost = f"{self.command} {url.path}" == fake.lost
+            if fake.broken or lost:
+                fake.broken -= not lost
                 self.close_connection = True
                 return
             raw = json.dumps(body).encode()

@@ -31,7 +31,7 @@ def upgrade() -> None:
 def _licences() -> None:
     """Somebody may have several for one service, each of another order."""
     repeatable = sa.Column("repeatable", sa.Boolean, nullable=False, server_default=sa.false())
-    key = ("buyer_id", "product_id", "order_id")
+    key = ["buyer_id", "product_id", "order_id"]
     if op.get_context().dialect.name == "postgresql":
         op.add_column("licences", repeatable)
         op.drop_constraint("pk_licences", "licences")

@@ -177,9 +177,10 @@ class Stripe:
 
     async def find_handover(self, what: Handover) -> str | None:
         """Look for it in the order's group of transfers: Stripe forgets keys after a day."""
-        group = {"transfer_group": str(what.order_id), "destination": what.account, "limit": 100}
         with _asking():
-            found = await self._stripe.transfers.list_async(group)
+            found = await self._stripe.transfers.list_async(
+                {"transfer_group": str(what.order_id), "destination": what.account, "limit": 100}
+            )
             async for one in found.auto_paging_iter():
                 # An earlier version of this program named no keys.
                 if one.amount == what.amount and _as(one, _Named).metadata.get(KEY, what.key) == what.key:
