@@ -120,8 +120,11 @@ async def _move(tx: Tx, share: Share, kind: str, amount: int) -> None:
 async def done(tx: Tx, share: Share, reference: str) -> None:
     """A provider has handed a share over; told twice, it is once."""
     now = await _lock(tx, share)
-    if now is not None and now.state == "begun":
-        await store.set_share(tx, msgspec.structs.replace(now, state="done", reference=reference))
+    if now is None or now.state == "done":
+        return
+    if now.state == "failed":  # so said another who asked at the same time
+        await _move(tx, now, "handed", now.amount - now.taken_back)
+    await store.set_share(tx, msgspec.structs.replace(now, state="done", reference=reference))
 
 
 async def failed(tx: Tx, share: Share) -> None:
