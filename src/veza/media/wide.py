@@ -5,7 +5,7 @@ The sizes are in a chunk of their own (EBU Tech 3306). Run in the sandbox, where
 
 import io
 from collections.abc import Mapping
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 # Chunks in front of the sound that are looked at.
 _MOST = 64
@@ -32,7 +32,7 @@ class _Patched(io.RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any, /) -> int:
         begin = self._file.tell()
         data = bytearray(self._file.read(len(buffer)))
         for place, patch in self._patches.items():
