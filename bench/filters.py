@@ -1,12 +1,13 @@
 """Searches with every filter in every order, on the first page and a deep one: the slowest of them all.
 
-Of fewer tracks than a million: python -m bench.filters 100000
+Of fewer tracks than a million: python -m bench.filters 100000; and of one kind of words alone, some thousands
+of questions: python -m bench.filters 100000 "a typo".
 """
 
 import http.client
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -69,18 +70,21 @@ def combinations(tracks: int) -> Iterator[tuple[str, dict[str, Any]]]:
         yield ", ".join(name for name, _ in parts if name) or "nothing else", query
 
 
-async def filters(tracks: int = TRACKS) -> list[Figure]:
-    """For each kind of words, and for none: the p95 of all combinations, and the slowest."""
+async def filters(tracks: int = TRACKS, *kinds: str) -> list[Figure]:
+    """For each kind of words, and for none, or these alone: the p95 of all combinations, and the slowest."""
     path = seeded(tracks)
     with Veza(path, copy=False) as veza:
-        return combined(veza, questions(path), f"search at {tracks:,}", tracks)
+        return combined(veza, questions(path), f"search at {tracks:,}", tracks, kinds)
 
 
-def combined(veza: Veza, asked: dict[str, list[str]], title: str, tracks: int) -> list[Figure]:
+def combined(
+    veza: Veza, asked: dict[str, list[str]], title: str, tracks: int, kinds: Sequence[str] = ()
+) -> list[Figure]:
     """Every combination, asked of this server."""
     words: dict[str, list[str]] = {kind: asked[kind][:_EACH] for kind in KINDS}
     # Without a word, what is not narrowed down is the list of tracks, which other figures are about.
     words["no word"] = [""]
+    words = {kind: words[kind] for kind in kinds or words}
     figures = []
     settle(veza)
     for kind, queries in words.items():
@@ -118,4 +122,4 @@ def _times(veza: Veza, queries: list[str], tracks: int) -> list[tuple[float, str
 if __name__ == "__main__":
     size = int(sys.argv[1])
     seeded(size)
-    show(uvloop.run(filters(size)))
+    show(uvloop.run(filters(size, *sys.argv[2:])))

@@ -1,7 +1,7 @@
 """The same tracks in a PostgreSQL of its own: the tests' server, filled from a seeded SQLite database.
 
 At a million tracks, in some minutes: python -m bench.postgres 1000000. Every combination of filters:
-python -m bench.postgres 100000 filters.
+python -m bench.postgres 100000 filters; with one kind of words alone: the same, and behind it "a typo".
 """
 
 import sys
@@ -62,12 +62,12 @@ async def search(tracks: int = 100_000) -> list[Figure]:
             ]
 
 
-async def filters(tracks: int = 100_000) -> list[Figure]:
-    """Every combination of filters and orders, asked of PostgreSQL."""
+async def filters(tracks: int = 100_000, *kinds: str) -> list[Figure]:
+    """Every combination of filters and orders, asked of PostgreSQL; with all kinds of words, or these."""
     path = seeded(tracks)
     async with postgres(path) as (url, _):
         with Veza(url, copy=False) as veza:
-            return combined(veza, questions(path), f"search at {tracks:,}, PostgreSQL", tracks)
+            return combined(veza, questions(path), f"search at {tracks:,}, PostgreSQL", tracks, kinds)
 
 
 async def _fill(url: str, path: Path) -> float:
@@ -117,4 +117,4 @@ def _reading(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
 if __name__ == "__main__":
     size, *what = sys.argv[1:]
     seeded(int(size))
-    show(uvloop.run((filters if what == ["filters"] else search)(int(size))))
+    show(uvloop.run(filters(int(size), *what[1:]) if what[:1] == ["filters"] else search(int(size))))
