@@ -20,6 +20,7 @@ from veza.rooms.audit.detectors import detectors
 from veza.rooms.chat import events as chat_events
 from veza.rooms.chat import jobs as chat_jobs
 from veza.rooms.chat import kinds as chat_kinds
+from veza.rooms.chat.opening import follow_thing as follow_room
 from veza.rooms.comments import events as comment_events
 from veza.rooms.comments import jobs as comment_jobs
 from veza.rooms.following import events as following_events
@@ -121,18 +122,24 @@ AT_ONCE: AtOnce = {
     account_events.UserRestored: [follow_user],
     following_events.UserBlocked: [parting.part],
     playlist_events.PlaylistCreated: [follow_playlist],
-    playlist_events.PlaylistUpdated: [follow_playlist],
-    playlist_events.PlaylistDeleted: [follow_playlist],
+    playlist_events.PlaylistUpdated: [follow_playlist, follow_room],
+    playlist_events.PlaylistDeleted: [follow_playlist, follow_room],
+    playlist_events.PlaylistCollaboratorRemoved: [follow_room],
     track_events.TrackProcessed: [
         playlist_jobs.follow_track,
         follow_track,
         notification_jobs.tell_of_processed,
     ],
-    track_events.TrackUpdated: [playlist_jobs.follow_track, follow_track],
+    track_events.TrackUpdated: [playlist_jobs.follow_track, follow_track, follow_room],
     track_events.TrackFailed: [withdraw_track, playlist_jobs.follow_track, follow_track],
-    track_events.TrackWithheld: [withdraw_track, playlist_jobs.follow_track, follow_track],
+    track_events.TrackWithheld: [withdraw_track, playlist_jobs.follow_track, follow_track, follow_room],
     track_events.TrackRestored: [playlist_jobs.follow_track, follow_track],
-    track_events.TrackDeleted: [withdraw_track, follow_track, notification_jobs.forget_release],
+    track_events.TrackDeleted: [
+        withdraw_track,
+        follow_track,
+        notification_jobs.forget_release,
+        follow_room,
+    ],
     upload_events.FileDeleted: [withdraw_file],
 }
 

@@ -19,6 +19,7 @@ from tests.rooms.market_house import ORDERS, PRODUCTS
 from tests.rooms.test_admin import FRAGILE, Told, work
 from tests.rooms.test_suspicious import look
 from tests.rooms.test_tracks_pictures import picture
+from tests.rooms.playlists_house import make
 from tests.rooms.tracks_house import plant
 from tests.rooms.uploads_house import Sender, wave
 from tests.world import PASSWORD, Person, World, open_world
@@ -238,6 +239,8 @@ async def _chat(world: World, watch: Watch, ada: Person, bob: Person, boss: Pers
     public = (await ok(ada.post("/chat/rooms", json={"name": "Open", "type": "public"})))["room"]
     await ok(bob.post(f"/chat/rooms/{public['id']}/join"))
     await ok(ada.delete(at))
+    await ok(ada.post(f"/tracks/{await plant(world, ada)}/room"))
+    await ok(ada.post(f"/playlists/{await make(world, ada)}/room"))
 
 
 async def _moderation(world: World, watch: Watch, ada: Person, bob: Person, boss: Person) -> None:

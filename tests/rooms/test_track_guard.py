@@ -36,6 +36,7 @@ OUTCOMES = {
     "d": (403, "DOWNLOAD_NOT_ALLOWED"), "b": (403, "PURCHASE_REQUIRED"),
     "n": (404, "TRACK_NOT_FOUND"), "m": (404, "COMMENT_NOT_FOUND"),
     "p": (404, "COVER_NOT_FOUND"), "l": (404, "UPLOAD_NOT_FOUND"), "c": (409, "TRACK_NOT_READY"),
+    "r": (404, "ROOM_NOT_FOUND"),
     "v": (422, "VALIDATION_ERROR"),
 }  # fmt: skip
 # For each state what the six get, a letter for each. After a = stands what takes the place of a parameter.
@@ -71,6 +72,8 @@ ON_TRACKS = {
     "GET /comments":                 "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn oooooo",
     "POST /comments":                "u+++++ u+++++ unn+++ unnccc unnccc unnnnn u+++++",
     "DELETE /cover":                 "uffooo uffooo unnooo unnooo unnooo unnnnn uffooo",
+    "POST /room":                    "uff+ff uff+ff unn+ff unncff unncff unnnnn uff+ff",
+    "GET /room":                     "uooooo uooooo unnooo unnrrr unnrrr unnnnn uooooo",
 }  # fmt: skip
 ON_ANALYTICS = {
     "GET ":                          "uffofo uffofo unnofo unnofo unnofo unnnnn uffofo",

@@ -47,7 +47,7 @@ class InRoom(Protocol):
 
     @property
     def type(self) -> str:
-        """Public, private or direct."""
+        """Public, private, direct, or of a track or playlist."""
 
     @property
     def role(self) -> str | None:
@@ -102,6 +102,8 @@ class Action(Enum):
     DELETE_MESSAGE = auto()
     MODERATE_ROOM = auto()
     MANAGE_ROOM = auto()
+    KEEP_ORDER = auto()
+    OPEN_ROOM = auto()
 
 
 Rule = Callable[[Actor, Any], bool]
@@ -149,8 +151,8 @@ def seat(least: str) -> Rule:
 
 
 def watch(actor: Actor, thing: InRoom) -> bool:
-    """The room is open to everybody, and the actor's role is to keep order."""
-    return thing.type == "public" and actor.holds(Permission.MODERATE_CHAT)
+    """The room is open to others than its members, and the actor's role is to keep order."""
+    return thing.type not in ("private", "direct") and actor.holds(Permission.MODERATE_CHAT)
 
 
 # Any one of an action's rules is enough.
@@ -206,6 +208,9 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.DELETE_MESSAGE: (owner,),
     Action.MODERATE_ROOM: (seat("moderator"), watch),
     Action.MANAGE_ROOM: (seat("owner"), watch),
+    Action.KEEP_ORDER: (watch,),
+    # Of a track or playlist.
+    Action.OPEN_ROOM: (owner,),
 }
 
 

@@ -87,6 +87,18 @@ class DirectRoom(Conflict):
     code = "DIRECT_ROOM"
 
 
+class OwnersRoom(Conflict):
+    """The room of a track or playlist is its owner's, who may close it and not leave it."""
+
+    code = "OWNERS_ROOM"
+
+
+class OwnerStays(Conflict):
+    """A room has an owner: make somebody else its owner first, or leave."""
+
+    code = "OWNER_STAYS"
+
+
 class Repeated(Conflict):
     """You have said the same several times in a row."""
 

@@ -205,18 +205,24 @@ class Hub:
     async def _refresh(self, user_id: UUID) -> None:
         for socket in tuple(self._sockets.get(user_id, ())):
             try:
-                socket.member = await self._authenticator.member_of(socket.member.session_id)
+                known = await self._authenticator.member_of(socket.member.session_id)
             except InvalidToken:
                 socket.end(SIGNED_OUT, "signed out")
+                continue
+            parted, socket.member = known.hidden != socket.member.hidden, known
+            if parted:  # by a block: what is about a thing of theirs is not there any more
+                for chair in tuple(socket.chairs.values()):
+                    await self._recheck(chair.feed, {user_id})
 
     async def _recheck(self, feed: Feed, users: set[UUID]) -> None:
         """Unseat those of these users who may not hear a room any more."""
         async with self._database.read() as view:
             members = await members_store.list_some(view, feed.room_id, users)
-            gone = [user_id for user_id in users if user_id not in members]
-            for user_id in gone:
+            closed = await service.is_closed(view, feed.room_id)
+            for user_id in users:
                 for socket in tuple(self._sockets.get(user_id, ())):
-                    if feed.room_id in socket.chairs:
+                    safe = user_id in members and not closed and not socket.member.hidden
+                    if feed.room_id in socket.chairs and not safe:
                         await self._recheck_one(view, feed, socket)
 
     async def _recheck_one(self, view: Any, feed: Feed, socket: Socket) -> None:

@@ -18,7 +18,7 @@ from veza.core.db import Tx
 from veza.core.ids import new_id
 from veza.core.live import Live
 from veza.rooms.accounts import service as accounts
-from veza.rooms.chat import members_store, people, rooms_store, service
+from veza.rooms.chat import members_store, people, rooms_store, service, subjects
 from veza.rooms.chat import tickets_store as store
 from veza.rooms.chat.errors import Banned, DirectRoom, InviteNotFound, TooManyInvites
 from veza.rooms.chat.events import InviteCreated, InviteRevoked
@@ -86,7 +86,7 @@ async def accept(tx: Tx, live: Live, actor: Member, token: str) -> Room:
         raise InviteNotFound
     invite = await store.find_invite(tx, digest(token))
     seat = await rooms_store.find(tx, found.room_id, actor.id)
-    if invite is None or seat is None:
+    if invite is None or seat is None or not await subjects.is_seen(tx, actor, seat):
         raise InviteNotFound
     if await members_store.find_ban(tx, seat.id, actor.id) is not None:
         raise Banned

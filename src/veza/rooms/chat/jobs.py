@@ -10,9 +10,16 @@ from veza.core.events import EventJob
 from veza.core.jobs import Job, NoPayload
 from veza.core.live import Live
 from veza.core.worker import Task
-from veza.rooms.chat import members_store, messages_store, tickets_store
+from veza.rooms.chat import members_store, messages_store, opening, tickets_store
 from veza.rooms.chat.hints import PEOPLE, People
-from veza.rooms.chat.kinds import FORGET_ROOM, FORGET_USER, LOOK_AGAIN, PURGE
+from veza.rooms.chat.kinds import (
+    FOLLOW_SUBJECT,
+    FORGET_ROOM,
+    FORGET_USER,
+    LOOK_AGAIN,
+    PURGE,
+    FollowSubject,
+)
 
 # A few milliseconds of the writer.
 PIECE = 500
@@ -46,6 +53,10 @@ def tasks(database: Database, live: Live) -> Sequence[Task]:
             async with database.write() as tx:
                 more = await messages_store.forget_author(tx, user_id, PIECE)
 
+    async def follow_subject(_job: Job, about: FollowSubject) -> None:
+        async with database.write() as tx:
+            await opening.follow(tx, live, about.room_id)
+
     async def look_again(_job: Job, told: EventJob) -> None:
         users = [UUID(told.data[name]) for name in ("user_id", "blocked_id", "by_id") if name in told.data]
         live.publish(PEOPLE, People(users))
@@ -57,6 +68,7 @@ def tasks(database: Database, live: Live) -> Sequence[Task]:
     return [
         Task(FORGET_ROOM, forget_room),
         Task(FORGET_USER, forget_user),
+        Task(FOLLOW_SUBJECT, follow_subject),
         Task(LOOK_AGAIN, look_again),
         Task(PURGE, purge),
     ]

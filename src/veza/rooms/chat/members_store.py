@@ -77,6 +77,7 @@ _HEIR = Statement(
     .limit(1),
     MemberRow,
 )
+_OWNERS = Statement(sa.select(*_columns).where(_room, M.role == "owner"), MemberRow)
 _OF_USER = Statement(
     sa.select(*_columns).where(M.user_id == sa.bindparam("user", type_=Id)).order_by(M.room_id), MemberRow
 )
@@ -169,6 +170,11 @@ async def page(tx: Tx, room_id: UUID, page: Page) -> list[ChatMember]:
 async def find_heir(tx: Tx, room_id: UUID, user_id: UUID) -> MemberRow | None:
     """Who comes after this user in a room; None where they are alone."""
     return await tx.first(_HEIR, room=room_id, user=user_id)
+
+
+async def list_owners(tx: Tx, room_id: UUID) -> list[MemberRow]:
+    """Who owns a room."""
+    return await tx.all(_OWNERS, room=room_id)
 
 
 async def list_of(tx: Tx, user_id: UUID) -> list[MemberRow]:

@@ -76,9 +76,9 @@ async def seen_by(tx: Tx, user_id: UUID | None, rows: Sequence[MessageRow]) -> l
 async def find_visible(tx: Tx, actor: Actor, message_id: UUID) -> Message | None:
     """The message, if there is one in a room that ``actor`` is in, and they see who said it."""
     row = await store.find(tx, message_id)
-    if row is None or actor.id is None or row.deleted_at is not None or row.user_id in actor.hidden:
+    if row is None or row.deleted_at is not None or row.user_id in actor.hidden:
         return None
-    seat = await rooms_store.find(tx, row.room_id, actor.id)
+    seat = await service.find_seat(tx, actor, row.room_id)
     return (await seen_by(tx, actor.id, [row]))[0] if seat is not None and seat.role else None
 
 

@@ -18,7 +18,14 @@ from veza.core.pages import Page
 from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.chat import hints, rooms_store, service
 from veza.rooms.chat import members_store as store
-from veza.rooms.chat.errors import AlreadyInRoom, DirectRoom, NoSuchMember, RoomFull
+from veza.rooms.chat.errors import (
+    AlreadyInRoom,
+    DirectRoom,
+    NoSuchMember,
+    OwnersRoom,
+    OwnerStays,
+    RoomFull,
+)
 from veza.rooms.chat.events import MemberAdded, MemberBanned, MemberChanged, MemberRemoved, MemberUnbanned
 from veza.rooms.chat.members_store import Ban, MemberRow
 from veza.rooms.chat.rooms_store import Seat
@@ -77,11 +84,17 @@ async def change(
 ) -> None:
     """Give somebody in a room another role, or silence them; an owner who makes another one steps back.
 
-    Raises RoomNotFound, Forbidden, DirectRoom, NoSuchMember.
+    Raises RoomNotFound, Forbidden, DirectRoom, NoSuchMember, OwnersRoom, OwnerStays.
     """
     seat = await _hold(tx, actor, room_id, Action.MODERATE_ROOM)
     member = await _below(tx, actor, seat, user_id)
     role, muted = changes.role or member.role, member.muted_until
+    if user_id == actor.id and changes.mute_seconds is not None:
+        raise Forbidden("Nobody silences themselves, or ends their own silence.")
+    if seat.about_id is not None and "owner" in {role, member.role} and role != member.role:
+        raise OwnersRoom
+    if member.role == "owner" and role != "owner":
+        raise OwnerStays
     if role in {"owner", "moderator"} and role != member.role and not may(actor, Action.MANAGE_ROOM, seat):
         raise Forbidden
     if changes.mute_seconds is not None:
@@ -103,7 +116,7 @@ async def _step_back(tx: Tx, room_id: UUID, user_id: UUID) -> None:
 async def remove(tx: Tx, live: Live, actor: Member, room_id: UUID, user_id: UUID) -> None:
     """Leave a room, or send somebody away from it.
 
-    Raises RoomNotFound, Forbidden, DirectRoom, NoSuchMember.
+    Raises RoomNotFound, Forbidden, DirectRoom, NoSuchMember, OwnersRoom.
     """
     if user_id == actor.id:
         seat = await _hold(tx, actor, room_id, None)
@@ -112,12 +125,14 @@ async def remove(tx: Tx, live: Live, actor: Member, room_id: UUID, user_id: UUID
     else:
         seat = await _hold(tx, actor, room_id, Action.MODERATE_ROOM)
         await _below(tx, actor, seat, user_id)
-    await take_out(tx, live, room_id, user_id, actor.id)
+    await take_out(tx, live, seat, user_id, actor.id)
 
 
-async def take_out(tx: Tx, live: Live, room_id: UUID, user_id: UUID, by: UUID) -> None:
-    """Take somebody, who is in it, out of a room, which is held."""
-    member = await store.find(tx, room_id, user_id)
+async def take_out(tx: Tx, live: Live, room: Seat, user_id: UUID, by: UUID) -> None:
+    """Take somebody, who is in it, out of a room, which is held. Raises OwnersRoom."""
+    room_id, member = room.id, await store.find(tx, room.id, user_id)
+    if room.about_id is not None and member is not None and member.role == "owner":
+        raise OwnersRoom
     heir = await store.find_heir(tx, room_id, user_id)
     await store.remove(tx, room_id, user_id)
     await rooms_store.count_people(tx, room_id, -1)
@@ -134,7 +149,7 @@ async def ban(
 ) -> None:
     """Keep somebody out of a room, for so long or for good; who is in it is sent away.
 
-    Raises RoomNotFound, Forbidden, DirectRoom, UserNotFound.
+    Raises RoomNotFound, Forbidden, DirectRoom, UserNotFound, OwnersRoom.
     """
     if user_id not in await blocks.keep_as_they_are(tx, actor, [user_id]):
         raise UserNotFound
@@ -143,7 +158,7 @@ async def ban(
         raise Forbidden
     if await store.find(tx, room_id, user_id) is not None:
         await _below(tx, actor, seat, user_id)
-        await take_out(tx, live, room_id, user_id, actor.id)
+        await take_out(tx, live, seat, user_id, actor.id)
     else:
         await rooms_store.count_people(tx, room_id, 0)
     until = None if seconds is None else clock.now() + timedelta(seconds=seconds)
@@ -185,7 +200,7 @@ async def _below(tx: Tx, actor: Member, seat: Seat, user_id: UUID) -> MemberRow:
     member = await store.find(tx, seat.id, user_id)
     if member is None:
         raise NoSuchMember
-    mine = _RANKS["owner"] + 1 if seat.role is None else _RANKS[seat.role]
+    mine = _RANKS["owner"] + 1 if may(actor, Action.KEEP_ORDER, seat) else _RANKS[seat.role or "reader"]
     if user_id != actor.id and _RANKS[member.role] >= mine:
         raise Forbidden
     return member

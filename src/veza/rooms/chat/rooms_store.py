@@ -33,14 +33,23 @@ class RoomRow(msgspec.Struct, frozen=True):
     created_by: UUID | None
     created_at: datetime
     last_message_at: datetime | None
+    about_id: UUID | None = None
 
 
 class Seat(RoomRow, frozen=True):
     """A room, and what one user is in it: ``role`` is None for who is no member."""
 
-    role: str | None
-    read_seq: int | None
-    muted_until: datetime | None
+    role: str | None = None
+    read_seq: int | None = None
+    muted_until: datetime | None = None
+
+
+class About(msgspec.Struct, frozen=True):
+    """A room of a track or playlist, and which one that is."""
+
+    id: UUID
+    type: str
+    about_id: UUID
 
 
 class State(msgspec.Struct, frozen=True):
@@ -67,6 +76,16 @@ _seated = chat_rooms.outerjoin(
 _seat = sa.select(*_columns, M.role, M.read_seq, M.muted_until).select_from(_seated)
 _FIND = Statement(_seat.where(_one), Seat)
 _BY_PAIR = Statement(_seat.where(R.pair == sa.bindparam("pair")), Seat)
+_BY_SUBJECT = Statement(_seat.where(R.about_id == sa.bindparam("about", type_=Id)), Seat)
+_about = sa.select(R.id, R.type, R.about_id)
+_ABOUT = Statement(_about.where(_one, R.about_id.is_not(None)), About)
+_ABOUT_OF = Statement(_about.where(R.about_id == sa.bindparam("about", type_=Id)), About)
+_OWN_ABOUT = Statement(
+    _about.select_from(chat_rooms.join(chat_members, M.room_id == R.id)).where(
+        M.user_id == sa.bindparam("user", type_=Id), R.about_id.is_not(None)
+    ),
+    About,
+)
 _HOLD = Statement(sa.select(*_columns).where(_one).with_for_update(), RoomRow)
 _HOLD_SOME = Statement(
     sa.select(*_columns).where(any_of(R.id, "rooms")).order_by(R.id).with_for_update(), RoomRow
@@ -116,6 +135,26 @@ async def find(tx: Tx, room_id: UUID, user_id: UUID) -> Seat | None:
 async def find_pair(tx: Tx, pair: str, user_id: UUID) -> Seat | None:
     """The direct room of two people."""
     return await tx.first(_BY_PAIR, pair=pair, user=user_id)
+
+
+async def find_of(tx: Tx, about_id: UUID, user_id: UUID) -> Seat | None:
+    """The room of a track or playlist, and what this user is in it."""
+    return await tx.first(_BY_SUBJECT, about=about_id, user=user_id)
+
+
+async def find_about(tx: Tx, room_id: UUID) -> About | None:
+    """Which track or playlist a room is of, if it is of one."""
+    return await tx.first(_ABOUT, room=room_id)
+
+
+async def find_about_of(tx: Tx, about_id: UUID) -> About | None:
+    """The room of a track or playlist, whoever asks."""
+    return await tx.first(_ABOUT_OF, about=about_id)
+
+
+async def list_own_about(tx: Tx, user_id: UUID) -> list[About]:
+    """The rooms of tracks and playlists that a user is in."""
+    return await tx.all(_OWN_ABOUT, user=user_id)
 
 
 async def hold(tx: Tx, room_id: UUID) -> RoomRow | None:
@@ -170,9 +209,11 @@ async def totals(tx: Tx) -> Totals:
     return found
 
 
-async def page_own(tx: Tx, user_id: UUID, page: Page) -> list[Seat]:
-    """The rooms that a user is in, those first in which something was said last."""
-    return await tx.all(_page(own=True), user=user_id, limit=page.limit, offset=page.offset)
+async def page_own(tx: Tx, user_id: UUID, page: Page, without: Collection[UUID] = ()) -> list[Seat]:
+    """The rooms that a user is in, but for some; those first in which something was said last."""
+    statement = _page(own=True, all_of_them=not without)
+    given = {"without": without} if without else {}
+    return await tx.all(statement, user=user_id, limit=page.limit, offset=page.offset, **given)
 
 
 async def page_public(tx: Tx, user_id: UUID, page: Page) -> list[Seat]:
@@ -181,9 +222,10 @@ async def page_public(tx: Tx, user_id: UUID, page: Page) -> list[Seat]:
 
 
 @cache
-def _page(*, own: bool) -> Statement[Seat]:
+def _page(*, own: bool, all_of_them: bool = True) -> Statement[Seat]:
     if own:
-        chosen = _seat.where(M.user_id.is_not(None)).order_by(
+        wanted = [] if all_of_them else [sa.not_(any_of(R.id, "without"))]
+        chosen = _seat.where(M.user_id.is_not(None), *wanted).order_by(
             sa.func.coalesce(R.last_message_at, R.created_at).desc(), R.id.desc()
         )
     else:

@@ -10,7 +10,7 @@ from veza.core.http import InTx, Reply, Route, Said, TheExchange, reply, said
 from veza.core.idempotency import claim_body
 from veza.core.live import Live
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
-from veza.rooms.chat import messages, service
+from veza.rooms.chat import messages, opening, service
 from veza.rooms.chat.gathering import Speaker
 from veza.rooms.chat.people_routes import ROUTES as PEOPLE
 from veza.rooms.chat.saying import Words
@@ -84,6 +84,30 @@ async def delete_room(tx: InTx, actor: Me, live: TheLive, room_id: UUID) -> Repl
     """Delete a room with all that was said in it."""
     await service.delete(tx, live, actor, room_id)
     return said("Room deleted successfully")
+
+
+@Route("/tracks/{track_id:str}/room", http_method="POST", status_code=201)
+async def open_track_room(tx: InTx, actor: Me, track_id: UUID) -> Reply[RoomBody]:
+    """Open the room of a track of yours, for whoever may hear the track, or get it."""
+    return reply(RoomBody(await opening.open_room(tx, actor, "track", track_id)))
+
+
+@Route("/tracks/{track_id:str}/room", http_method="GET")
+async def get_track_room(tx: InTx, actor: Me, track_id: UUID) -> Reply[RoomBody]:
+    """Get the room of a track."""
+    return reply(RoomBody(await opening.get_room(tx, actor, "track", track_id)))
+
+
+@Route("/playlists/{playlist_id:str}/room", http_method="POST", status_code=201)
+async def open_playlist_room(tx: InTx, actor: Me, playlist_id: UUID) -> Reply[RoomBody]:
+    """Open the room of a playlist of yours, for whoever may see the playlist, or get it."""
+    return reply(RoomBody(await opening.open_room(tx, actor, "playlist", playlist_id)))
+
+
+@Route("/playlists/{playlist_id:str}/room", http_method="GET")
+async def get_playlist_room(tx: InTx, actor: Me, playlist_id: UUID) -> Reply[RoomBody]:
+    """Get the room of a playlist."""
+    return reply(RoomBody(await opening.get_room(tx, actor, "playlist", playlist_id)))
 
 
 @Route("/chat/rooms/{room_id:str}/messages", http_method="GET")
@@ -173,6 +197,7 @@ async def read_room(tx: InTx, actor: Me, live: TheLive, room_id: UUID, data: Rea
 
 ROUTES = [
     get_chat_token, get_chat_stats, create_room, list_rooms, get_room, change_room, delete_room,
+    open_track_room, get_track_room, open_playlist_room, get_playlist_room,
     list_messages, post_message, search_messages, list_pinned_messages, edit_message, delete_message,
     pin_message, unpin_message, react_to_message, take_back_reaction, read_room, *PEOPLE,
 ]  # fmt: skip

@@ -24,7 +24,7 @@ from veza.core.text import fold
 from veza.rooms.accounts import profiles
 from veza.rooms.accounts import service as accounts
 from veza.rooms.accounts.errors import UserNotFound
-from veza.rooms.chat import hints, members_store, rooms_store, service
+from veza.rooms.chat import hints, members_store, rooms_store, service, subjects
 from veza.rooms.chat import messages_store as store
 from veza.rooms.chat.errors import Muted, NotInRoom, RoomNotFound, SlowMode
 from veza.rooms.chat.events import MessageSent
@@ -62,6 +62,7 @@ class _Desk:
         self.known: dict[tuple[UUID, str], MessageRow] = {}
         self.last: dict[UUID, datetime] = {}
         self.parted: dict[UUID, bool] = {}
+        self.seen: dict[UUID, bool] = {}
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -152,8 +153,12 @@ async def _say(tx: Tx, desk: _Desk, words: Words) -> Outcome:
 
 async def _admit(tx: Tx, desk: _Desk, actor: Member) -> MemberRow:
     member, room = desk.members.get(actor.id), desk.room
+    if actor.id not in desk.seen:
+        desk.seen[actor.id] = await subjects.is_seen(tx, actor, room)
+    if not desk.seen[actor.id]:
+        raise RoomNotFound
     if member is None:
-        raise NotInRoom if room.type == "public" else RoomNotFound
+        raise NotInRoom if room.type in service.OPEN else RoomNotFound
     if not may(actor, Action.SPEAK, member):
         raise Forbidden("You may read in this room, not write.")
     if member.muted_until is not None and member.muted_until > clock.now():

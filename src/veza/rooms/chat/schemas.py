@@ -12,7 +12,8 @@ from veza.core.body import checked
 from veza.core.pages import Pagination
 from veza.core.text import clean_text
 
-RoomType = Literal["public", "private", "direct"]
+RoomType = Literal["public", "private", "direct", "track", "playlist"]
+MadeType = Literal["public", "private", "direct"]
 # Each may do what those after it may; a reader only reads.
 Role = Literal["owner", "moderator", "member", "reader"]
 GivenRole = Literal["moderator", "member", "reader"]
@@ -51,7 +52,8 @@ class Room(msgspec.Struct, frozen=True):
     """A room as its viewer sees it.
 
     ``seq`` is the place of its last change, ``read_seq`` that up to which the viewer has read; ``role`` is
-    theirs, None for who is no member. ``partner`` is the other one in a direct room, None once they are gone.
+    theirs, None for who is no member. ``partner`` is the other one in a direct room, None once they are gone;
+    ``about_id`` the track or playlist whose room it is.
     """
 
     id: UUID
@@ -67,6 +69,7 @@ class Room(msgspec.Struct, frozen=True):
     role: Role | None
     read_seq: int | None
     muted_until: datetime | None
+    about_id: UUID | None
     partner: Somebody | None
 
 
@@ -86,7 +89,7 @@ class RoomList(msgspec.Struct, frozen=True):
 class RoomDraft(msgspec.Struct, frozen=True):
     """A room to be; one of type ``direct`` is between its maker and ``user_id``, and has no name."""
 
-    type: RoomType
+    type: MadeType
     name: Name | None = None
     topic: Topic = ""
     user_id: UUID | None = None

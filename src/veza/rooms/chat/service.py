@@ -1,6 +1,7 @@
 """Rooms: making them, finding them, what they are, and how much is said in all of them.
 
 A public room is open to everybody who is signed in and was not banned; to others a private one is not there.
+One of a track or playlist is open to whoever sees that, and to nobody else.
 Two people have one direct room, whoever begins, which neither leaves.
 """
 
@@ -20,27 +21,42 @@ from veza.core.pages import Page
 from veza.rooms.accounts import profiles
 from veza.rooms.accounts import service as accounts
 from veza.rooms.accounts.errors import UserNotFound
-from veza.rooms.chat import hints, members_store, messages_store, rooms_store
+from veza.rooms.chat import hints, members_store, messages_store, rooms_store, subjects
 from veza.rooms.chat.errors import Banned, DirectRoom, RoomNotFound, TooManyRooms
 from veza.rooms.chat.events import RoomChanged, RoomCreated, RoomDeleted
 from veza.rooms.chat.rooms_store import RoomRow, Seat
 from veza.rooms.chat.schemas import ChatStats, Room, RoomChanges, RoomDraft, RoomList, Somebody
 from veza.rooms.following import blocks
 
+OPEN = frozenset({"public", "track", "playlist"})
 MOST_ROOMS = 500
 ACTIVE = timedelta(days=1)
 
 
 async def get_seat(tx: Tx, actor: Member, room_id: UUID) -> Seat:
     """A room that ``actor`` may hear, and what they are in it. Raises RoomNotFound, Banned."""
-    seat = await rooms_store.find(tx, room_id, actor.id)
-    if seat is None or (seat.role is None and seat.type != "public"):
+    seat = await find_seat(tx, actor, room_id)
+    if seat is None:
         raise RoomNotFound
     if seat.role is None and not may(actor, Action.MODERATE_ROOM, seat):
         ban = await members_store.find_ban(tx, room_id, actor.id)
         if ban is not None:
             raise Banned
     return seat
+
+
+async def find_seat(tx: Tx, actor: Actor, room_id: UUID) -> Seat | None:
+    """A room that is there for ``actor``, whether or not they were banned from it."""
+    seat = None if actor.id is None else await rooms_store.find(tx, room_id, actor.id)
+    if seat is None or (seat.role is None and seat.type not in OPEN):
+        return None
+    return seat if await subjects.is_seen(tx, actor, seat) else None
+
+
+async def is_closed(tx: Tx, room_id: UUID) -> bool:
+    """Whether a room is about something that not everybody sees."""
+    about = await rooms_store.find_about(tx, room_id)
+    return about is not None and not await subjects.is_open(tx, about)
 
 
 async def hold(tx: Tx, actor: Member, room_id: UUID, action: Action | None = None) -> Seat:
@@ -162,8 +178,9 @@ def partner_of(room: RoomRow, user_id: UUID) -> UUID:
 
 async def list_own(tx: Tx, actor: Member, page: Page) -> RoomList:
     """A page of the rooms that ``actor`` is in, those first in which something was said last."""
-    total = await rooms_store.count_own(tx, actor.id)
-    found = await rooms_store.page_own(tx, actor.id, page) if page.offset < total else []
+    unseen = await subjects.list_unseen(tx, actor, await rooms_store.list_own_about(tx, actor.id))
+    total = await rooms_store.count_own(tx, actor.id) - len(unseen)
+    found = await rooms_store.page_own(tx, actor.id, page, unseen) if page.offset < total else []
     return RoomList(await describe_all(tx, actor, found), page.of(total))
 
 
@@ -212,9 +229,7 @@ async def stats(tx: Tx) -> ChatStats:
 
 async def is_unread(tx: Tx, actor: Actor, room_id: UUID, message_id: UUID) -> bool:
     """Whether somebody may hear a message that is there still, and has not read up to it."""
-    if actor.id is None:
-        return False
-    seat = await rooms_store.find(tx, room_id, actor.id)
+    seat = await find_seat(tx, actor, room_id)
     if seat is None or seat.role is None or seat.read_seq is None:
         return False
     found = await messages_store.find(tx, message_id)

@@ -14,6 +14,8 @@ chat_rooms = sa.Table(
     sa.Column("topic", sa.Text, nullable=False),
     # Of a direct room: its two people, in one order whoever begins.
     sa.Column("pair", sa.Text),
+    # Of a room of a track or playlist: which one.
+    sa.Column("about_id", Id),
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("message_count", sa.BigInteger, nullable=False),
@@ -24,6 +26,7 @@ chat_rooms = sa.Table(
     sa.Column("last_message_at", Time),
     sa.UniqueConstraint("pair", name="uq_chat_rooms_pair"),
     sa.Index("ix_chat_rooms_type_member_count", "type", "member_count", "id"),
+    sa.Index("uq_chat_rooms_about_id", "about_id", unique=True),
 )
 
 chat_members = sa.Table(
