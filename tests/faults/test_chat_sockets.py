@@ -142,6 +142,11 @@ async def test_who_is_not_let_in_and_who_is_let_go(database: Database, tmp_path:
             with contextlib.suppress(ConnectionClosed):
                 await socket.ping()
         assert await closed_with(socket) == 1008
+        # Who closes in the midst of a message has broken nothing (Autobahn's case 7.1.5).
+        socket = await opened()
+        socket.transport.write(b"\x01\x81\0\0\0\0x")
+        await socket.close()
+        assert socket.close_code == 1000
         # A kick is felt at once, and every word is checked; so is the end of a session.
         await ann.open()
         await bob.open()

@@ -16,10 +16,10 @@ from litestar.routes import HTTPRoute
 
 from tests.rooms.audit_house import tell
 from tests.rooms.market_house import ORDERS, PRODUCTS
+from tests.rooms.playlists_house import make
 from tests.rooms.test_admin import FRAGILE, Told, work
 from tests.rooms.test_suspicious import look
 from tests.rooms.test_tracks_pictures import picture
-from tests.rooms.playlists_house import make
 from tests.rooms.tracks_house import plant
 from tests.rooms.uploads_house import Sender, wave
 from tests.world import PASSWORD, Person, World, open_world

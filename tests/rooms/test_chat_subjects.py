@@ -1,4 +1,4 @@
-"""Rooms of tracks and playlists: opened by their owner, there for whoever sees the thing, and as long as that."""
+"""Rooms of tracks and playlists: opened by their owner, there for whoever sees the thing, and only then."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -90,9 +90,8 @@ async def test_a_room_goes_where_its_track_goes(database: Database, tmp_path: Pa
             for ask in ("", "/pin", "/reactions"):
                 method = bob.post if ask else bob.put
                 body = {"emoji": "🎻"} if ask == "/reactions" else {"content": "x"}
-                answer = await method(
-                    f"/chat/messages/{said['id']}{ask}", json=None if ask == "/pin" else body
-                )
+                sent = None if ask == "/pin" else body
+                answer = await method(f"/chat/messages/{said['id']}{ask}", json=sent)
                 assert outcome(answer) == (404, "MESSAGE_NOT_FOUND"), ask
 
             async def alone() -> bool:

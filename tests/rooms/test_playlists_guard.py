@@ -30,7 +30,8 @@ PERMISSIONS = {"rita": "read", "wil": "write", "abe": "admin", "tom": "read"}
 STATES = ("public", "private", "deleted")
 # What a letter stands for.
 OUTCOMES = {
-    "o": (200, ""), "+": (201, ""), "u": (401, "UNAUTHENTICATED"), "f": (403, "FORBIDDEN"), "n": (404, "PLAYLIST_NOT_FOUND"),
+    "o": (200, ""), "+": (201, ""), "u": (401, "UNAUTHENTICATED"), "f": (403, "FORBIDDEN"),
+    "n": (404, "PLAYLIST_NOT_FOUND"),
     "l": (404, "SHARE_LINK_NOT_FOUND"), "w": (422, "OWN_PLAYLIST"), "v": (422, "VALIDATION_ERROR"),
 }  # fmt: skip
 # For each state what the eight get, a letter for each.

@@ -13,8 +13,9 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.server import ServerProtocol
 
 from veza.core.errors import InvalidRequest
 from veza.core.server_refusals import refusal
@@ -33,6 +34,16 @@ _log = logging.getLogger("veza.websocket")
 _log.setLevel(logging.ERROR)
 
 
+class _Conversation(ServerProtocol):
+    """What the frames of one connection mean."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Take a frame; whoever closes in the midst of a message has closed, and broken nothing."""
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class HardenedWebSocket(WebSocketsSansIOProtocol):
     """One connection."""
 
@@ -41,6 +52,7 @@ class HardenedWebSocket(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.logger = _log
+        self.conn = _Conversation(max_size=config.ws_max_size, logger=_log)
         self.pings = 0
         self.pings_since = 0.0
 
