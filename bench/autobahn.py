@@ -2,7 +2,7 @@
 
 FOLDER is where ``autobahntestsuite`` was installed (see README.md). Its client talks to an application that
 says everything back, on the same server, with the same settings, that the chat has. The sections are those of
-framing, pings, reserved bits, opcodes, fragments, UTF-8 and closing. 9, 10, 12 and 13 are about large messages,
+framing, pings, reserved bits, opcodes, fragments, UTF-8 and closing. 9, 10, 12, 13 are about large messages,
 speed and compression: here a message has 64 KiB at most, and none is compressed.
 """
 

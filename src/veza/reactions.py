@@ -44,6 +44,7 @@ from veza.rooms.playlists import jobs as playlist_jobs
 from veza.rooms.playlists import parting
 from veza.rooms.plays import jobs as play_jobs
 from veza.rooms.recommendations import jobs as recommendation_jobs
+from veza.rooms.reports.service import follow_message
 from veza.rooms.search import jobs as search_jobs
 from veza.rooms.search.following import follow_playlist, follow_track, follow_user
 from veza.rooms.sessions import events as session_events
@@ -141,6 +142,7 @@ AT_ONCE: AtOnce = {
         follow_room,
     ],
     upload_events.FileDeleted: [withdraw_file],
+    chat_events.MessageRemoved: [follow_message],
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.rooms.chat_house import heard, room, say
 from tests.rooms.listening_house import until
 from tests.rooms.market_house import PRODUCTS, bought, buy, listed, offer_track
 from tests.rooms.market_house import link as link_of
@@ -129,6 +130,38 @@ async def test_what_else_is_reported(database: Database, tmp_path: Path) -> None
         assert code(await resolve(boss, NOBODY, "dismiss")) == (404, "REPORT_NOT_FOUND")
         taken = (await bob.get(f"/users/{bob.id}/export")).json()["data"]["reports"]
         assert [one["status"] for one in taken] == ["resolved"] * 4
+
+
+async def test_what_was_said_is_reported(database: Database, tmp_path: Path) -> None:
+    """H6, H8: with its words of then; who moderates the room sees it, not by whom, and may delete it."""
+    async with open_world(database, tmp_path) as world:
+        ada, bob, cleo, dora = [await world.person(name) for name in ("ada", "bob", "cleo", "dora")]
+        mona = await world.person("mona", "moderator")
+        room_id = await room(ada, bob, cleo)
+        path = f"/chat/rooms/{room_id}/reports"
+        said = [await say(bob, room_id, f"<b>pills {n}</b>") for n in range(3)]
+        assert code(await report(dora, "message", said[0]["id"])) == (404, "MESSAGE_NOT_FOUND")
+        for one in said:
+            assert (await report(cleo, "message", one["id"])).status_code == 201
+        await bob.put(f"/chat/messages/{said[0]['id']}", json={"content": "Good evening"})
+        for person, expected in ((bob, 403), (dora, 404), (mona, 404), (ada, 200)):
+            assert (await person.get(path)).status_code == expected, person.username
+        listed = (await ada.get(path)).json()["data"]["reports"]
+        assert [(one["message_id"], one["author_id"], one["quote"]) for one in listed] == [
+            (one["id"], bob.id, one["content"]) for one in said[::-1]
+        ]
+        assert cleo.id not in (await ada.get(path)).text
+        # Deleted by the room's moderator: seen to. By its author: still for those who moderate everywhere.
+        assert (await ada.delete(f"/chat/messages/{said[2]['id']}")).is_success
+        assert (await bob.delete(f"/chat/messages/{said[1]['id']}")).is_success
+        [second, first] = await waiting(mona, "status=open&target_type=message")
+        assert (first["quote"], first["room_id"]) == (said[0]["content"], room_id)
+        assert second["quote"] == said[1]["content"]
+        assert [one["resolved_by"] for one in await waiting(mona, "status=resolved")] == [ada.id]
+        for one in (first, second):
+            assert (await resolve(mona, one["id"], "remove")).is_success
+        assert [one["content"] for one in await heard(cleo, room_id)] == ["", "", ""]
+        assert (await ada.get(path)).json()["data"]["reports"] == []
 
 
 async def test_what_is_theirs_goes_with_somebody_and_comes_back(database: Database, tmp_path: Path) -> None:

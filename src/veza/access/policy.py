@@ -100,6 +100,7 @@ class Action(Enum):
     SPEAK = auto()
     EDIT_MESSAGE = auto()
     DELETE_MESSAGE = auto()
+    TAKE_DOWN_MESSAGE = auto()
     MODERATE_ROOM = auto()
     MANAGE_ROOM = auto()
     KEEP_ORDER = auto()
@@ -206,6 +207,7 @@ POLICY: Mapping[Action, tuple[Rule, ...]] = {
     Action.EDIT_MESSAGE: (owner,),
     # One's own; of others, whoever may moderate the room it is in.
     Action.DELETE_MESSAGE: (owner,),
+    Action.TAKE_DOWN_MESSAGE: (holder(Permission.MODERATE_CHAT),),
     Action.MODERATE_ROOM: (seat("moderator"), watch),
     Action.MANAGE_ROOM: (seat("owner"), watch),
     Action.KEEP_ORDER: (watch,),

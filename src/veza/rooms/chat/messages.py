@@ -18,6 +18,7 @@ from veza.core.text import fold
 from veza.rooms.chat import hints, members_store, rooms_store, service
 from veza.rooms.chat import messages_store as store
 from veza.rooms.chat.errors import (
+    Banned,
     MessageNotFound,
     Muted,
     NotInRoom,
@@ -71,6 +72,34 @@ async def seen_by(tx: Tx, user_id: UUID | None, rows: Sequence[MessageRow]) -> l
         return []
     given = await store.list_reactions(tx, [row.id for row in rows], user_id)
     return [row.seen(given.get(row.id, ())) for row in rows]
+
+
+async def get_visible(tx: Tx, actor: Member, message_id: UUID) -> Message:
+    """The message, if it is in a room that ``actor`` may look into. Raises MessageNotFound."""
+    row = await store.find(tx, message_id)
+    if row is None or row.deleted_at is not None or row.user_id in actor.hidden:
+        raise MessageNotFound
+    try:
+        await service.get_seat(tx, actor, row.room_id)
+    except (RoomNotFound, Banned):
+        raise MessageNotFound from None
+    return (await seen_by(tx, actor.id, [row]))[0]
+
+
+async def take_down(tx: Tx, actor: Member, message_id: UUID) -> None:
+    """Who keeps order everywhere deletes what was reported, also where they are not: told in two seconds.
+
+    Raises MessageNotFound, Forbidden.
+    """
+    require(actor, Action.TAKE_DOWN_MESSAGE)
+    row = await store.find(tx, message_id)
+    room = None if row is None else await rooms_store.hold(tx, row.room_id)
+    row = await store.find(tx, message_id)
+    if room is None or row is None or row.deleted_at is not None:
+        raise MessageNotFound
+    tx.emit(MessageRemoved(row.id, row.room_id, row.user_id, actor.id))
+    await store.delete(tx, row.id, room.seq + 1)
+    await rooms_store.changed(tx, row.room_id)
 
 
 async def find_visible(tx: Tx, actor: Actor, message_id: UUID) -> Message | None:

@@ -15,6 +15,7 @@ from veza.rooms.reports.schemas import (
     ReportDraft,
     ReportList,
     Resolution,
+    RoomReportList,
     Standing,
     Target,
 )
@@ -51,4 +52,10 @@ async def revoke(tx: InTx, actor: Me, report_id: UUID) -> Reply[ReportBody]:
     return reply(ReportBody(await service.revoke(tx, actor, report_id)))
 
 
-ROUTES = [make_report, list_reports, resolve, revoke]
+@Route("/chat/rooms/{room_id:str}/reports", http_method="GET")
+async def list_room_reports(tx: InTx, actor: Me, room_id: UUID) -> Reply[RoomReportList]:
+    """List what is reported in a room that you moderate."""
+    return reply(await service.list_in_room(tx, actor, room_id))
+
+
+ROUTES = [make_report, list_reports, list_room_reports, resolve, revoke]

@@ -12,7 +12,7 @@ from veza.core.body import checked
 from veza.core.pages import Pagination
 from veza.core.text import clean_text
 
-Target = Literal["track", "comment", "playlist", "user", "product"]
+Target = Literal["track", "comment", "playlist", "user", "product", "message"]
 Reason = Literal["copyright", "spam", "abuse", "hate", "violence", "sexual", "fraud", "other"]
 Deed = Literal["dismiss", "remove", "suspend"]
 Standing = Literal["open", "resolved"]
@@ -29,7 +29,10 @@ class ReportDraft(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """That somebody thinks a thing should not be here, and what became of that."""
+    """That somebody thinks a thing should not be here, and what became of that.
+
+    Of a message: ``quote`` is what it said then, and ``room_id`` where.
+    """
 
     id: UUID
     reporter_id: UUID
@@ -43,6 +46,26 @@ class Report(msgspec.Struct, frozen=True):
     resolved_by: UUID | None
     action: str | None
     note: str | None
+    quote: str | None = None
+    room_id: UUID | None = None
+
+
+class RoomReport(msgspec.Struct, frozen=True):
+    """A report of a message as those see it who moderate its room: not by whom it is."""
+
+    id: UUID
+    message_id: UUID
+    author_id: UUID | None
+    reason: str
+    details: str | None
+    quote: str | None
+    created_at: datetime
+
+
+class RoomReportList(msgspec.Struct, frozen=True):
+    """What is reported in a room and was not seen to yet, the latest first; a hundred at most."""
+
+    reports: Sequence[RoomReport]
 
 
 class Receipt(msgspec.Struct, frozen=True):

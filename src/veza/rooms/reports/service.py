@@ -11,6 +11,8 @@ from veza.core.ids import new_id
 from veza.core.pages import Page
 from veza.rooms.accounts import service as accounts
 from veza.rooms.accounts import suspensions
+from veza.rooms.chat import service as chat
+from veza.rooms.chat.events import MessageRemoved
 from veza.rooms.reports import store
 from veza.rooms.reports.errors import AlreadyReported, AlreadyResolved, NothingToRevoke, ReportNotFound
 from veza.rooms.reports.events import ContentReported, ReportResolved, ReportRevoked
@@ -20,6 +22,8 @@ from veza.rooms.reports.schemas import (
     ReportDraft,
     ReportList,
     Resolution,
+    RoomReport,
+    RoomReportList,
     Standing,
     Target,
 )
@@ -32,11 +36,11 @@ async def report(tx: Tx, actor: Member, draft: ReportDraft) -> Receipt:
     Raises what its room says of things that are not there, and :class:`AlreadyReported`.
     """
     await accounts.stay_signed_in(tx, actor)
-    owner = await KINDS[draft.target_type].owner(tx, actor, draft.target_id)
+    found = await KINDS[draft.target_type].find(tx, actor, draft.target_id)
     made = Report(
         id=new_id(), reporter_id=actor.id, target_type=draft.target_type, target_id=draft.target_id,
-        owner_id=owner, reason=draft.reason, details=draft.details, created_at=clock.now(),
-        resolved_at=None, resolved_by=None, action=None, note=None,
+        owner_id=found.owner_id, reason=draft.reason, details=draft.details, created_at=clock.now(),
+        resolved_at=None, resolved_by=None, action=None, note=None, quote=found.quote, room_id=found.room_id,
     )  # fmt: skip
     try:
         await store.add(tx, made)
@@ -77,10 +81,32 @@ async def resolve(tx: Tx, actor: Member, report_id: UUID, wanted: Resolution) ->
         if found.owner_id is None:
             raise ReportNotFound
         await suspensions.suspend(tx, actor, found.owner_id, why)
-    if not await store.resolve(tx, found, actor.id, wanted.action, wanted.note):
+    kind, target = found.target_type, found.target_id
+    if not await store.resolve(tx, kind, target, actor.id, wanted.action, wanted.note):
         raise AlreadyResolved
     tx.emit(ReportResolved(found.id, found.target_type, found.target_id, wanted.action))
     return await _get(tx, actor, report_id)
+
+
+async def list_in_room(tx: Tx, actor: Member, room_id: UUID) -> RoomReportList:
+    """What is reported in a room, for whoever moderates it: they may delete it, which resolves the report.
+
+    To dismiss it is left to those who moderate everywhere. Raises RoomNotFound, Banned, Forbidden.
+    """
+    await chat.get_to_moderate(tx, actor, room_id)
+    return RoomReportList(
+        [
+            RoomReport(
+                one.id, one.target_id, one.owner_id, one.reason, one.details, one.quote, one.created_at
+            )
+            for one in await store.list_in_room(tx, room_id)
+        ]
+    )
+
+
+async def follow_message(tx: Tx, event: MessageRemoved) -> None:
+    """Who moderates a room has deleted a message: what was reported of it has been seen to."""
+    await store.resolve(tx, "message", event.message_id, event.removed_by, "remove", None)
 
 
 async def _remove(tx: Tx, actor: Member, found: Report, why: str) -> None:

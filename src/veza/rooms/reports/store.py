@@ -19,6 +19,12 @@ _select = sa.select(*(R[name] for name in Report.__struct_fields__))
 _ADD: Statement[None] = Statement(sa.insert(reports))
 _FIND = Statement(_select.where(R.id == sa.bindparam("report_id")), Report)
 _BY = Statement(_select.where(R.reporter_id == sa.bindparam("user_id")).order_by(R.created_at), Report)
+_IN_ROOM = Statement(
+    _select.where(R.room_id == sa.bindparam("room"), R.resolved_at.is_(None))
+    .order_by(R.created_at.desc(), R.id.desc())
+    .limit(100),
+    Report,
+)
 _RESOLVE: Statement[None] = Statement(
     sa.update(reports)
     .where(
@@ -50,12 +56,16 @@ async def list_by(tx: Tx, user_id: UUID) -> list[Report]:
     return await tx.all(_BY, user_id=user_id)
 
 
-async def resolve(tx: Tx, report: Report, by: UUID | None, action: str, note: str | None) -> int:
+async def list_in_room(tx: Tx, room_id: UUID) -> list[Report]:
+    """What waits and is about messages of a room, the latest first."""
+    return await tx.all(_IN_ROOM, room=room_id)
+
+
+async def resolve(tx: Tx, kind: str, target_id: UUID, by: UUID | None, action: str, note: str | None) -> int:
     """All that wait and are about the same thing have been seen to; how many those were."""
     return await tx.run(
-        _RESOLVE, of_type=report.target_type, of_target=report.target_id, at=clock.now(), by=by,
-        deed=action, said=note,
-    )  # fmt: skip
+        _RESOLVE, of_type=kind, of_target=target_id, at=clock.now(), by=by, deed=action, said=note
+    )
 
 
 async def page(tx: Tx, given: Mapping[str, Any], page: Page) -> list[Report]:

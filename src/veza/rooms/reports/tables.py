@@ -20,6 +20,9 @@ reports = sa.Table(
     sa.Column("resolved_by", Id),
     sa.Column("action", sa.Text),
     sa.Column("note", sa.Text),
+    # Of a message: what it said then, and where.
+    sa.Column("quote", sa.Text),
+    sa.Column("room_id", Id),
     # Nobody reports a thing twice before somebody has looked at it.
     sa.Index(
         "uq_reports_reporter_id_target_type_target_id",
@@ -33,4 +36,5 @@ reports = sa.Table(
     sa.Index("ix_reports_target", "target_type", "target_id"),
     sa.Index("ix_reports_created_at", "created_at", "id"),
     sa.Index("ix_reports_reporter_id", "reporter_id"),
+    sa.Index("ix_reports_room_id", "room_id"),
 )
