@@ -138,7 +138,7 @@ async def edit(tx: Tx, live: Live, actor: Member, message_id: UUID, content: str
     """Its author gives a message other words. Raises MessageNotFound, Forbidden, Muted."""
     seat, row = await _hold(tx, actor, message_id)
     require(actor, Action.EDIT_MESSAGE, row)
-    _refuse_silent(actor, seat)
+    refuse_silent(actor, seat)
     row = msgspec.structs.replace(
         row,
         content=content,
@@ -191,7 +191,7 @@ async def react(tx: Tx, live: Live, actor: Member, message_id: UUID, emoji: str,
     Raises MessageNotFound, Forbidden, Muted, TooManyReactions.
     """
     seat, row = await _hold(tx, actor, message_id)
-    _refuse_silent(actor, seat)
+    refuse_silent(actor, seat)
     there = (await store.list_reactions(tx, [row.id], actor.id)).get(row.id, [])
     if given and len(there) >= MOST_EMOJI and emoji not in {one.emoji for one in there}:
         raise TooManyReactions
@@ -244,7 +244,8 @@ async def _hold(tx: Tx, actor: Member, message_id: UUID) -> tuple[Seat, MessageR
     return seat, row
 
 
-def _refuse_silent(actor: Member, seat: Seat) -> None:
+def refuse_silent(actor: Member, seat: Seat) -> None:
+    """Raise NotInRoom, Forbidden or Muted unless ``actor`` may speak."""
     if seat.role is None:
         raise NotInRoom
     if not may(actor, Action.SPEAK, seat):

@@ -26,7 +26,7 @@ from veza.rooms.accounts import service as accounts
 from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.chat import hints, members_store, rooms_store, service, subjects
 from veza.rooms.chat import messages_store as store
-from veza.rooms.chat.errors import Muted, NotInRoom, RoomNotFound, SlowMode
+from veza.rooms.chat.errors import Banned, Muted, NotInRoom, RoomNotFound, SlowMode
 from veza.rooms.chat.events import MessageSent
 from veza.rooms.chat.frames import Said
 from veza.rooms.chat.members_store import MemberRow
@@ -157,8 +157,11 @@ async def _admit(tx: Tx, desk: _Desk, actor: Member) -> MemberRow:
         desk.seen[actor.id] = await subjects.is_seen(tx, actor, room)
     if not desk.seen[actor.id]:
         raise RoomNotFound
+    if member is None and room.type not in service.OPEN:
+        raise RoomNotFound
     if member is None:
-        raise NotInRoom if room.type in service.OPEN else RoomNotFound
+        banned = await members_store.find_ban(tx, room.id, actor.id) is not None
+        raise Banned if banned else NotInRoom
     if not may(actor, Action.SPEAK, member):
         raise Forbidden("You may read in this room, not write.")
     if member.muted_until is not None and member.muted_until > clock.now():

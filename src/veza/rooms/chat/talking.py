@@ -5,14 +5,13 @@ from typing import Any
 
 import structlog
 
-from veza.access.policy import Action, may
 from veza.core import clock
 from veza.core.body import parse_json, validate
 from veza.core.db import Database, Tx
 from veza.core.errors import Detail, InternalError, RateLimited, ValidationFailed, VezaError
 from veza.core.live import Live
 from veza.rooms.chat import frames, hints, messages, service
-from veza.rooms.chat.errors import Muted, UnknownFrame
+from veza.rooms.chat.errors import UnknownFrame
 from veza.rooms.chat.feeds import Socket
 from veza.rooms.chat.frames import CLIENT_FRAMES, Ack, Failed, IsTyping, Pong, ServerFrame
 from veza.rooms.chat.gathering import Speaker
@@ -137,8 +136,7 @@ class Talk:
         if now - socket.typed >= TYPING_EVERY:
             async with self._database.read() as view:
                 seat = await service.get_seat(view, member, frame.room_id)
-            if not may(member, Action.SPEAK, seat) or (seat.muted_until or clock.now()) > clock.now():
-                raise Muted
+            messages.refuse_silent(member, seat)
             socket.typed = now
             said = IsTyping(room_id=frame.room_id, user_id=member.id, username=member.username)
             hints.tell(self._live, frame.room_id, said, member.id)
