@@ -270,11 +270,12 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
 
 @contextmanager
 def _saying_what_is_wrong(settings: Settings) -> Iterator[None]:
+    away: tuple[type[Exception], ...] = (apsw.Error, OSError, VezaError, *_postgres_errors(settings))
     try:
         yield
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise BadSetting(f"{settings.database} is damaged ({error}): put a backup in its place.") from None
-    except (apsw.Error, OSError, VezaError, *_postgres_errors(settings)) as error:
+    except away as error:
         raise OutOfReach(f"the database does not answer: {error}") from None
 
 

@@ -66,7 +66,8 @@ class HardenedWebSocket(WebSocketsSansIOProtocol):
             self.transport.close()
             return
         super().handle_connect(event)
-        self.scope["extensions"][WIRE] = self
+        extensions: Any = self.scope["extensions"]
+        extensions[WIRE] = self
 
     async def send(self, message: Any) -> None:
         """Send what the application says; one that has refused the handshake has answered it, too."""

@@ -6,7 +6,7 @@ from alembic import op
 from veza.core.db import Id
 
 revision = "0027"
-down_revision = "0024"
+down_revision = "0026"
 
 
 def upgrade() -> None:
