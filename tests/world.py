@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from tests.quick import CheapHasher
+from tests.quick import CheapHasher, QuickClient
 from veza.app import make_app, working
 from veza.core.db import Database
 from veza.core.edge import Edge
@@ -62,7 +62,7 @@ class World:
     def client(self, headers: Mapping[str, str]) -> httpx.AsyncClient:
         """A client of nobody's, who sends these headers each time."""
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://veza.test/api/v1", headers=headers)
+        return QuickClient(transport=transport, base_url="http://veza.test/api/v1", headers=headers)
 
     async def person(self, name: str, role: str = "user") -> Person:
         """Whoever has this name, signed in; made at first with this role."""

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from litestar import Litestar, Router
 from litestar.di import Provide
 
+from tests.quick import QuickClient
 from veza.access.actor import GUEST, Actor, Member
 from veza.core import clock
 from veza.core.db import Database, Statement, Tx
@@ -95,7 +96,7 @@ class House:
             "prove_password": self._prove,
         }
         transport = httpx.ASGITransport(_served(self))
-        self.client = httpx.AsyncClient(transport=transport, base_url=f"{BASE_URL}/api/v1", timeout=30)
+        self.client = QuickClient(transport=transport, base_url=f"{BASE_URL}/api/v1", timeout=30)
 
     async def move_in(self, *names: str) -> None:
         """Make an account for each name; `admin` and `mod` have those roles."""

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
 
-from tests.quick import CheapHasher
+from tests.quick import CheapHasher, QuickClient
 from veza.access.actor import Member
 from veza.access.secrets import Keyring, new_secret
 from veza.access.tokens import Tokens
@@ -101,7 +101,7 @@ class Client:
         self.user_agent = user_agent
         self.access = self.refresh_token = ""
         transport = httpx.ASGITransport(house.edge, client=(ip, 1234))
-        self.http = httpx.AsyncClient(transport=transport, base_url=f"{BASE_URL}/api/v1", timeout=30)
+        self.http = QuickClient(transport=transport, base_url=f"{BASE_URL}/api/v1", timeout=30)
 
     async def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
         headers = {"user-agent": self.user_agent, **request.pop("headers", {})}
