@@ -7,6 +7,7 @@ the socket is closed, for the tests are over or were killed, whatever still runs
 """
 
 import asyncio
+import encodings.idna
 import gc
 import json
 import os
@@ -29,7 +30,8 @@ from veza.rooms.search import build as search
 from veza.settings import Settings
 
 PACKET = 1 << 18
-LATE = (chatting, importing, process)  # what the command line imports as it needs it
+# What the command line and the resolver of names import as they need it.
+LATE = (chatting, importing, process, encodings.idna)
 
 
 async def warm() -> None:
