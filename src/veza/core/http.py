@@ -19,6 +19,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Litestar, Request, Response
+from litestar.connection import ASGIConnection
 from litestar.dto import AbstractDTO
 from litestar.exceptions import HTTPException, ImproperlyConfiguredException
 from litestar.handlers import HTTPRouteHandler
@@ -41,6 +42,7 @@ BodyT = TypeVar("BodyT", bound=msgspec.Struct)
 InTx = Annotated[Tx, Dependency(skip_validation=True)]
 TheExchange = Annotated[Exchange, Dependency(skip_validation=True)]
 AnyRequest = Request[Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 JSON_BYTES = 1_000_000
 # All that the framework tells of a parameter that did not come.
@@ -138,6 +140,11 @@ async def read_optional(request: AnyRequest, kind: type[BodyT]) -> BodyT:
 
 class Route(HTTPRouteHandler):
     """A handler whose answer is encoded before, and sent after, its transaction is committed."""
+
+    async def authorize_connection(self, connection: AnyConnection) -> None:
+        """Ask the guards, as the framework does, but with the handler itself and no copy of it."""
+        for guard in self.resolve_guards():
+            await guard(connection, self)  # type: ignore[misc]  # as in the framework
 
     async def to_response(self, app: Litestar, data: Any, request: AnyRequest) -> ASGIApp:
         """Encode, commit, and only then let the answer go."""
