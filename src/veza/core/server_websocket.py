@@ -6,6 +6,7 @@ to a thousand sockets without encoding it a thousand times: a socket's own writi
 (:mod:`veza.core.wire`).
 """
 
+import asyncio
 import logging
 from http import HTTPStatus
 from typing import Any
@@ -44,6 +45,57 @@ class _Conversation(ServerProtocol):
         super().recv_frame(frame)
 
 
+class _Inbox:
+    """What came for the application, who alone reads it; asyncio's own queue weighs three kilobytes."""
+
+    __slots__ = ("_events", "_waiting")
+
+    def __init__(self) -> None:
+        self._events: list[Any] = []
+        self._waiting: asyncio.Future[None] | None = None
+
+    def put_nowait(self, event: Any) -> None:
+        self._events.append(event)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def get(self) -> Any:
+        while not self._events:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        self._waiting = None
+        return self._events.pop(0)
+
+    def empty(self) -> bool:
+        return not self._events
+
+
+class _Gate:
+    """Open, or to be waited for; made for many that nobody waits for."""
+
+    __slots__ = ("_open", "_waiting")
+
+    def __init__(self) -> None:
+        self._open = True
+        self._waiting: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        self._open = True
+        if self._waiting is not None:
+            self._waiting.set_result(None)
+            self._waiting = None
+
+    def clear(self) -> None:
+        self._open = False
+
+    async def wait(self) -> None:
+        while not self._open:
+            if self._waiting is None:
+                self._waiting = asyncio.get_running_loop().create_future()
+            # Others may wait for the same, and one of them may give up.
+            await asyncio.shield(self._waiting)
+
+
 class HardenedWebSocket(WebSocketsSansIOProtocol):
     """One connection."""
 
@@ -53,6 +105,8 @@ class HardenedWebSocket(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.logger = _log
         self.conn = _Conversation(max_size=config.ws_max_size, logger=_log)
+        self.queue = _Inbox()  # type: ignore[assignment]  # as much of one as is used
+        self.writable = _Gate()  # type: ignore[assignment]  # as above
         self.pings = 0
         self.pings_since = 0.0
 
@@ -74,6 +128,13 @@ class HardenedWebSocket(WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True
+
+    async def send(self, message: Any) -> None:
+        """As ASGI has it; and once somebody is in, what their handshake said is not kept for as long."""
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            self.request.headers.clear()
+            self.response.headers.clear()
 
     def handle_ping(self) -> None:
         """Answer, but no flood of them."""

@@ -43,6 +43,9 @@ class Sockets:
         try:
             member = await self._doorkeeper.admit(_token_of(scope))
             socket = Socket(wire, member, exchange)
+            # One may stay for a day: what its handshake said is not kept for as long.
+            exchange.headers = {}
+            scope["headers"] = scope["subprotocols"] = ()
             with self._hub.here(socket):
                 await self._listen(socket, receive)
         except InvalidToken:
