@@ -1,17 +1,21 @@
 """`veza chat`: a small chat for the terminal, and the protocol of docs/chat.md in one file to read.
 
-It signs in, joins a room, prints what is said, and says what is typed. When the connection is lost it comes
-back by itself, asks for what it missed, and says again what was not acknowledged: once, by its `client_id`.
+It signs in, joins a room, prints what is said, and says what is typed, each line once the one before it is
+acknowledged. When the connection is lost it comes back by itself, asks for what it missed, and says again
+what was not acknowledged: once, by its `client_id`.
 """
 
 import asyncio
 import http.client
 import json
+import random
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
+from uuid import UUID
 
 import msgspec
 from rich.console import Console
@@ -23,13 +27,19 @@ from veza.core.ids import new_id
 
 PROTOCOL = "veza.chat.v1"
 _WAIT = 30.0
-_AGAIN_SECONDS = 1.0
-# After these there is no use in coming back.
-_FINAL = {4401, 4403}
+# Between two tries to come back: longer each time, and not for all at once.
+_AGAIN_SECONDS, _MOST_SECONDS = 1.0, 30.0
+_SIGNED_OUT = 4401
+_SHOWN = 20
+_PAGE, _MOST_PAGES = 100, 20
 
 
 class Refused(Exception):
-    """The server did not do what it was asked for; it says why."""
+    """The server did not do what it was asked for; it says why. With 401 there is no use in asking again."""
+
+    def __init__(self, why: str, status: int = 0) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 class Server:
@@ -54,20 +64,22 @@ class Server:
         try:
             target = f"{parts.path}/api/v1{path}"
             connection.request(method, target, None if body is None else json.dumps(body), headers)
-            said = json.loads(connection.getresponse().read())
+            answer = connection.getresponse()
+            said = msgspec.json.decode(answer.read(), type=dict[str, Any])
         except (OSError, ValueError, http.client.HTTPException) as problem:
             raise Refused(f"{self.url} does not answer: {problem}") from None
         finally:
             connection.close()
         if not said.get("success"):
-            raise Refused(said["error"]["message"])
+            raise Refused(said.get("error", {}).get("message", "no such server"), answer.status)
         return said["data"]
 
-    async def sign_in(self, email: str, password: str) -> None:
-        """Sign in. Raises :class:`Refused`."""
+    async def sign_in(self, email: str, password: str, ask_code: Callable[[], str]) -> None:
+        """Sign in; ``ask_code`` is asked where there is a second factor. Raises :class:`Refused`."""
         said = await self.ask("POST", "/auth/login", {"email": email, "password": password})
-        if "token" not in said:
-            raise Refused("This account has a second factor, which this client does not know.")
+        if said.get("requires_2fa"):
+            code = {"challenge_token": said["challenge_token"], "code": ask_code()}
+            said = await self.ask("POST", "/auth/2fa/verify", code)
         self.token = said["token"]["access_token"]
 
     async def find_room(self, name: str) -> Any:
@@ -76,13 +88,23 @@ class Server:
             found = await self.ask("GET", f"/users/by-username/{quote(name[1:])}")
             other = {"type": "direct", "user_id": found["profile"]["id"]}
             return (await self.ask("POST", "/chat/rooms", other))["room"]
+        try:
+            room = (await self.ask("GET", f"/chat/rooms/{UUID(name)}"))["room"]
+        except ValueError:
+            room = await self._find_named(name)
+        if room["role"] is None:
+            await self.ask("POST", f"/chat/rooms/{room['id']}/join")
+        return room
+
+    async def _find_named(self, name: str) -> Any:
         for which in ("mine", "public"):
-            said = await self.ask("GET", f"/chat/rooms?which={which}&limit=100")
-            for room in said["rooms"]:
-                if name in {room["id"], room["name"]}:
-                    if room["role"] is None:
-                        await self.ask("POST", f"/chat/rooms/{room['id']}/join")
-                    return room
+            for page in range(1, _MOST_PAGES + 1):
+                said = await self.ask("GET", f"/chat/rooms?which={which}&limit={_PAGE}&page={page}")
+                for room in said["rooms"]:
+                    if name == room["name"]:
+                        return room
+                if len(said["rooms"]) < _PAGE:
+                    break
         raise Refused(f"There is no room named {name!r} that you may see.")
 
 
@@ -93,56 +115,72 @@ class Chat:
         self.server = server
         self.room = room
         self.console = console
-        self.since = max(0, room["seq"] - 20)
-        self.unsaid: dict[str, str] = {}
+        self.since = max(0, room["seq"] - _SHOWN)
+        self.unsaid: tuple[str, str] | None = None
+        self.wait = 0.0
+        self.answered = asyncio.Event()
         self.socket: ClientConnection | None = None
-        self.over: int | None = None
+        self.over = False
 
     async def run(self, lines: AsyncIterator[str]) -> int:
         """Talk until the lines end; the exit code."""
         hearing = asyncio.create_task(self._hear_on())
-        try:
-            async for line in lines:
-                if self.over is not None or line.strip() == "/quit":
-                    break
-                if line.strip():
-                    await self._say(line.rstrip("\n"))
-            await self._until_said(hearing)
-        finally:
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
-            if self.socket is not None:
-                await self.socket.close()
-        return int(self.over is not None)
+        talking = asyncio.create_task(self._talk(lines))
+        done, _ = await asyncio.wait({hearing, talking}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (hearing, talking):
+            task.cancel()
+        await asyncio.gather(hearing, talking, return_exceptions=True)
+        if self.socket is not None:
+            await self.socket.close()
+        for task in done:
+            task.result()
+        return int(self.over)
 
-    async def _until_said(self, hearing: "asyncio.Task[None]") -> None:
-        async with asyncio.timeout(_WAIT):
-            while self.unsaid and not hearing.done():  # noqa: ASYNC110 - one look in a while is enough
-                await asyncio.sleep(0.05)
+    async def _talk(self, lines: AsyncIterator[str]) -> None:
+        async for line in lines:
+            if line.strip() == "/quit":
+                return
+            if line.strip():
+                self.unsaid = str(new_id()), line.rstrip("\n")
+                await self._say()
 
-    async def _say(self, content: str) -> None:
-        client_id = str(new_id())
-        self.unsaid[client_id] = content
-        await self._send_message(client_id, content)
-
-    async def _send_message(self, client_id: str, content: str) -> None:
-        await self._send("message", room_id=self.room["id"], content=content, client_id=client_id)
+    async def _say(self) -> None:
+        """Until it is acknowledged or refused for good, over as many connections as that takes."""
+        while self.unsaid is not None:
+            self.answered.clear()
+            client_id, content = self.unsaid
+            await self._send("message", content=content, client_id=client_id)
+            await self.answered.wait()
+            await asyncio.sleep(self.wait)
+            self.wait = 0.0
 
     async def _send(self, kind: str, **fields: Any) -> None:
         if self.socket is None:
             return  # it is sent once we are back
+        frame = {"type": kind, "id": fields.get("client_id", kind), "room_id": self.room["id"], **fields}
         try:
-            await self.socket.send(json.dumps({"type": kind, "id": fields.get("client_id"), **fields}))
+            await self.socket.send(json.dumps(frame))
         except ConnectionClosed:
             self.socket = None
 
     async def _hear_on(self) -> None:
-        while self.over is None:
+        wait, last, loop = _AGAIN_SECONDS, "", asyncio.get_running_loop()
+        while not self.over:
+            began = loop.time()
             try:
                 await self._hear_once()
+                last = ""
             except (Refused, OSError, InvalidHandshake) as problem:
-                self.console.print(f"[dim]{escape(str(problem))}; trying again[/dim]")
-            await asyncio.sleep(_AGAIN_SECONDS)
+                if str(problem) != last:
+                    self._note(f"{problem}; trying again")
+                if isinstance(problem, Refused) and problem.status == HTTPStatus.UNAUTHORIZED:
+                    self.over = True
+                last = str(problem)
+            if loop.time() - began >= _MOST_SECONDS:
+                wait = _AGAIN_SECONDS
+            if not self.over:
+                await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - no secret
+                wait = min(wait * 2, _MOST_SECONDS)
 
     async def _hear_once(self) -> None:
         token = (await self.server.ask("GET", "/chat/token"))["token"]
@@ -150,37 +188,60 @@ class Chat:
         secure = ssl.create_default_context() if address.startswith("wss") else None
         async with connect(address, subprotocols=[PROTOCOL, token], compression=None, ssl=secure) as socket:  # type: ignore[list-item]  # a subprotocol is a text
             self.socket = socket
-            await self._send("join", room_id=self.room["id"], since=self.since)
-            for client_id, content in list(self.unsaid.items()):
-                await self._send_message(client_id, content)
+            await self._send("join", since=self.since)
+            self.answered.set()  # what is not said yet is said here
             try:
                 async for text in socket:
-                    self._take(msgspec.json.decode(text))
+                    await self._take(msgspec.json.decode(text))
             except ConnectionClosed:
                 pass
             self.socket = None
-            if socket.close_code in _FINAL:
-                self.over = socket.close_code
-                self.console.print(f"[red]{escape(socket.close_reason or 'You are signed out')}[/red]")
+            if socket.close_code == _SIGNED_OUT:
+                self._end(socket.close_reason or "You are signed out")
 
-    def _take(self, frame: Any) -> None:
+    async def _take(self, frame: Any) -> None:
         kind, message = frame["type"], frame.get("message")
         if kind in {"message", "edited"}:
             self.since = max(self.since, message["seq"], message["change_seq"])
-            mark = " [dim](edited)[/dim]" if kind == "edited" else ""
-            self.console.print(
-                f"[bold]{escape(message['username'])}[/bold]{mark} {escape(message['content'])}"
-            )
+            self._show(message, " [dim](edited)[/dim]" if kind == "edited" else "")
         elif kind in {"deleted", "reaction"}:
             self.since = max(self.since, frame["seq"])
-        elif kind == "ack" and frame.get("client_id"):
-            self.unsaid.pop(frame["client_id"], None)
+        elif kind == "ack" and self.unsaid is not None and frame.get("client_id") == self.unsaid[0]:
+            self.unsaid = None
+            self.answered.set()
         elif kind == "error":
-            self.unsaid.pop(str(frame["id"]), None)
-            self.console.print(f"[red]{escape(frame['message'])}[/red]")
+            await self._take_error(frame)
         elif kind == "removed":
-            self.over = 1
-            self.console.print("[red]You are in this room no longer.[/red]")
+            self._end("You are in this room no longer.")
+
+    async def _take_error(self, frame: Any) -> None:
+        if frame["code"] == "TOO_FAR_BEHIND":
+            self._note("You have missed much; here is the end of it.")
+            room = (await self.server.ask("GET", f"/chat/rooms/{self.room['id']}"))["room"]
+            self.since = max(self.since, room["seq"] - _SHOWN)
+            await self._send("join", since=self.since)
+        elif frame["id"] == "join":
+            self._end(frame["message"])
+        elif self.unsaid is not None and frame["id"] == self.unsaid[0]:
+            if frame.get("retry_after") and frame["code"] != "REPEATED_MESSAGE":
+                self.wait = float(frame["retry_after"])
+                self._note(f"{frame['message']} ({frame['retry_after']} s)")
+            else:
+                self.unsaid = None
+                self.console.print(f"[red]{escape(frame['message'])}[/red]")
+            self.answered.set()
+
+    def _show(self, message: Any, mark: str) -> None:
+        # Further lines stand apart, so that nobody writes what looks as if another had said it.
+        words = escape(message["content"].replace("\n", "\n    ")) or "[dim](deleted)[/dim]"
+        self.console.print(f"[bold]{escape(message['username'])}[/bold]{mark} {words}")
+
+    def _note(self, words: str) -> None:
+        self.console.print(f"[dim]{escape(words)}[/dim]")
+
+    def _end(self, why: str) -> None:
+        self.over = True
+        self.console.print(f"[red]{escape(why)}[/red]")
 
 
 async def _lines() -> AsyncIterator[str]:
@@ -192,13 +253,13 @@ async def _lines() -> AsyncIterator[str]:
         yield line.decode("utf-8", "replace")
 
 
-def chat(url: str, email: str, password: str, room: str) -> int:
+def chat(url: str, email: str, password: str, room: str, ask_code: Callable[[], str]) -> int:
     """Talk in a room of the server at ``url``; the exit code."""
     console = Console(highlight=False)
 
     async def main() -> int:
         server = Server(url)
-        await server.sign_in(email, password)
+        await server.sign_in(email, password, ask_code)
         found = await server.find_room(room)
         console.print(f"[dim]{escape(found['name'] or room)}: type to talk, /quit to leave[/dim]")
         return await Chat(server, found, console).run(_lines())

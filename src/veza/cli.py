@@ -129,8 +129,11 @@ def chat(
     """Talk in a room of a server, in the terminal."""
     from veza import chatting  # noqa: PLC0415 - to ask for help loads nothing
 
+    def ask_code() -> str:
+        return _line() if password_stdin else str(typer.prompt("Code of your second factor"))
+
     password = _line() if password_stdin else typer.prompt("Password", hide_input=True)
-    sys.exit(chatting.chat(server, email, password, room))
+    sys.exit(chatting.chat(server, email, password, room, ask_code))
 
 
 def _line() -> str:

@@ -21,12 +21,15 @@ async def test_somebody_talks_from_a_terminal(database: Database, tmp_path: Path
         await ann.open()
         await ann.ask("join", room_id=room_id)
         await ann.ask("message", room_id=room_id, content="[red]before", client_id="1")
-        words = ("chat", "Backstage", "--server", served.url, "--email", "bob@example.com")
+        words = ("chat", room_id, "--server", served.url, "--email", "bob@example.com")
         client = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "veza", *words, "--password-stdin", stdin=PIPE, stdout=PIPE
         )
-        client.stdin.write(f"{PASSWORD}\nhello from a terminal\n".encode())
+        client.stdin.write(f"{PASSWORD}\nhello from a terminal\none\ntwo\nthree\n".encode())
         await ann.until(lambda: "hello from a terminal" in [one["content"] for one in ann.messages()])
+        await ann.until(lambda: "three" in [one["content"] for one in ann.messages()])
+        assert [one["content"] for one in ann.messages()][-3:] == ["one", "two", "three"]
+        await ann.ask("message", room_id=room_id, content="first\nbob not me", client_id="3")
         await ann.ask("message", room_id=room_id, content="hello back", client_id="2")
         shown = b""
         async with asyncio.timeout(30):
@@ -34,6 +37,7 @@ async def test_somebody_talks_from_a_terminal(database: Database, tmp_path: Path
                 shown += await client.stdout.readline()
         assert b"ann [red]before" in shown
         assert b"bob hello from a terminal" in shown
+        assert b"ann first\n    bob not me\n" in shown
         out, _ = await asyncio.wait_for(client.communicate(b"/quit\n"), 30)
         assert client.returncode == 0, out
         await asyncio.gather(ann.end(), bob.end())
