@@ -98,6 +98,7 @@ REACTIONS: Reactions = {
     following_events.UserBlocked: [PART, chat_kinds.LOOK_AGAIN],
     following_events.UserUnblocked: [chat_kinds.LOOK_AGAIN],
     account_events.UsernameChanged: [chat_kinds.LOOK_AGAIN],
+    account_events.RoleChanged: [chat_kinds.LOOK_AGAIN],
     chat_events.MessageSent: [TELL],
     chat_events.RoomDeleted: [chat_kinds.FORGET_ROOM],
     playlist_events.PlaylistFollowed: [TELL],

@@ -98,6 +98,16 @@ async def test_a_room_goes_where_its_track_goes(database: Database, tmp_path: Pa
                 return removed(*wires) == [False, True, True, True, False]
 
             await until(alone)
+            # Who moderates no longer hears no longer, and may do no more than others.
+            boss = await world.person("boss", "admin")
+            for role in ("user", "moderator"):
+                done = await boss.put(f"/admin/users/{mona.id}/role", json={"role": role})
+                assert done.status_code == 200
+
+                async def demoted() -> bool:
+                    return removed(*wires) == [False, True, True, True, True]
+
+                await until(demoted)
         await say(ada, room_id, "alone")
         assert len(await heard(mona, room_id)) == 2
         assert (await ada.put(path, json={"is_public": True})).status_code == 200

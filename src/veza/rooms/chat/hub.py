@@ -2,7 +2,8 @@
 
 Hints tell at once what is new and who is to be looked at anew. Every two seconds all are looked at together:
 who is signed out is let go, what a lost hint would have told is read, and who may hear no longer is unseated.
-So each of these is true within two seconds on every process, whatever becomes of the hints.
+So each of these is true within two seconds on every process, whatever becomes of the hints; and so is what
+somebody's name and role are. Whom they have blocked is read again every half minute.
 """
 
 import asyncio
@@ -52,6 +53,7 @@ class Hub:
         self._sockets: dict[UUID, set[Socket]] = {}
         self._count = 0
         self._feeds: dict[UUID, Feed] = {}
+        self._refreshed = 0.0
         self._heard: Subscription | None = None
         self._running: asyncio.Task[None] | None = None
         self._work: set[asyncio.Task[None]] = set()
@@ -209,8 +211,9 @@ class Hub:
             except InvalidToken:
                 socket.end(SIGNED_OUT, "signed out")
                 continue
-            parted, socket.member = known.hidden != socket.member.hidden, known
-            if parted:  # by a block: what is about a thing of theirs is not there any more
+            before, socket.member = socket.member, known
+            # By a block, or another role: what they saw may not be there for them any more.
+            if (before.hidden, before.role) != (known.hidden, known.role):
                 for chair in tuple(socket.chairs.values()):
                     await self._recheck(chair.feed, {user_id})
 
@@ -251,13 +254,23 @@ class Hub:
             log.exception("chat.look_failed")  # and they go on: who cannot be asked after is not refused
 
     async def _let_go(self) -> None:
-        sockets = self._everybody()
+        sockets, changed, now = self._everybody(), set[UUID](), asyncio.get_running_loop().time()
+        due = now - self._refreshed >= NAMED_SECONDS
+        if due:
+            self._refreshed = now
         for start in range(0, len(sockets), _SESSIONS):
             some = sockets[start : start + _SESSIONS]
             good = await self._authenticator.list_good({one.member.session_id for one in some})
             for socket in some:
-                if socket.member.session_id not in good:
+                member, found = socket.member, good.get(socket.member.session_id)
+                if found is None:
                     socket.end(SIGNED_OUT, "signed out")
+                    continue
+                blocks = due and (found.has_blocks or member.hidden)
+                if blocks or (member.role, member.username) != (found.role, found.username):
+                    changed.add(member.id)
+        for user_id in changed:
+            await self._refresh(user_id)
 
     def _say_who_came(self, feed: Feed) -> None:
         """Tell who came and went since the last time, once for all; and now and then who is here.

@@ -90,10 +90,10 @@ class Authenticator:
         """Whoever is signed in in this session, now. Raises InvalidToken like ``authenticate``."""
         return _member(session_id, *await self._find(session_id))
 
-    async def list_good(self, session_ids: Collection[UUID]) -> set[UUID]:
+    async def list_good(self, session_ids: Collection[UUID]) -> dict[UUID, store.Good]:
         """Those of these sessions in which somebody is signed in now."""
         async with self._database.read() as view:
-            return set(await store.list_good(view, session_ids))
+            return {one.id: one for one in await store.list_good(view, session_ids)}
 
     async def _find(self, session_id: UUID) -> tuple[store.Asker, frozenset[UUID]]:
         """Whose session this is, and who is hidden from them."""

@@ -37,6 +37,15 @@ class Asker(msgspec.Struct, frozen=True):
     has_blocks: bool
 
 
+class Good(msgspec.Struct, frozen=True):
+    """A session in which somebody is signed in, and what they are now."""
+
+    id: UUID
+    username: str
+    role: str
+    has_blocks: bool
+
+
 class Session(msgspec.Struct, frozen=True):
     """A session as its owner sees it."""
 
@@ -121,10 +130,10 @@ _ASKER = Statement(
     Asker,
 )
 _GOOD = Statement(
-    sa.select(sessions.c.id)
+    sa.select(sessions.c.id, users.c.username, users.c.role, users.c.has_blocks)
     .join(users, users.c.id == sessions.c.user_id)
     .where(any_of(sessions.c.id, "session_ids"), _alive, users.c.suspended_at.is_(None)),
-    UUID,
+    Good,
     heavy=True,
 )
 _LIST = Statement(
@@ -272,7 +281,7 @@ async def find_asker(tx: Tx, session_id: UUID) -> Asker | None:
     return await tx.first(_ASKER, session_id=session_id)
 
 
-async def list_good(tx: Tx, session_ids: Collection[UUID]) -> list[UUID]:
+async def list_good(tx: Tx, session_ids: Collection[UUID]) -> list[Good]:
     """Those of these sessions in which somebody is signed in now."""
     return await tx.all(_GOOD, session_ids=session_ids, now=clock.now())
 
