@@ -245,7 +245,7 @@ async def lose(database: Database, kind: JobKind[Any]) -> Job:
         await asyncio.Event().wait()
 
     worker = Worker(database, kind.lane, [Task(kind, hold)], concurrency=1)
-    worker._stop = _nothing  # type: ignore[method-assign]  # it dies, and gives nothing back
+    worker._stop = _nothing  # type: ignore[method-assign]  # to see who is woken  # it dies, and gives nothing back
     running = asyncio.create_task(worker.run())
     await asyncio.wait_for(held.wait(), 5)
     running.cancel()
@@ -584,7 +584,7 @@ async def test_what_waits_already_wakes_nobody(database: Database) -> None:
 
     async def queue_once() -> None:
         async with database.write() as tx:
-            tx.notify = channels.append  # type: ignore[method-assign]
+            tx.notify = channels.append  # type: ignore[method-assign]  # to see who is woken
             await enqueue(tx, NOTE, Note("a"), unique_key="a")
 
     await queue_once()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.faults.chat_clients import open_room, serving_here, talker
+from veza.core import clock
 from veza.core.db import Database
 
 WIDE = {"rate_limit_global": "9999/min", "rate_limit_login": "99/min"}
@@ -93,7 +95,10 @@ async def test_two_talk_and_one_comes_back(database: Database, tmp_path: Path) -
 
 
 async def test_who_is_not_let_in_and_who_is_let_go(database: Database, tmp_path: Path) -> None:
-    """G23, H1, H2, H3, H4, H6: a token opens one, a foreign page none; floods, nonsense, sign-out end it."""
+    """G23, H1, H2, H3, H4, H6: a token opens one, a foreign page none; floods, nonsense, sign-out end it.
+
+    H7: and those that come back at once, as many as one may have, are all back within a second.
+    """
     async with serving_here(database, tmp_path / "data", **WIDE) as served:
         ann, bob = await talker(served.url, "ann"), await talker(served.url, "bob")
         room_id = await open_room(ann, bob)
@@ -117,6 +122,11 @@ async def test_who_is_not_let_in_and_who_is_let_go(database: Database, tmp_path:
             answer = told.value.response
             assert (answer.status_code, answer.headers["X-Request-ID"]) == (status, "find-me-1")
             assert json.loads(answer.body)["error"]["code"] in {"FORBIDDEN", "INVALID_REQUEST", "NOT_FOUND"}
+        # Too late by a second, or of a session that has ended since.
+        late = await ann.chat_token()
+        with clock.shifted(timedelta(seconds=61)):
+            async with connect(f"{address}?token={late}") as socket:
+                assert await closed_with(socket) == 4401
 
         async def opened():
             return await connect(f"{address}?token={await ann.chat_token()}", compression=None)
@@ -142,6 +152,23 @@ async def test_who_is_not_let_in_and_who_is_let_go(database: Database, tmp_path:
             with contextlib.suppress(ConnectionClosed):
                 await socket.ping()
         assert await closed_with(socket) == 1008
+        # Nothing is packed, whatever is offered: so nothing unpacks to more than it was.
+        async with connect(f"{address}?token={await ann.chat_token()}", compression="deflate") as socket:
+            assert socket.protocol.extensions == []
+        # As many as one may have come at once; one more is sent away, and they all hear on.
+        tokens = [await ann.chat_token() for _ in range(21)]
+        async with asyncio.timeout(5), contextlib.AsyncExitStack() as stack:
+
+            async def come(token: str) -> float:
+                began = asyncio.get_running_loop().time()
+                socket = await stack.enter_async_context(connect(f"{address}?token={token}"))
+                await socket.send('{"type": "ping"}')
+                assert await socket.recv() == '{"type":"pong","id":null}'
+                return asyncio.get_running_loop().time() - began
+
+            assert max(await asyncio.gather(*map(come, tokens[:20]))) < 1
+            one_more = await connect(f"{address}?token={tokens[20]}")
+            assert await closed_with(one_more) == 1008
         # Who closes in the midst of a message has broken nothing (Autobahn's case 7.1.5).
         socket = await opened()
         socket.transport.write(b"\x01\x81\0\0\0\0x")
@@ -161,8 +188,11 @@ async def test_who_is_not_let_in_and_who_is_let_go(database: Database, tmp_path:
         await ann.until(ann.messages)
         assert bob.messages() == []
         began = asyncio.get_running_loop().time()
+        unused = await bob.chat_token()
         assert (await bob.client.post("/sessions/logout-all")).status_code == 200
         await bob.until(lambda: bob.closed)
         assert bob.closed == 4401
+        async with connect(f"{address}?token={unused}") as socket:
+            assert await closed_with(socket) == 4401
         assert asyncio.get_running_loop().time() - began < 5
         await asyncio.gather(ann.end(), bob.end())

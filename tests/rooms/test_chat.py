@@ -28,6 +28,9 @@ async def test_what_is_said_has_one_order_and_is_said_once(database: Database, t
         assert len({(one["user_id"], one["client_id"]) for one in found}) == 30
         assert found[0]["content"].startswith("<b>")
         assert await heard(ann, room_id, "?limit=100") == found
+        # Somebody's own id for a message is that of one room.
+        elsewhere = await room(ann, name="Elsewhere")
+        assert (await say(ann, elsewhere, "other words", client_id="c0"))["content"] == "other words"
         middle = found[9]["id"]
         assert await heard(ann, room_id, f"?before={middle}&limit=4") == found[5:9]
         assert await heard(ann, room_id, f"?after={middle}&limit=4") == found[10:14]
@@ -37,9 +40,9 @@ async def test_what_is_said_has_one_order_and_is_said_once(database: Database, t
             answer = await ann.post(f"/chat/rooms/{room_id}/messages", json=bad)
             assert outcome(answer) == (422, "VALIDATION_ERROR"), bad
         stats = (await bob.get("/chat/stats")).json()["data"]
-        assert (stats["total_rooms"], stats["total_messages"]) == (1, 30)
-        kept = await database.rows("SELECT seq, message_count, member_count FROM chat_rooms")
-        assert [tuple(row) for row in kept] == [(30, 30, 3)]
+        assert (stats["total_rooms"], stats["total_messages"]) == (2, 31)
+        kept = await database.rows("SELECT seq, message_count, member_count FROM chat_rooms ORDER BY seq")
+        assert [tuple(row) for row in kept] == [(1, 1, 1), (30, 30, 3)]
 
 
 async def test_who_may_come_in(database: Database, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ async def test_a_bucket_that_is_away(
         assert await used(world, olga) == 0
         assert list(world.parts.storage.scratch.iterdir()) == []
         health = await world.parts.readiness.look()
-        assert health.checks == {"database": "ok", "storage": "unavailable"}
+        assert health.checks == {"database": "ok", "storage": "unavailable", "queue": "ok"}
 
 
 async def test_an_object_that_is_gone(

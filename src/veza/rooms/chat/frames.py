@@ -8,12 +8,19 @@ import msgspec
 
 from veza.rooms.chat.schemas import Card, ClientId, Content, Emoji, Message
 
+ID_CHARS, ID_MOST = 64, 2**53 - 1
+FrameId = (
+    Annotated[str, msgspec.Meta(max_length=ID_CHARS)]
+    | Annotated[int, msgspec.Meta(ge=-ID_MOST, le=ID_MOST)]
+    | None
+)
+
 
 class ClientFrame(msgspec.Struct, frozen=True, kw_only=True):
     """What a client says; ``id`` comes back with the answer to it."""
 
     name: ClassVar[str]
-    id: str | int | None = None
+    id: FrameId = None
 
 
 class Join(ClientFrame, frozen=True):

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import msgspec
 import structlog
 
 from veza.core import clock
@@ -13,7 +14,7 @@ from veza.core.live import Live
 from veza.rooms.chat import frames, hints, messages, service
 from veza.rooms.chat.errors import UnknownFrame
 from veza.rooms.chat.feeds import Socket
-from veza.rooms.chat.frames import CLIENT_FRAMES, Ack, Failed, IsTyping, Pong, ServerFrame
+from veza.rooms.chat.frames import CLIENT_FRAMES, Ack, Failed, FrameId, IsTyping, Pong, ServerFrame
 from veza.rooms.chat.gathering import Speaker
 from veza.rooms.chat.hub import Hub
 from veza.rooms.chat.saying import Words
@@ -27,7 +28,6 @@ MOST_REFUSED = 250
 TYPING_EVERY = 2.0
 POLICY = 1008
 _KINDS = {kind.name: kind for kind in CLIENT_FRAMES}
-_ID_CHARS = 64
 
 
 class Talk:
@@ -147,10 +147,12 @@ class Talk:
 
 
 def _id_of(given: dict[str, Any]) -> str | int | None:
+    """Its own id, if it is one: what cannot be said back would end the socket."""
     found = given.get("id")
-    if isinstance(found, str) and len(found) <= _ID_CHARS:
-        return found
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    try:
+        return msgspec.convert(found, FrameId) if msgspec.json.encode(found) else None
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError):
+        return None
 
 
 def _refusal(asked: str | int | None, error: VezaError) -> Failed:

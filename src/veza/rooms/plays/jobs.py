@@ -51,7 +51,7 @@ def tasks(database: Database) -> Sequence[Task]:
         del job, told
         if await pack_all(database):
             async with database.write() as tx:
-                await enqueue(tx, PACK, NoPayload(), delay=_MARKED_FOR)
+                await enqueue(tx, PACK, NoPayload(), delay=_MARKED_FOR, unique_key=PACK.name)
 
     return [
         forgetting(database, FORGET_TRACK, store.forget),
