@@ -160,7 +160,9 @@ async def _summary(
     ends = [0] * (STEPS + 1)
     for week in past.weeks:
         for facet, plays_of in week.facets.items():
-            facets[facet].update(plays_of)
+            here = facets[facet]
+            for value, plays in plays_of.items():  # several times as quick as update()
+                here[value] = here.get(value, 0) + plays
         ends = list(map(add, ends, week.ends))
     for share in await store.shares(tx, scope, others):
         facets[share.facet][share.value] += share.plays
@@ -188,8 +190,8 @@ async def _days(tx: Tx, scope: UUID, period: Period, past: Past, fresh: Sums) ->
         _join(total, week)
     for segment in past.other_quarters(segments):
         for found in await store.local_days(tx, scope, segment.first, segment.last, segment.ahead):
-            days[_date(found.day)] += found.plays
-        _join(total, await store.total(tx, scope, segment.first, segment.last))
+            days[_date(found.span)] += found.plays
+            _join(total, found)
     for (_, quarter), sums in fresh.quarters.items():
         day_there = datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC).astimezone(period.zone).date()
         if period.first <= day_there <= period.last:

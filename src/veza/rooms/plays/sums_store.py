@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from veza.core.db import Id, Statement, Tx, any_of
+from veza.rooms.plays.periods import DAY_QUARTERS
 from veza.rooms.plays.tables import (
     fans,
     fresh_plays,
@@ -68,13 +69,6 @@ class End(msgspec.Struct, frozen=True):
     """How many plays came so far, in twentieths of the track."""
 
     step: int
-    plays: int
-
-
-class Plays(msgspec.Struct, frozen=True):
-    """The plays of a day by its number since 1970."""
-
-    day: int
     plays: int
 
 
@@ -148,41 +142,16 @@ def _of(scope: sa.ColumnElement[UUID], span: sa.ColumnElement[int]) -> sa.Column
     return sa.and_(scope == sa.bindparam("one"), _between(span))
 
 
-# Days of a time zone that is so many quarters of an hour ahead of UTC: each is a range of the key, and so a
-# year of them is summed without sorting its 35,000 quarters. A plus hides the ends of the whole from SQLite's
-# planner, which would begin each day with them.
-_PER_DAY = 96
-_number = sa.select(sa.cast(sa.bindparam("from_day"), sa.Integer).label("day")).cte("days", recursive=True)
-_number = _number.union_all(
-    sa.select(_number.c.day + sa.literal_column("1")).where(
-        _number.c.day < sa.cast(sa.bindparam("to_day"), sa.Integer)
-    )
-)
-_begin = _number.c.day * sa.literal_column(str(_PER_DAY)) - sa.cast(sa.bindparam("ahead"), sa.Integer)
-_hidden = sa.literal_column("+play_quarters.quarter", sa.Integer)
-_plays_of_day = (
-    sa.select(sa.func.sum(Q.plays))
-    .where(
-        Q.scope == sa.bindparam("one"),
-        Q.quarter >= _begin,
-        Q.quarter < _begin + sa.literal_column(str(_PER_DAY)),
-        _between(_hidden),
-    )
-    .scalar_subquery()
-)
+_PER_DAY = sa.literal_column(str(DAY_QUARTERS), sa.Integer)
 _LOCAL_DAYS = Statement(
     sa.select(
-        sa.cast(_number.c.day, sa.BigInteger).label("day"),
-        sa.cast(sa.func.coalesce(_plays_of_day, 0), sa.BigInteger).label("plays"),
-    ),
-    Plays,
-    heavy=True,
-)
-_TOTAL = Statement(
-    sa.select(
-        sa.cast(sa.func.count(), sa.BigInteger).label("span"),
-        *(sa.cast(sa.func.coalesce(sa.func.sum(Q[name]), 0), sa.BigInteger).label(name) for name in _EVERY),
-    ).where(_of(Q.scope, Q.quarter)),
+        sa.cast((Q.quarter + sa.bindparam("ahead", type_=sa.Integer)) // _PER_DAY, sa.BigInteger).label(
+            "span"
+        ),
+        *(_total(Q[name], name) for name in _EVERY),
+    )
+    .where(_of(Q.scope, Q.quarter))
+    .group_by(sa.literal_column("1")),
     Sum,
     heavy=True,
 )
@@ -274,20 +243,9 @@ async def track_days(tx: Tx, track_id: UUID, first: int, last: int) -> list[Sum]
     return await tx.all(_DAYS, one=track_id, first=first, last=last)
 
 
-async def local_days(tx: Tx, scope: UUID, first: int, last: int, ahead: int) -> list[Plays]:
+async def local_days(tx: Tx, scope: UUID, first: int, last: int, ahead: int) -> list[Sum]:
     """The days of these quarters of an hour, in a zone that is so many of them ahead of UTC."""
-    from_day, to_day = (first + ahead) // _PER_DAY, (last + ahead) // _PER_DAY
-    days = await tx.all(
-        _LOCAL_DAYS, one=scope, first=first, last=last, ahead=ahead, from_day=from_day, to_day=to_day
-    )
-    return [day for day in days if day.plays]
-
-
-async def total(tx: Tx, scope: UUID, first: int, last: int) -> Sum:
-    """What these quarters of an hour add up to."""
-    found = await tx.first(_TOTAL, one=scope, first=first, last=last)
-    assert found is not None
-    return found
+    return await tx.all(_LOCAL_DAYS, one=scope, first=first, last=last, ahead=ahead)
 
 
 async def shares(tx: Tx, scope: UUID, days: Sequence[int]) -> list[Share]:
