@@ -192,7 +192,7 @@ async def test_the_newest_of_many_are_those_of_a_model(database: Database, tmp_p
 
 def _playlist(user_id: UUID, *, public: bool, at: datetime) -> Playlist:
     return Playlist(
-        id=new_id(), user_id=user_id, username="", title="List", description=None, is_public=public, closed=False,
-        track_count=0, total_duration=0.0, follower_count=0, created_at=at, updated_at=at, version=0,
-        permission=None, is_following=False,
+        id=new_id(), user_id=user_id, username="", title="List", description=None, is_public=public,
+        closed=False, track_count=0, total_duration=0.0, follower_count=0, created_at=at, updated_at=at,
+        version=0, permission=None, is_following=False,
     )  # fmt: skip

@@ -124,15 +124,14 @@ class HardenedWebSocket(WebSocketsSansIOProtocol):
         extensions[WIRE] = self
 
     async def send(self, message: Any) -> None:
-        """Send what the application says; one that has refused the handshake has answered it, too."""
+        """Send what the application says; one that has refused the handshake has answered it, too.
+
+        Once somebody is in, what their handshake said is not kept for as long.
+        """
         await super().send(message)
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True
-
-    async def send(self, message: Any) -> None:
-        """As ASGI has it; and once somebody is in, what their handshake said is not kept for as long."""
-        await super().send(message)
-        if message["type"] == "websocket.accept":
+        elif message["type"] == "websocket.accept":
             self.request.headers.clear()
             self.response.headers.clear()
 

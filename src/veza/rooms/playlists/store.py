@@ -253,19 +253,8 @@ async def list_otherwise(tx: Tx, user_id: UUID, most: int, *, closed: bool) -> l
 
 async def add(tx: Tx, playlist: Playlist) -> None:
     """Write a new playlist, with nothing in it."""
-    row = {
-        name: getattr(playlist, name)
-        for name in (
-            "id",
-            "user_id",
-            "title",
-            "description",
-            "is_public",
-            "closed",
-            "created_at",
-            "updated_at",
-        )
-    }
+    names = ("id", "user_id", "title", "description", "is_public", "closed", "created_at", "updated_at")
+    row = {name: getattr(playlist, name) for name in names}
     sums = dict.fromkeys(("listed_count", "track_count", "total_ms", "listed_ms", "follower_count"), 0)
     row |= {"title_key": fold(playlist.title), "version": 0, "cover": None, "mosaic": None}
     await tx.run(_INSERT, **row, **sums)
