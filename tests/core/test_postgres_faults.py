@@ -181,3 +181,13 @@ async def test_a_server_that_is_not_there_is_unavailable(dialect: str) -> None:
     with pytest.raises(Unavailable):
         await write(database, "a")
     await database.close()
+
+
+async def test_a_closed_database_stays_closed(other: Database) -> None:
+    """Also where it is opened in that very moment: a connection would be left for good."""
+    opening = asyncio.create_task(names(other))
+    await asyncio.sleep(0)
+    await other.close()
+    for late in (opening, names(other)):
+        with pytest.raises(Unavailable):
+            await late

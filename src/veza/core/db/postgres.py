@@ -77,25 +77,34 @@ class PostgresDatabase(Database):
         self._size = size
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._closed = False
         self._listening: asyncio.Task[None] | None = None
         self._stirred = asyncio.Event()
 
     async def pool(self) -> asyncpg.Pool:
-        """The pool, opened at first use."""
+        """The pool, opened at first use. Raises Unavailable once the database is closed."""
         if self._pool is None:
             async with self._opening:
+                if self._closed:  # what is left of work under way would open it for good
+                    raise Unavailable(headers={"Retry-After": "5"})
                 if self._pool is None:
-                    self._pool = await asyncpg.create_pool(
-                        self.url,
-                        min_size=1,
-                        max_size=self._size,
-                        connection_class=_Connection,
-                        command_timeout=30,
-                        statement_cache_size=500,
-                        max_cached_statement_lifetime=0,
-                        server_settings=SESSION,
-                    )
+                    self._pool = await self._open()
         return self._pool
+
+    async def _open(self) -> asyncpg.Pool:
+        opened = await asyncpg.create_pool(
+            self.url,
+            min_size=1,
+            max_size=self._size,
+            connection_class=_Connection,
+            command_timeout=30,
+            statement_cache_size=500,
+            max_cached_statement_lifetime=0,
+            server_settings=SESSION,
+        )
+        if self._closed:  # meanwhile
+            opened.terminate()
+        return opened
 
     async def acquire(self) -> asyncpg.Connection:
         """A connection of the pool; at most 10 seconds' wait."""
@@ -195,6 +204,7 @@ class PostgresDatabase(Database):
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
+        self._closed = True
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), 10)
