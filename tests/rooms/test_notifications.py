@@ -45,8 +45,8 @@ async def settled(world: World) -> None:
 
     async def done() -> bool:
         query = (
-            "SELECT (SELECT COUNT(*) FROM jobs WHERE dead_at IS NULL AND kind NOT IN (SELECT kind FROM jobs"
-            " WHERE unique_key LIKE 'every:%')) + (SELECT COUNT(*) FROM event_queue)"
+            "SELECT (SELECT COUNT(*) FROM jobs WHERE dead_at IS NULL AND COALESCE(unique_key, '') NOT LIKE"
+            " 'every:%' AND kind <> 'plays.pack') + (SELECT COUNT(*) FROM event_queue)"
         )
         return (await world.parts.database.rows(query))[0][0] == 0
 
