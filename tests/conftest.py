@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--messages", default="240", help="messages in a chat whose servers and clients come and go"
     )
     parser.addoption("--flips", default="7", help="files of each format with bits turned over")
+    parser.addoption("--sales", default="15", help="products bought while they are changed and archived")
     parser.addoption("--playlists", default="4", help="lives of a playlist that is changed at random")
 
 
