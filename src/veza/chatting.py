@@ -202,7 +202,9 @@ class Chat:
     async def _take(self, frame: Any) -> None:
         kind, message = frame["type"], frame.get("message")
         if kind in {"message", "edited"}:
-            self.since = max(self.since, message["seq"], message["change_seq"])
+            # What was missed comes as it is now: its last change is a place that is yet to come.
+            place = message["seq" if kind == "message" else "change_seq"]
+            self.since = max(self.since, place)
             self._show(message, " [dim](edited)[/dim]" if kind == "edited" else "")
         elif kind in {"deleted", "reaction"}:
             self.since = max(self.since, frame["seq"])

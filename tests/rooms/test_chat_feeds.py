@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import pytest
 
 from tests.rooms.chat_house import room, say
 from tests.world import open_world
@@ -15,8 +16,10 @@ from veza.core.db import Database
 from veza.core.exchange import Exchange
 from veza.core.ids import new_id
 from veza.core.wire import text_frame
+from veza.rooms.chat import replaying
 from veza.rooms.chat.feeds import MOST_BUFFERED, MOST_WAITING, Feed, Socket
 from veza.rooms.chat.hints import Entry, topic
+from veza.rooms.chat.replaying import replay
 
 
 class FakeWire:
@@ -83,6 +86,24 @@ async def test_what_hints_lose_is_read_and_nothing_is_told_twice(database: Datab
         assert _seqs(late) == [7, 8]
         feed.take([Entry(0, UUID(bob.id), msgspec.Raw(b'{"type":"typing"}'))])
         assert (wire.frames[-1], shy.frames[-1]["type"]) == ({"type": "typing"}, "message")
+
+
+async def test_what_was_missed_comes_in_the_order_of_its_places(database: Database, tmp_path: Path) -> None:
+    """H9: however much has changed, all of it comes, so that who is cut off amid it misses nothing before."""
+    async with open_world(database, tmp_path) as world:
+        ann = await world.person("ann")
+        room_id = UUID(await room(ann))
+        said = [await say(ann, str(room_id), f"{n}") for n in range(4)]
+        for n in (0, 1):
+            assert (await ann.put(f"/chat/messages/{said[n]['id']}", json={"content": "new"})).is_success
+            await say(ann, str(room_id), "more")
+        with pytest.MonkeyPatch.context() as small:
+            small.setattr(replaying, "PIECE", 3)
+            told = [one async for piece in replay(database, room_id, 2, 8) for one in piece]
+            later = [one async for piece in replay(database, room_id, 6, 8) for one in piece]
+        places = [(one.seq, type(one.frame).__name__) for one in told]
+        assert places == [(3, "Said"), (4, "Said"), (5, "Edited"), (6, "Said"), (7, "Edited"), (8, "Said")]
+        assert [one.seq for one in later] == [7, 8]
 
 
 async def test_who_does_not_read_is_left_behind(database: Database) -> None:

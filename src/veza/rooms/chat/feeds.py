@@ -174,6 +174,7 @@ class Feed:
                 async for piece in replay(self._database, self.room_id, self.seq, state.seq):
                     for one in piece:
                         self._tell(one.seq, one.by, msgspec.json.encode(one.frame))
+                        self.seq = one.seq  # told: whatever fails after this, it is not told again
                 self.seq = state.seq
         except Exception:
             log.exception("chat.feed_failed")  # it is looked at again in two seconds

@@ -79,6 +79,8 @@ _select = sa.select(*(_SPECIAL[name] if name in _SPECIAL else C[name] for name i
 _room = C.room_id == sa.bindparam("room", type_=Id)
 _one = C.id == sa.bindparam("message", type_=Id)
 _bound_seq = sa.bindparam("seq", type_=_BIG)
+_to = sa.bindparam("to", type_=_BIG)
+_since = sa.bindparam("since", type_=_BIG)
 _limit = sa.bindparam("limit", type_=_BIG)
 _FIND = Statement(_select.where(_one), MessageRow)
 _SOME = Statement(_select.where(any_of(C.id, "messages")), MessageRow)
@@ -188,30 +190,53 @@ _SEARCH = Statement(
     heavy=True,
 )
 
-Direction = Literal["before", "after", "changed"]
+Direction = Literal["before", "after", "said", "changed"]
 
 
 @cache
 def _slice(direction: Direction, *, hiding: bool) -> Statement[MessageRow]:
     seen = [sa.or_(C.author_id.is_(None), sa.not_(any_of(C.author_id, "hidden")))] if hiding else []
     if direction == "before":
-        chosen = _select.where(_room, C.seq < _bound_seq, *seen).order_by(C.seq.desc())
+        chosen = _select.where(_room, C.seq < _bound_seq, *seen).order_by(C.seq.desc()).limit(_limit)
     elif direction == "after":
-        chosen = _select.where(_room, C.seq > _bound_seq, *seen).order_by(C.seq)
+        chosen = _select.where(_room, C.seq > _bound_seq, *seen).order_by(C.seq).limit(_limit)
+    elif direction == "said":
+        chosen = _select.where(_room, C.seq > _bound_seq, C.seq <= _to, *seen)
     else:
-        chosen = _select.where(_room, C.change_seq > _bound_seq, C.seq <= _bound_seq, *seen).order_by(
-            C.change_seq
-        )
-    return Statement(chosen.limit(_limit), MessageRow)
+        changed = sa.and_(C.seq <= _since, C.change_seq > _bound_seq, C.change_seq <= _to)
+        chosen = _select.where(_room, changed, *seen)
+    return Statement(chosen, MessageRow)
 
 
 async def list_slice(
-    tx: Tx, room_id: UUID, direction: Direction, seq: int, limit: int, hidden: Collection[UUID] = ()
+    tx: Tx,
+    room_id: UUID,
+    direction: Literal["before", "after"],
+    seq: int,
+    limit: int,
+    hidden: Collection[UUID] = (),
 ) -> list[MessageRow]:
-    """Messages next to a place, nearest first; or those up to it that have changed since."""
+    """Messages next to a place, nearest first."""
     statement = _slice(direction, hiding=bool(hidden))
     given = {"hidden": hidden} if hidden else {}
     return await tx.all(statement, room=room_id, seq=seq, limit=limit, **given)
+
+
+async def list_said_between(
+    tx: Tx, room_id: UUID, seq: int, to: int, hidden: Collection[UUID] = ()
+) -> list[MessageRow]:
+    """What was said after one place and up to another, in no order."""
+    given = {"hidden": hidden} if hidden else {}
+    return await tx.all(_slice("said", hiding=bool(hidden)), room=room_id, seq=seq, to=to, **given)
+
+
+async def list_changed_between(
+    tx: Tx, room_id: UUID, since: int, seq: int, to: int, hidden: Collection[UUID] = ()
+) -> list[MessageRow]:
+    """What was said up to ``since`` and has changed last between two other places, in no order."""
+    given = {"hidden": hidden} if hidden else {}
+    statement = _slice("changed", hiding=bool(hidden))
+    return await tx.all(statement, room=room_id, since=since, seq=seq, to=to, **given)
 
 
 async def find(tx: Tx, message_id: UUID) -> MessageRow | None:

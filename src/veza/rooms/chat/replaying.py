@@ -1,6 +1,7 @@
 """What was missed of a room, from the database, in pieces: so nothing is held while somebody reads slowly."""
 
 from collections.abc import AsyncIterator, Collection
+from operator import attrgetter
 from uuid import UUID
 
 import msgspec
@@ -12,7 +13,6 @@ from veza.rooms.chat.messages import seen_by
 from veza.rooms.chat.messages_store import MessageRow
 
 PIECE = 100
-MOST_CHANGES = 1_000
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -33,28 +33,28 @@ async def replay(
     hidden: Collection[UUID] = (),
     changes: bool = True,
 ) -> AsyncIterator[list[Missed]]:
-    """What was said after one place and up to another, and then what has changed of what was there before."""
-    place, more = since, True
-    while more:
+    """What was said after one place and up to another, and what has changed of what was there before.
+
+    One order for both, by places: whoever is cut off in the midst of it has missed nothing up to the last
+    place that they were told. What changes again meanwhile is told then, and left out here.
+    """
+    for place in range(since, to, PIECE):
+        end = min(place + PIECE, to)
         async with database.read() as view:
-            rows = await store.list_slice(view, room_id, "after", place, PIECE, hidden)
-            more = len(rows) == PIECE and rows[-1].seq < to
-            rows = [row for row in rows if row.seq <= to]
-            seen = await seen_by(view, reader, rows)
-        if rows:
-            place = rows[-1].seq
-            yield [
-                Missed(row.seq, row.user_id, Said(room_id=room_id, message=message))
-                for row, message in zip(rows, seen, strict=True)
-            ]
-    if changes:
-        async with database.read() as view:
-            rows = await store.list_slice(view, room_id, "changed", since, MOST_CHANGES, hidden)
-            seen = await seen_by(view, reader, rows)
-        yield [
-            Missed(row.change_seq, row.user_id, _changed(row, Edited(room_id=room_id, message=message)))
-            for row, message in zip(rows, seen, strict=True)
+            said = await store.list_said_between(view, room_id, place, end, hidden)
+            changed = (
+                await store.list_changed_between(view, room_id, since, place, end, hidden) if changes else []
+            )
+            seen = await seen_by(view, reader, [*said, *changed])
+        piece = [
+            Missed(row.seq, row.user_id, Said(room_id=room_id, message=message))
+            for row, message in zip(said, seen, strict=False)
         ]
+        piece += [
+            Missed(row.change_seq, row.user_id, _changed(row, Edited(room_id=room_id, message=message)))
+            for row, message in zip(changed, seen[len(said) :], strict=True)
+        ]
+        yield sorted(piece, key=attrgetter("seq"))
 
 
 def _changed(row: MessageRow, edited: Edited) -> ServerFrame:
