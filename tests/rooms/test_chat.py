@@ -103,7 +103,11 @@ async def test_a_room_is_kept_in_order(database: Database, tmp_path: Path) -> No
         assert await change(bob, ann, mute_seconds=60) == (403, "FORBIDDEN")
         assert await change(bob, cleo, mute_seconds=60) == (200, "")
         assert await speak(cleo) == (403, "MUTED")
+        # Leaving and coming back ends no silence.
+        assert outcome(await cleo.delete(f"{base}/members/{cleo.id}")) == (200, "")
+        assert outcome(await cleo.post(f"{base}/join")) == (403, "BANNED")
         with clock.shifted(timedelta(seconds=61)):
+            assert outcome(await cleo.post(f"{base}/join")) == (200, "")
             assert await speak(cleo) == (201, "")
         assert await change(bob, cleo, role="reader", mute_seconds=0) == (200, "")
         assert await speak(cleo) == (403, "FORBIDDEN")

@@ -33,6 +33,7 @@ from veza.rooms.chat.schemas import MemberChanges, MemberDraft, MemberList
 from veza.rooms.following import blocks
 
 MOST_MEMBERS = 10_000
+_SILENCED = "Left while silenced."
 _RANKS = {"reader": 0, "member": 1, "moderator": 2, "owner": 3}
 
 
@@ -129,12 +130,18 @@ async def remove(tx: Tx, live: Live, actor: Member, room_id: UUID, user_id: UUID
 
 
 async def take_out(tx: Tx, live: Live, room: Seat, user_id: UUID, by: UUID) -> None:
-    """Take somebody, who is in it, out of a room, which is held. Raises OwnersRoom."""
+    """Take somebody, who is in it, out of a room, which is held; the silenced for as long as they are that.
+
+    Raises OwnersRoom.
+    """
     room_id, member = room.id, await store.find(tx, room.id, user_id)
     if room.about_id is not None and member is not None and member.role == "owner":
         raise OwnersRoom
     heir = await store.find_heir(tx, room_id, user_id)
     await store.remove(tx, room_id, user_id)
+    if member is not None and member.muted_until is not None and member.muted_until > clock.now():
+        # Whoever came back at once would be silenced no longer.
+        await store.add_ban(tx, Ban(room_id, user_id, by, _SILENCED, member.muted_until, clock.now()))
     await rooms_store.count_people(tx, room_id, -1)
     tx.emit(MemberRemoved(room_id, user_id, by))
     hints.look_after(tx, live, room_id, user_id)
