@@ -24,7 +24,10 @@ async def listen(hub: Hub, world: World, stack: ExitStack, person: Person, room_
     wire, member = FakeWire(), await world.parts.authenticator.authenticate(token)
     socket = Socket(wire, member, Exchange({"headers": []}, ()))
     stack.enter_context(hub.here(socket))
-    await hub.join(socket, UUID(room_id), None, None)
+    place = await hub.join(socket, UUID(room_id), None, None)
+    chair = socket.chairs[UUID(room_id)]
+    assert await hub.join(socket, UUID(room_id), None, None) == place
+    assert socket.chairs[UUID(room_id)] is chair, "what was on its way is passed over"
     return wire
 
 

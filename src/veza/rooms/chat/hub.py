@@ -86,7 +86,10 @@ class Hub:
 
         Raises RoomNotFound, Banned, TooManyRooms, TooFarBehind, InvalidRequest.
         """
-        if len(socket.chairs) >= MOST_JOINED and room_id not in socket.chairs:
+        sitting = socket.chairs.get(room_id)
+        if sitting is not None and after is None and since is None:
+            return await self._stay(sitting)
+        if len(socket.chairs) >= MOST_JOINED and sitting is None:
             raise TooManyRooms
         feed = self._feeds.get(room_id)
         if feed is None:
@@ -105,6 +108,14 @@ class Hub:
             raise RoomNotFound
         chair.settle(seen)
         return seen
+
+    async def _stay(self, chair: Chair) -> int:
+        """Who hears a room already keeps their chair: what is on its way to them is not passed over."""
+        async with self._database.read() as view:
+            await service.get_seat(view, chair.socket.member, chair.feed.room_id)
+        if chair.socket.chairs.get(chair.feed.room_id) is not chair:  # sent away meanwhile
+            raise RoomNotFound
+        return max(chair.seen, chair.feed.seq)
 
     async def _fill(self, chair: Chair, after: UUID | None, since: int | None) -> int:
         """Asked only now that what is told is kept: so between this and the first hint there is no gap."""
