@@ -158,5 +158,17 @@ async def test_a_playlists_room_is_whose_the_playlist_is(database: Database, tmp
 
         await until(handed_over)
         assert (await bob.get(base)).json()["data"]["room"]["member_count"] == 3
+        # Whose owner is suspended is there for nobody, and told so to who hears it.
+        dave, boss = await world.person("dave"), await world.person("boss", "admin")
+        theirs = await open_(dave, f"/playlists/{await make(world, dave)}")
+        hub = Hub(world.parts.database, world.parts.live, world.parts.authenticator)
+        with ExitStack() as stack:
+            wire = await listen(hub, world, stack, ada, theirs)
+            assert (await boss.post(f"/admin/users/{dave.id}/suspend", json={"reason": "x"})).is_success
+
+            async def closed() -> bool:
+                return removed(wire) == [True]
+
+            await until(closed)
         assert outcome(await bob.delete(base)) == (200, "")
         assert outcome(await ada.get(f"{path}/room")) == GONE

@@ -31,7 +31,7 @@ from veza.rooms.tracks.errors import TrackNotReady
 
 Subject = Literal["track", "playlist"]
 # What of a playlist may change who is in its room.
-_OF_INTEREST = frozenset({"is_public", "user_id"})
+_OF_INTEREST = frozenset({"is_public", "user_id", "closed"})
 
 
 class _Kind(msgspec.Struct, frozen=True):
