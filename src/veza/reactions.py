@@ -133,7 +133,7 @@ AT_ONCE: AtOnce = {
         notification_jobs.tell_of_processed,
     ],
     track_events.TrackUpdated: [playlist_jobs.follow_track, follow_track, follow_room],
-    track_events.TrackFailed: [withdraw_track, playlist_jobs.follow_track, follow_track],
+    track_events.TrackFailed: [withdraw_track, playlist_jobs.follow_track, follow_track, follow_room],
     track_events.TrackWithheld: [withdraw_track, playlist_jobs.follow_track, follow_track, follow_room],
     track_events.TrackRestored: [playlist_jobs.follow_track, follow_track],
     track_events.TrackDeleted: [

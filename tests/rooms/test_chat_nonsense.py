@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.rooms.chat_house import room, say
 from tests.rooms.test_chat_feeds import FakeWire
-from tests.world import open_world
+from tests.world import Person, World, open_world
 from veza.app import make_speaker
 from veza.core.db import Database
 from veza.core.exchange import Exchange
@@ -46,18 +46,22 @@ def frames(there: dict[str, str]) -> list[str]:
     return found
 
 
+async def seated(world: World, person: Person, *, limited: bool) -> tuple[Hub, Talk, Socket, FakeWire]:
+    """Somebody at a socket, and what it says."""
+    parts, wire = world.parts, FakeWire()
+    hub = Hub(parts.database, parts.live, parts.authenticator)
+    talk = Talk(parts.database, parts.live, hub, make_speaker(parts), limited=limited)
+    who = await parts.authenticator.authenticate(person.client.headers["authorization"].split()[1])
+    return hub, talk, Socket(wire, who, Exchange({"headers": []}, ())), wire
+
+
 async def test_each_has_one_answer(database: Database, tmp_path: Path) -> None:
     """H3: also to an id that cannot be said back, or a place that no room has."""
     async with open_world(database, tmp_path) as world:
         ann, bob = await world.person("ann"), await world.person("bob")
         room_id = await room(ann, bob)
         there = {"room_id": room_id, "message_id": (await say(bob, room_id, "x"))["id"], "after": ann.id}
-        parts = world.parts
-        hub = Hub(parts.database, parts.live, parts.authenticator)
-        talk = Talk(parts.database, parts.live, hub, make_speaker(parts), limited=False)
-        who = await parts.authenticator.authenticate(ann.client.headers["authorization"].split()[1])
-        wire = FakeWire()
-        socket = Socket(wire, who, Exchange({"headers": []}, ()))
+        hub, talk, socket, wire = await seated(world, ann, limited=False)
         with hub.here(socket):
             for text in [*RAW, *frames(there)]:
                 before, socket.typed = len(wire.frames), 0.0
@@ -66,3 +70,19 @@ async def test_each_has_one_answer(database: Database, tmp_path: Path) -> None:
                 assert [one.get("code") for one in answers] != ["INTERNAL_ERROR"], text[:200]
                 assert len(answers) == 1, text[:200]
         assert wire.code == 0
+
+
+async def test_to_change_and_to_react_are_counted_as_messages(database: Database, tmp_path: Path) -> None:
+    """H3: a whole room hears them as well."""
+    async with open_world(database, tmp_path, rate_limit_enabled=True, rate_limit_global="9999/min") as world:
+        ann = await world.person("ann")
+        said = await say(ann, await room(ann), "x")
+        hub, talk, socket, wire = await seated(world, ann, limited=True)
+        edit = {"type": "edit", "message_id": said["id"], "content": "y"}
+        react = {"type": "reaction", "message_id": said["id"], "emoji": "\N{FIRE}"}
+        with hub.here(socket):
+            for turn in range(16):
+                await talk.hear(socket, json.dumps(edit | {"content": f"y{turn}"}))
+                await talk.hear(socket, json.dumps(react | {"remove": bool(turn % 2)}))
+        answers = [one.get("code", "ack") for one in wire.frames if one["type"] in {"ack", "error"}]
+        assert answers == ["ack"] * 29 + ["RATE_LIMITED"] * 3

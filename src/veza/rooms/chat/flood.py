@@ -31,13 +31,18 @@ class Flood:
         self._last: Recent[_Last] = Recent(SAME_SECONDS)
 
     async def admit(self, words: Words) -> None:
-        """Count one more. Raises :class:`veza.core.errors.RateLimited`, :class:`Repeated`."""
+        """Count one more message. Raises :class:`veza.core.errors.RateLimited`, :class:`Repeated`."""
+        await self.count(words.actor.id)
+        if self._limit is not None:
+            self._refuse_same(words.actor.id, words)
+
+    async def count(self, user_id: UUID) -> None:
+        """Count one more thing that a whole room hears. Raises :class:`veza.core.errors.RateLimited`."""
         if self._limit is None:
             return
-        standing = await self._limiter.hit(self._limit, str(words.actor.id))
+        standing = await self._limiter.hit(self._limit, str(user_id))
         if not standing.allowed:
             raise too_many(standing)
-        self._refuse_same(words.actor.id, words)
 
     def _refuse_same(self, user_id: UUID, words: Words) -> None:
         now, draft = clock.monotonic(), words.draft

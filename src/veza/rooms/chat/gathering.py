@@ -1,6 +1,7 @@
 """What is said is kept: messages that come at the same time share a transaction."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from veza.core.db import Database, Tx
 from veza.core.errors import VezaError
@@ -28,3 +29,7 @@ class Speaker:
         """
         await self._flood.admit(words)
         return await self._gatherer.keep(words)
+
+    async def count(self, user_id: UUID) -> None:
+        """Count an edit or a reaction, which a room hears as it hears a message. Raises RateLimited."""
+        await self._flood.count(user_id)

@@ -110,6 +110,7 @@ class Talk:
         )
 
     async def _edit(self, socket: Socket, frame: frames.Edit) -> ServerFrame:
+        await self._speaker.count(socket.member.id)
         async with self._write(socket) as tx:
             said = await messages.edit(tx, self._live, socket.member, frame.message_id, frame.content)
         return Ack(id=frame.id, room_id=said.room_id, message_id=said.id, seq=said.change_seq)
@@ -120,6 +121,7 @@ class Talk:
         return Ack(id=frame.id, room_id=room_id, message_id=frame.message_id)
 
     async def _react(self, socket: Socket, frame: frames.React) -> ServerFrame:
+        await self._speaker.count(socket.member.id)
         async with self._write(socket) as tx:
             said = await messages.react(
                 tx, self._live, socket.member, frame.message_id, frame.emoji, given=not frame.remove
