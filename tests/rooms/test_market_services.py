@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from tests.rooms.listening_house import until
 from tests.rooms.market_house import ORDERS, bought, buy, link, offer, offer_track, prove
 from tests.rooms.tracks_house import GIB, NOBODY, code
@@ -17,6 +19,7 @@ from veza.core.db import Database
 from veza.core.ids import new_id
 from veza.core.jobs import NoPayload
 from veza.rooms.accounts import quota
+from veza.rooms.marketplace import licences_store
 from veza.rooms.marketplace.jobs import MarketJobs
 from veza.rooms.marketplace.service_jobs import ServiceJobs
 from veza.rooms.uploads import service as uploads
@@ -165,6 +168,28 @@ async def check_bought_again(world: World, buyer: Person, seller: Person, before
     await prove(world)
     assert (await seller.post(f"{ORDERS}/{again['id']}/refund")).is_success
     assert (await world.guest.get(await link(buyer, product))).content == b"smooth"
+
+
+async def test_what_was_delivered_long_ago(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K15: it comes down by its order, however often the service was ordered since; for its buyer alone."""
+    monkeypatch.setattr(licences_store, "MOST", 1)
+    async with open_world(database, tmp_path) as world:
+        olga, bob, eve = [await world.person(name) for name in ("olga", "bob", "eve")]
+        lesson = await offer(olga, price=0)
+        orders = []
+        for number in range(3):
+            orders.append(await bought(bob, lesson["id"]))
+            file = await put_upload(world, olga, b"lesson %d" % number)
+            assert (await olga.post(path_of(orders[-1], "/deliver"), json={"upload_id": file})).is_success
+            assert (await bob.post(path_of(orders[-1], "/accept"))).is_success
+        await bought(eve, lesson["id"])
+        for number, order in enumerate(orders):
+            path = f"/marketplace/download/{lesson['id']}?order_id={order['id']}"
+            url = (await bob.get(path)).json()["data"]["url"].partition("/api/v1")[2]
+            assert (await world.guest.get(url)).content == b"lesson %d" % number
+            assert code(await eve.get(path)) == (403, "NOT_PURCHASED")
 
 
 def subjects(world: World) -> Counter[str]:

@@ -71,6 +71,22 @@ async def test_a_share_waits_until_services_are_accepted(database: Database, tmp
         await shop.prove()
 
 
+async def test_a_share_waits_no_longer_for_a_service_that_is_late(database: Database, tmp_path: Path) -> None:
+    """K15, K17: its buyer takes it back, and what else its seller sold in the order is handed over."""
+    async with open_shop(database, tmp_path, deliver_days=5) as shop:
+        olga, bob = await shop.person("olga"), await shop.person("bob")
+        await shop.connect(olga)
+        song, mix = await offer_track(shop.world, olga, price=10), await offer(olga, price=20)
+        order = await shop.order(bob, song["id"], mix["id"])
+        assert shop.stripe.list("transfer") == []
+        await database.script(f"UPDATE order_items SET sold_at = sold_at - {5 * 86_400_000_000}")
+        assert (await bob.post(f"{ORDERS}/{order['id']}/refund")).status_code == 200
+        await shop.work()
+        assert [one["amount"] for one in shop.stripe.list("transfer")] == [900]
+        assert await shop.sums() == {"payments": -1_000, "fees": 100, "handed": 900}
+        await shop.prove()
+
+
 async def test_nothing_is_accepted_amid_a_dispute(database: Database, tmp_path: Path) -> None:
     """K15: not by time either, which stands still; lost, what was held is refunded; won, all goes on."""
     async with open_shop(database, tmp_path) as shop:

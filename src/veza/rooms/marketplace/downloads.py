@@ -156,9 +156,11 @@ async def _held(tx: Tx, buyer_id: UUID, what: Wanted) -> Licence | None:
 
     Of a service that was ordered more than once: that of the order asked for, else the latest with a file.
     """
-    found = await licences_store.list_for(tx, buyer_id, what.product_id)
-    if what.order_id is not None:
-        found = [licence for licence in found if licence.order_id == what.order_id]
+    if what.order_id is None:
+        found = await licences_store.list_for(tx, buyer_id, what.product_id)
+    else:  # however many came after it
+        one = await licences_store.find_of(tx, what.order_id, what.product_id)
+        found = [one] if one is not None and one.buyer_id == buyer_id else []
     licence = found[0] if found else None
     for one in found if len(found) > 1 else []:
         if await deliveries_store.latest_files(tx, one.order_id, one.product_id):

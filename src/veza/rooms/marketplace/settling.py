@@ -135,6 +135,8 @@ async def give_back(tx: Tx, order: Order, lines: Sequence[Item], items: Sequence
     await _pay_back(tx, order, asked, "-".join(str(item.position) for item in items), order.currency)
     left = any(item.refundable for item in lines if item not in items)
     await store.set_status(tx, order, "partially_refunded" if left else "refunded")
+    if left and any(item.held for item in items):
+        await shares.resume(tx, order.id)  # what else their sellers sold in it has waited for these
     sellers = sorted({item.seller_id for item in items})
     tx.emit(OrderRefunded(order.id, order.buyer_id, sellers, sorted(ids), amount, order.currency))
 
