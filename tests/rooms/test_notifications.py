@@ -46,7 +46,7 @@ async def settled(world: World) -> None:
     async def done() -> bool:
         query = (
             "SELECT (SELECT COUNT(*) FROM jobs WHERE dead_at IS NULL AND COALESCE(unique_key, '') NOT LIKE"
-            " 'every:%' AND kind <> 'plays.pack') + (SELECT COUNT(*) FROM event_queue)"
+            " 'every:%' AND kind <> 'plays.pack_marked') + (SELECT COUNT(*) FROM event_queue)"
         )
         return (await world.parts.database.rows(query))[0][0] == 0
 

@@ -21,6 +21,8 @@ log = structlog.get_logger()
 FORGET_TRACK = JobKind("plays.forget_track", EventJob)
 RECOUNT = JobKind("plays.recount", NoPayload, every=timedelta(hours=24))
 PACK = JobKind("plays.pack", NoPayload, every=timedelta(hours=6))
+# The same once more: a job of a recurring kind would recur, too.
+PACK_MARKED = JobKind("plays.pack_marked", NoPayload)
 # Longer than any transaction that began before what is heard much was marked.
 _MARKED_FOR = timedelta(minutes=5)
 # Of the writer's time at most a tenth, and seldom: plays share commits, and each piece takes two of its own.
@@ -51,11 +53,19 @@ def tasks(database: Database) -> Sequence[Task]:
         del job, told
         if await pack_all(database):
             async with database.write() as tx:
-                await enqueue(tx, PACK, NoPayload(), delay=_MARKED_FOR, unique_key=PACK.name)
+                await enqueue(tx, PACK_MARKED, NoPayload(), delay=_MARKED_FOR, unique_key=PACK_MARKED.name)
+
+    async def pack_marked(job: Job, _told: NoPayload) -> None:
+        more = await pack_all(database)
+        async with database.write() as tx:
+            await finish(tx, job)
+            if more:
+                await enqueue(tx, PACK_MARKED, NoPayload(), delay=_MARKED_FOR, unique_key=PACK_MARKED.name)
 
     return [
         forgetting(database, FORGET_TRACK, store.forget),
         Task(RECOUNT, count_again),
         Task(ADD_UP, add_up),
         Task(PACK, pack),
+        Task(PACK_MARKED, pack_marked),
     ]
