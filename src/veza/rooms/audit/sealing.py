@@ -21,15 +21,18 @@ import structlog
 from veza.access.secrets import Keyring
 from veza.core.db import Database, Tx
 from veza.core.db.types import to_micros
+from veza.core.turns import give_way
 from veza.rooms.audit import sealing_store as store
-from veza.rooms.audit.rows import Entry, entry_of
+from veza.rooms.audit.rows import Entry, Happened, entry_of
 from veza.rooms.audit.sealing_store import State
 
 log = structlog.get_logger()
 
-# A few milliseconds of the one writer, and a moment for others after each.
+# Some milliseconds of the one writer, and a moment for others after each.
 PIECE = 200
 PAUSE = 0.05
+# After so many rows, a third of a millisecond, whoever waits for the event loop goes first.
+FEW = 5
 EVERY = 1.0
 # Everybody, among the scopes of kept counts.
 ALL = UUID(int=0)
@@ -68,8 +71,7 @@ class Sealer:
             head = await store.lock_state(tx)  # and so one at a time, whoever else works
             events = await store.list_queued(tx, PIECE)
             if events:
-                entries = [entry_of(event, head.head_seq + at) for at, event in enumerate(events, 1)]
-                await self._write(tx, entries, self._before(head))
+                await self._write(tx, events, head)
         return len(events) == PIECE
 
     def _before(self, state: State) -> bytes:
@@ -78,15 +80,26 @@ class Sealer:
         log.error("audit.end_was_changed", seq=state.head_seq)
         return _BROKEN
 
-    async def _write(self, tx: Tx, entries: Sequence[Entry], before: bytes) -> None:
-        rows, counts = [], Counter[tuple[UUID, str]]()
-        for entry in entries:
-            before = self.mac(entry, before)
-            rows.append({**msgspec.structs.asdict(entry), "mac": before})
-            counts[ALL, entry.kind] += 1
-            if entry.user_id is not None:
-                counts[entry.user_id, entry.kind] += 1
-        await store.append(tx, rows, self.end(entries[-1].seq, before), counts)
+    async def _write(self, tx: Tx, events: Sequence[Happened], head: State) -> None:
+        seq, mac, counts = head.head_seq, self._before(head), Counter[tuple[UUID, str]]()
+        for at in range(0, len(events), FEW):
+            rows = []
+            for event in events[at : at + FEW]:
+                seq += 1
+                entry = entry_of(event, seq)
+                mac = self.mac(entry, mac)
+                rows.append({**msgspec.structs.asdict(entry), "mac": mac})
+                counts[ALL, entry.kind] += 1
+                if entry.user_id is not None:
+                    counts[entry.user_id, entry.kind] += 1
+            await give_way()
+            await store.append(tx, rows)
+            await give_way()
+        await store.move_head(tx, seq, self.end(seq, mac))
+        changes = list(counts.items())
+        for at in range(0, len(changes), FEW):
+            await store.count(tx, dict(changes[at : at + FEW]))
+            await give_way()
 
     async def seal_all(self) -> None:
         """Seal all that is queued now."""

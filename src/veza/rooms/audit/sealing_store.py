@@ -101,14 +101,15 @@ async def lock_state(tx: Tx) -> State:
     return found or NEW
 
 
-async def append(
-    tx: Tx, rows: Sequence[Mapping[str, Any]], end: bytes, counts: Mapping[tuple[UUID, str], int]
-) -> None:
-    """Add rows with their seals, in their order, and take them out of the queue; the log ends with them."""
+async def append(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows with their seals, in their order, and take them out of the queue."""
     await tx.run_many(_APPEND, rows)
     await tx.run(_DEQUEUE, ids=[row["id"] for row in rows])
-    await tx.run(_MOVE_HEAD, seq=rows[-1]["seq"], mac=end)
-    await count(tx, counts)
+
+
+async def move_head(tx: Tx, seq: int, end: bytes) -> None:
+    """The log ends with the row of this number, and is sealed to end there."""
+    await tx.run(_MOVE_HEAD, seq=seq, mac=end)
 
 
 async def count(tx: Tx, counts: Mapping[tuple[UUID, str], int]) -> None:
