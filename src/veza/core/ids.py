@@ -10,6 +10,16 @@ from datetime import datetime
 from uuid import UUID
 
 _last = 0
+_new = object.__new__
+_set = object.__setattr__
+
+
+def uuid_of(number: int) -> UUID:
+    """The UUID of 128 bits; half the price of ``UUID(int=number)``, which matters on lists."""
+    made = _new(UUID)
+    _set(made, "int", number)
+    _set(made, "is_safe", None)
+    return made
 
 
 def first_id_at(moment: datetime) -> UUID:
@@ -25,4 +35,4 @@ def new_id() -> UUID:
     _last = tick = max(tick, _last + 1)
     head = (tick >> 12) << 16 | 0x7000 | (tick & 0xFFF)
     tail = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
-    return UUID(int=head << 64 | tail)
+    return uuid_of(head << 64 | tail)
