@@ -56,6 +56,16 @@ class Tx(ABC):
     async def all(self, statement: Statement[RowT], /, **params: Any) -> list[RowT]:
         """Every row."""
 
+    async def first_each(
+        self, statement: Statement[RowT], rows: Iterable[Mapping[str, Any]], /
+    ) -> list[RowT | None]:
+        """What :meth:`first` returns for each of ``rows``, one after the other."""
+        found: list[RowT | None] = []
+        for row in rows:
+            one = await self.first(statement, **row)
+            found.append(one)
+        return found
+
     @abstractmethod
     async def run(self, statement: Statement[Any], /, **params: Any) -> int:
         """Run a statement that returns nothing; how many rows it changed."""

@@ -312,6 +312,19 @@ class _WriteTx(_SqliteTx):
             self._note(compiled.writes)
         return rows
 
+    async def first_each(
+        self, statement: Statement[RowT], rows: Iterable[Mapping[str, Any]], /
+    ) -> list[RowT | None]:
+        connection, compiled = await self._begin(), statement.sqlite
+        execute, bind, read, text = connection.execute, compiled.bind, compiled.read, compiled.text
+        try:
+            found = [execute(text, bind(row)).fetchall() for row in rows]
+        except Exception as error:  # noqa: BLE001 - noted, and raised again
+            self._fail(error)
+        if compiled.writes != _NOTHING:
+            self._note(compiled.writes)
+        return [read(some[0]) if some else None for some in found]
+
     async def run(self, statement: Statement[Any], /, **params: Any) -> int:
         connection, compiled = await self._begin(), statement.sqlite
         try:

@@ -23,7 +23,7 @@ from veza.rooms.accounts import service as accounts
 from veza.rooms.plays import store, sums_store
 from veza.rooms.plays.kinds import ADD_UP, ADD_UP_AFTER
 from veza.rooms.plays.schemas import PlayDraft, Stats
-from veza.rooms.plays.store import Day
+from veza.rooms.plays.store import Counted, Day
 from veza.rooms.tracks import counts
 from veza.rooms.tracks import service as tracks
 from veza.rooms.tracks.counts import Heard, Totals
@@ -59,18 +59,19 @@ async def record_all(tx: Tx, plays: Sequence[Play]) -> list[UUID | VezaError]:
     # Users, then tracks, then listeners, then sums, each in one order: nobody waits for somebody who waits.
     people = await accounts.stay(tx, {play.listener.id for play in plays})
     tracks_ = await counts.hold(tx, {play.track_id for play in plays})
-    book = _Book()
     outcomes: dict[int, UUID | VezaError] = {}
+    heard: list[_Listening] = []
     for turn, play in sorted(enumerate(plays), key=_order):
         try:
             if play.listener.id not in people:
                 raise InvalidToken
             track = counts.check_audible(play.listener, tracks_.get(play.track_id))
-            outcomes[turn] = await book.enter(tx, track, play)
+            heard.append(_Listening(turn, play, track, new_id(), *_measure(track, play.told.duration)))
         except VezaError as error:
-            if error.status >= 500:  # noqa: PLR2004 - the database's, and so everybody's
-                raise
             outcomes[turn] = error
+    book = _Book(clock.now())
+    for listening, play_id in zip(heard, await book.enter(tx, heard), strict=True):
+        outcomes[listening.turn] = play_id
     await book.close(tx)
     return [outcomes[turn] for turn in range(len(plays))]
 
@@ -79,59 +80,79 @@ def _order(turn: tuple[int, Play]) -> tuple[int, int]:
     return turn[1].track_id.int, turn[1].listener.id.int
 
 
-class _Book:
-    """What a transaction adds: rows and sums, written once at its end."""
+class _Listening(msgspec.Struct, frozen=True):
+    """A play that may be kept: the how manieth it is, and what it adds."""
 
-    def __init__(self) -> None:
+    turn: int
+    play: Play
+    track: Heard
+    id: UUID
+    heard_ms: int
+    part: int
+
+
+class _Book:
+    """What a transaction adds, all at one moment: rows and sums, written once at its end."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at, self.day = at, store.day_of(at)
         self.rows: dict[UUID, dict[str, Any]] = {}
         self.fresh: list[dict[str, Any]] = []
         self.totals: dict[UUID, Totals] = defaultdict(Totals)
         self.days: dict[tuple[UUID, int], Day] = defaultdict(Day)
 
-    async def enter(self, tx: Tx, track: Heard, play: Play) -> UUID:
-        told, user_id = play.told, play.listener.id
-        heard_ms, part = _measure(track, told.duration)
-        play_id, at = new_id(), clock.now()
-        counted = await store.count(tx, track.id, user_id, play_id, at, heard_ms)
-        if counted is None:
-            return await self._repeat(tx, track, user_id, heard_ms, part)
-        self.rows[play_id] = {
-            "listener_id": counted.id, "id": play_id, "at": at, "heard_ms": heard_ms, "part": part,
-            "device": told.device or None,
+    async def enter(self, tx: Tx, heard: Sequence[_Listening]) -> list[UUID]:
+        """Count each, or add it to the one that it repeats; their ids."""
+        found = await store.count(
+            tx, ((one.track.id, one.play.listener.id, one.id, one.heard_ms) for one in heard), self.at
+        )
+        return [
+            await self._repeat(tx, one) if counted is None else self._add(one, counted)
+            for one, counted in zip(heard, found, strict=True)
+        ]
+
+    def _add(self, one: _Listening, counted: Counted) -> UUID:
+        play, track, told = one.play, one.track, one.play.told
+        device = told.device or None
+        self.rows[one.id] = {
+            "listener_id": counted.id, "id": one.id, "at": self.at, "heard_ms": one.heard_ms,
+            "part": one.part, "device": device,
         }  # fmt: skip
-        more = {
-            "plays": 1, "part_before": None, "source": told.source, "country": play.country,
-            "track_id": track.id,
-        }  # fmt: skip
-        self.fresh.append(self.rows[play_id] | more)
-        totals = self.totals[track.id]
+        self.fresh.append({
+            "id": one.id, "listener_id": counted.id, "at": self.at, "plays": 1, "heard_ms": one.heard_ms,
+            "part": one.part, "part_before": None, "device": device, "source": told.source,
+            "country": play.country, "track_id": track.id,
+        })  # fmt: skip
+        totals, day = self._hear(track.id, self.day, one.heard_ms, one.part)
         totals.plays += 1
         totals.listeners += counted.plays == 1
-        totals.charted += user_id != track.user_id
-        self.days[track.id, store.day_of(at)].plays += 1
-        self._hear(track.id, at, heard_ms, part)
-        return play_id
+        totals.charted += play.listener.id != track.user_id
+        day.plays += 1
+        return one.id
 
-    async def _repeat(self, tx: Tx, track: Heard, user_id: UUID, heard_ms: int, part: int) -> UUID:
-        first = await store.last(tx, track.id, user_id)
+    async def _repeat(self, tx: Tx, one: _Listening) -> UUID:
+        track, heard_ms, part = one.track, one.heard_ms, one.part
+        first = await store.last(tx, track.id, one.play.listener.id)
         assert first is not None  # it was in the way of the one that repeats it
         if heard_ms > first.last_ms:
             await store.lengthen(tx, first, heard_ms, part)
             if first.last_play in self.rows:  # of this very transaction, and not yet written
                 self.rows[first.last_play] |= {"heard_ms": heard_ms, "part": part}
             more, before = heard_ms - first.last_ms, _part(track, first.last_ms)
-            self._hear(track.id, first.last_at, more, part - before)
+            self._hear(track.id, store.day_of(first.last_at), more, part - before)
             self.fresh.append({
-                "id": new_id(), "listener_id": first.id, "at": first.last_at, "plays": 0, "heard_ms": more,
+                "id": one.id, "listener_id": first.id, "at": first.last_at, "plays": 0, "heard_ms": more,
                 "part": part, "part_before": before, "device": None, "source": None, "country": None,
                 "track_id": track.id,
             })  # fmt: skip
         return first.last_play
 
-    def _hear(self, track_id: UUID, at: datetime, heard_ms: int, part: int) -> None:
-        for sums in (self.totals[track_id], self.days[track_id, store.day_of(at)]):
-            sums.heard_ms += heard_ms
-            sums.parts += part
+    def _hear(self, track_id: UUID, day: int, heard_ms: int, part: int) -> tuple[Totals, Day]:
+        sums = self.totals[track_id], self.days[track_id, day]
+        for one in sums:
+            one.heard_ms += heard_ms
+            one.parts += part
+        return sums
 
     async def close(self, tx: Tx) -> None:
         if self.rows:

@@ -1,6 +1,6 @@
 """All SQL about plays, listeners and days."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -116,20 +116,19 @@ _FORGET_LISTENERS: Statement[None] = Statement(sa.delete(listeners).where(L.id.i
 _FORGET_DAYS: Statement[None] = Statement(sa.delete(play_days).where(D.track_id == sa.bindparam("track_id")))
 
 
-async def count(
-    tx: Tx, track_id: UUID, user_id: UUID, play_id: UUID, at: datetime, heard_ms: int
-) -> Counted | None:
-    """Count a play for a listener; None where it repeats one of the last half minute."""
-    return await tx.first(
+async def count(tx: Tx, plays_: Iterable[tuple[UUID, UUID, UUID, int]], at: datetime) -> list[Counted | None]:
+    """Count plays, each a track, a user, its id and milliseconds; None for what repeats one of just now."""
+    before, after = at - WINDOW, at + WINDOW
+    return await tx.first_each(
         _COUNT,
-        track_id=track_id,
-        user_id=user_id,
-        play_id=play_id,
-        at=at,
-        heard_ms=heard_ms,
-        before=at - WINDOW,
-        after=at + WINDOW,
-    )
+        (
+            {
+                "track_id": track_id, "user_id": user_id, "play_id": play_id, "at": at,
+                "heard_ms": heard_ms, "before": before, "after": after,
+            }
+            for track_id, user_id, play_id, heard_ms in plays_
+        ),
+    )  # fmt: skip
 
 
 async def last(tx: Tx, track_id: UUID, user_id: UUID) -> LastPlay | None:
