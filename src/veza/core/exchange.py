@@ -98,7 +98,9 @@ class Exchange:
         value = self.headers.get(b"authorization")
         if value is None:
             return None
-        if sum(key == b"authorization" for key, _ in self.scope["headers"]) > 1:
+        lines = self.scope["headers"]
+        # Only among more lines than names can there be two of this one.
+        if len(lines) > len(self.headers) and sum(name == b"authorization" for name, _ in lines) > 1:
             return ""
         scheme, _, token = value.partition(b" ")
         if scheme.lower() != b"bearer":

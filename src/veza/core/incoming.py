@@ -7,6 +7,8 @@ from typing import Any
 from veza.core.errors import InvalidRequest
 from veza.core.exchange import Exchange
 
+_EARLY = "The body ends early."
+
 
 async def body_of(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> AsyncIterator[bytes]:
     """The pieces of the body; none is kept. Raises :class:`InvalidRequest` if the caller leaves early."""
@@ -14,10 +16,22 @@ async def body_of(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> AsyncI
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise InvalidRequest("The body ends early.")
+            raise InvalidRequest(_EARLY)
         if piece := message.get("body"):
             yield piece
         more = message.get("more_body", False)
+
+
+async def read_whole(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> bytes:
+    """All of a body that is known to be short. Raises :class:`InvalidRequest` if the caller leaves early."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest(_EARLY)
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
 
 
 async def require_present(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:

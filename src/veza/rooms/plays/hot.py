@@ -14,7 +14,7 @@ from veza.core.body import read_body
 from veza.core.edge import Header, Ready, Receive, Scope
 from veza.core.exchange import Exchange
 from veza.core.gathering import Gatherer
-from veza.core.incoming import body_of, is_short_json
+from veza.core.incoming import is_short_json, read_whole
 from veza.core.places import Places
 from veza.rooms.plays.routes import RECORDED, ROUTE
 from veza.rooms.plays.schemas import PlayDraft
@@ -49,7 +49,7 @@ class HotPlays:
         ):
             return None
         exchange.actor, exchange.route = actor, ROUTE
-        told = _read(b"".join([piece async for piece in body_of(receive)]))
+        told = _read(await read_whole(receive))
         country = self._places.country_of(exchange.ip)
         play_id = await self._gatherer.keep(Play(actor, track_id, told, country))
         body = b'{"success":true,"data":{"message":"%b","id":"%b"}}' % (RECORDED, str(play_id).encode())

@@ -15,7 +15,7 @@ from veza.core.body import read_body
 from veza.core.edge import Header, Ready, Receive, Scope
 from veza.core.exchange import Exchange
 from veza.core.http import reply
-from veza.core.incoming import body_of, is_short_json, require_present
+from veza.core.incoming import is_short_json, read_whole, require_present
 from veza.core.limits import address_key
 from veza.core.turns import Turns
 from veza.rooms.sessions.login import log_in
@@ -47,7 +47,7 @@ class HotLogin:
         exchange.route = ROUTE
         if self._limit is not None:
             await self._means.limiter.admit(self._limit, address_key(exchange.ip), exchange)
-        body = b"".join([piece async for piece in body_of(receive)])
+        body = await read_whole(receive)
         async with self._turns:
             await require_present(receive)
             form = read_body(body, Credentials)
