@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from veza.core.errors import InvalidRequest
 from veza.core.exchange import Exchange
@@ -29,7 +29,7 @@ async def read_whole(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> byt
         message = await receive()
         if message["type"] == "http.disconnect":
             raise InvalidRequest(_EARLY)
-        body += message.get("body", b"")
+        body += cast("bytes", message.get("body", b""))
         if not message.get("more_body", False):
             return body
 
