@@ -2,16 +2,21 @@
 
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
 
-from tests.rooms.market_house import ORDERS, offer_track
+from tests.rooms.market_house import ORDERS, offer, offer_track
 from tests.rooms.payments_house import open_shop
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.ids import new_id
+from veza.core.jobs import Job
 from veza.rooms.marketplace import reconciling, shares
-from veza.rooms.marketplace.payment_kinds import AskPayment
+from veza.rooms.marketplace.errors import PaymentUnavailable
+from veza.rooms.marketplace.payment_kinds import PAY_SELLERS, AskPayment, PaySellers
+from veza.rooms.marketplace.payments import Handover
 
 
 async def test_a_refund_that_the_bank_sends_back_is_owed(database: Database, tmp_path: Path) -> None:
@@ -80,6 +85,14 @@ async def test_answers_that_are_lost_for_days(database: Database, tmp_path: Path
         await shop.again()
         assert shop.put_off == []
         assert [one["amount"] for one in shop.stripe.list("refund")] == [1_000]
+        shop.stripe.lost = f"POST /v1/transfers/{transfer['id']}/reversals"
+        await olga.post(f"{ORDERS}/{order['id']}/refund")
+        await shop.work()
+        assert shop.put_off == ["marketplace.take_back"]
+        shop.stripe.forget_keys()
+        await shop.again()
+        assert shop.put_off == []
+        assert [one["amount"] for one in shop.stripe.list("transfer_reversal")] == [900]
         await shop.prove()
 
 
@@ -115,4 +128,54 @@ async def test_a_dispute_that_opens_amid_a_handover(
         await shop.again()
         handed = [one["amount"] for one in shop.stripe.list("transfer")]
         assert handed == ([] if lost else [900])
+        await shop.prove()
+
+
+@pytest.mark.parametrize("how", ["alive", "killed", "refused", "in part"])
+async def test_a_share_is_refunded_while_it_is_handed_over(
+    database: Database, tmp_path: Path, how: str
+) -> None:
+    """K15, K17: one job hangs with the provider, another finds that it has come to nothing; it has not."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, stan, bob = [await shop.person(name) for name in ("olga", "stan", "bob")]
+        products = [await offer_track(shop.world, seller, price=10) for seller in (olga, stan)]
+        mix = await offer(olga, price=5) if how == "in part" else products[1]
+        order = await shop.order(bob, *dict.fromkeys([products[0]["id"], products[1]["id"], mix["id"]]))
+        path = f"{ORDERS}/{order['id']}"
+        if how == "in part":
+            assert (await olga.post(f"{path}/services/{mix['id']}/deliver", json={"note": "Here"})).is_success
+            assert (await bob.post(f"{path}/services/{mix['id']}/accept")).is_success
+        provider = shop.world.parts.providers.list_money()[0]
+        hand_over, pay = provider.hand_over, shop.tasks[PAY_SELLERS.name]
+        accounts = []
+
+        async def hang(what: Handover) -> str:
+            """Between what was asked for and its answer, another asks, and the seller refunds."""
+            provider.hand_over = hand_over  # type: ignore[method-assign]
+            if how in {"refused", "in part"}:
+                shop.stripe.set_transfers(what.account, "inactive")
+            else:
+                assert (await olga.post(f"{path}/refund")).is_success
+            again = Job(new_id(), PAY_SELLERS.name, "{}", 1, clock.now())
+            await pay.run(again, PaySellers(UUID(order["id"])))
+            assert await database.rows("SELECT state FROM seller_shares") == [("failed",)]
+            shop.stripe.forget_keys()
+            shop.stripe.objects[what.account]["capabilities"]["transfers"] = "active"
+            if how in {"refused", "in part"}:
+                assert (await olga.post(f"{path}/refund")).is_success
+            await shop.work()
+            accounts.append(what.account)
+            made = await hand_over(what)
+            if how == "killed":
+                raise PaymentUnavailable
+            return made
+
+        provider.hand_over = hang  # type: ignore[method-assign]
+        await shop.connect(olga)
+        await shop.again()
+        await shop.again()
+        assert shop.put_off == []
+        (handed,) = shop.stripe.list("transfer")
+        left = 450 if how == "in part" else 0
+        assert (len(accounts), handed["amount"] - handed["amount_reversed"]) == (1, left)
         await shop.prove()

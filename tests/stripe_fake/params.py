@@ -20,6 +20,7 @@ from stripe.params import (
     TransferCreateParams,
     TransferListParams,
     TransferReversalCreateParams,
+    TransferReversalListParams,
 )
 from stripe.params.checkout import SessionCreateParams, SessionExpireParams, SessionRetrieveParams
 from typing_extensions import is_typeddict
@@ -35,6 +36,7 @@ ENDPOINTS: list[tuple[str, str, Any]] = [
     ("POST", r"/v1/transfers", TransferCreateParams),
     ("GET", r"/v1/transfers", TransferListParams),
     ("POST", r"/v1/transfers/(\w+)/reversals", TransferReversalCreateParams),
+    ("GET", r"/v1/transfers/(\w+)/reversals", TransferReversalListParams),
     ("POST", r"/v1/accounts", AccountCreateParams),
     ("GET", r"/v1/accounts/(\w+)", AccountRetrieveParams),
     ("POST", r"/v1/account_links", AccountLinkCreateParams),

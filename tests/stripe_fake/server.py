@@ -18,6 +18,11 @@ from tests.stripe_fake.world import JSON, StripeWorld
 
 KEY = "sk_test_4242424242424242"
 SECRET = "whsec_the-present-one"
+# What is listed where.
+LISTED = {
+    "refunds": "refund", "transfers": "transfer", "transfers/*/reversals": "transfer_reversal",
+    "disputes": "dispute", "events": "event",
+}  # fmt: skip
 WEBHOOK = "/payments/stripe/webhook"
 
 
@@ -72,8 +77,8 @@ class FakeStripe(StripeWorld):
         expand: list[str] = params.pop("expand", [])
         method, _, pattern = endpoint.partition(" ")
         name = pattern.removeprefix("/v1/").replace(r"/(\w+)", "/*")
-        if name in {"refunds", "transfers", "disputes", "events"} and method == "GET":
-            return self._listed(name, params)
+        if name in LISTED and method == "GET":
+            return self._listed(name, params | ({"transfer": ids[0]} if ids else {}))
         match (method, name):
             case ("POST", "checkout/sessions"):
                 found = self.open_session(params)
@@ -110,7 +115,7 @@ class FakeStripe(StripeWorld):
         if name == "events":
             return self._page(self._undelivered(params), "/v1/events")
         wanted = {key: value for key, value in params.items() if key != "limit"}
-        return self._page(self.list(name.removesuffix("s"), **wanted), f"/v1/{name}")
+        return self._page(self.list(LISTED[name], **wanted), f"/v1/{name}")
 
     def _undelivered(self, params: JSON) -> list[JSON]:
         assert params["delivery_success"] is False

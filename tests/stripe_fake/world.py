@@ -144,7 +144,9 @@ class StripeWorld:
         if transfer["destination"] in self.poor:
             raise Refused("Insufficient funds in the connected account.", code="balance_insufficient")
         transfer["amount_reversed"] += amount
-        return self.make("trr", "transfer_reversal", transfer=one, amount=amount)
+        return self.make(
+            "trr", "transfer_reversal", transfer=one, amount=amount, metadata=params.get("metadata", {})
+        )
 
     # What people do.
 

@@ -26,11 +26,14 @@ from veza.rooms.marketplace.payment_kinds import (
     ASK_INTENT,
     ASK_MISSED,
     ASK_PAYMENT,
+    LOOK_AGAIN,
+    PATIENCE,
     PAY_SELLERS,
     TAKE_BACK,
     AskAccount,
     AskIntent,
     AskPayment,
+    LookAgain,
     PaySellers,
     TakeBack,
 )
@@ -45,8 +48,7 @@ from veza.rooms.marketplace.sellers_store import Share
 
 log = structlog.get_logger()
 
-# A notice mostly comes within seconds. Stripe brings one again for three days, and tells of it for thirty.
-PATIENCE = timedelta(minutes=10)
+# Stripe brings a notice again for three days, and tells of it for thirty.
 MISSED = timedelta(days=3)
 KEPT = timedelta(days=60)
 _PIECE = 200
@@ -71,6 +73,7 @@ class PaymentJobs:
             Task(ASK_INTENT, self.ask_intent),
             Task(ASK_ACCOUNT, self.ask_account),
             Task(PAY_SELLERS, self.pay_sellers),
+            Task(LOOK_AGAIN, self.look_again),
             Task(TAKE_BACK, self.take_back, shares.not_taken_back),
             Task(ASK_MISSED, self.ask_missed),
         ]
@@ -152,12 +155,27 @@ class PaymentJobs:
         async with self._database.write() as tx:
             await shares.done(tx, share, reference)
 
-    async def take_back(self, job: Job, what: TakeBack) -> None:
-        """Have some of a seller's share taken back."""
+    async def look_again(self, job: Job, what: LookAgain) -> None:
+        """Ask whether a share was handed over after all, whose answer another was to get."""
         del job
         async with self._database.write() as tx:
-            share = await sellers_store.lock_share(tx, what.share_id)
-        if share is None or not shares.is_handed(share, what):
+            found = await shares.find_failed(tx, what)
+            order = await orders_store.find(tx, what.order_id)
+        if found is None or order is None:
+            return
+        share, handover = found
+        reference = await self._money(order.provider).find_handover(handover)
+        if reference is not None:
+            async with self._database.write() as tx:
+                await shares.done(tx, share, reference)
+
+    async def take_back(self, job: Job, what: TakeBack) -> None:
+        """Have some of a seller's share taken back."""
+        async with self._database.write() as tx:
+            share = await shares.find_handed(tx, what)
+            if share is None:
+                await finish(tx, job)
+        if share is None:
             return
         if share.reference is None:
             raise NotYet

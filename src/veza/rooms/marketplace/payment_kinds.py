@@ -33,6 +33,14 @@ class PaySellers(msgspec.Struct, frozen=True):
     order_id: UUID
 
 
+class LookAgain(msgspec.Struct, frozen=True):
+    """An attempt at a share that came to nothing, of which it is to be asked whether it did."""
+
+    order_id: UUID
+    share_id: UUID
+    attempt: int
+
+
 class TakeBack(msgspec.Struct, frozen=True):
     """So much, in minor units, of a share is to be taken back; the same ``key`` is once."""
 
@@ -43,9 +51,13 @@ class TakeBack(msgspec.Struct, frozen=True):
     key: str
 
 
+# A notice mostly comes within seconds, and nobody waits for an answer of Stripe's for longer than one minute.
+PATIENCE = timedelta(minutes=10)
+
 ASK_PAYMENT = JobKind("marketplace.ask_payment", AskPayment, attempts=50)
 ASK_INTENT = JobKind("marketplace.ask_intent", AskIntent, attempts=50)
 ASK_ACCOUNT = JobKind("marketplace.ask_account", AskAccount, attempts=50)
 PAY_SELLERS = JobKind("marketplace.pay_sellers", PaySellers, attempts=50)
+LOOK_AGAIN = JobKind("marketplace.look_again", LookAgain, attempts=50)
 TAKE_BACK = JobKind("marketplace.take_back", TakeBack, attempts=50)
 ASK_MISSED = JobKind("marketplace.ask_missed", NoPayload, every=timedelta(minutes=15))

@@ -4,6 +4,10 @@ What is handed over is booked first, and asked for after: so nobody is paid twic
 way. Where the provider refuses, it is booked back, and tried again once the seller's account is ready. Where
 an answer was lost, the provider is asked what it has made before it is asked to make anything.
 
+One may be asked twice at once, and first refuse, then do it: so what was booked back is looked for once more
+when nobody can be asking any longer, and whatever turns out to be handed over is taken back as far as it was
+refunded since.
+
 A share is handed over in one piece: as long as a service in it is not accepted, all of it waits.
 """
 
@@ -11,6 +15,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from veza.core import clock
 from veza.core.db import Tx
@@ -19,10 +24,21 @@ from veza.core.jobs import enqueue
 from veza.rooms.accounts import service as accounts
 from veza.rooms.marketplace import charges_store, ledger, orders_store
 from veza.rooms.marketplace import sellers_store as store
+from veza.rooms.marketplace.charges_store import Charge
 from veza.rooms.marketplace.orders_store import Item, Order
-from veza.rooms.marketplace.payment_kinds import PAY_SELLERS, TAKE_BACK, PaySellers, TakeBack
+from veza.rooms.marketplace.payment_kinds import (
+    LOOK_AGAIN,
+    PATIENCE,
+    PAY_SELLERS,
+    TAKE_BACK,
+    LookAgain,
+    PaySellers,
+    TakeBack,
+)
 from veza.rooms.marketplace.payments import Handover
 from veza.rooms.marketplace.sellers_store import Share
+
+log = structlog.get_logger()
 
 
 async def resume(tx: Tx, order_id: UUID) -> None:
@@ -52,16 +68,16 @@ async def begin(tx: Tx, order_id: UUID) -> list[tuple[Share, Handover]]:
                 if amount > 0:
                     shares[seller_id] = await _book(tx, order, share, seller_id, account.account, amount)
     return [
-        (
-            one,
-            Handover(
-                one.account, one.amount, one.currency, charge.charge, order.id, one.key,
-                again=one.key in before,
-            ),
-        )
+        (one, _handover(one, charge, again=one.key in before))
         for one in shares.values()
         if one.state == "begun"
-    ]  # fmt: skip
+    ]
+
+
+def _handover(share: Share, charge: Charge, *, again: bool) -> Handover:
+    return Handover(
+        share.account, share.amount, share.currency, charge.charge, share.order_id, share.key, again
+    )
 
 
 async def may_hand(tx: Tx, share: Share, handover: Handover) -> bool:
@@ -85,10 +101,15 @@ async def _owed(tx: Tx, order: Order, items: Sequence[Item]) -> int:
 
     Nothing yet as long as some of it is held.
     """
-    net = sum(item.price - item.fee for item in items if item.refundable)
+    net = _net([item for item in items if item.refundable])
     if not net or any(item.held and item.refundable for item in items):
         return 0
     return min(net, (await ledger.balance(tx, items[0].seller_id)).get(order.currency, 0))
+
+
+def _net(items: Sequence[Item]) -> int:
+    """What of these lines is their seller's."""
+    return sum(item.price - item.fee for item in items)
 
 
 async def _book(
@@ -118,21 +139,46 @@ async def _move(tx: Tx, share: Share, kind: str, amount: int) -> None:
 
 
 async def done(tx: Tx, share: Share, reference: str) -> None:
-    """A provider has handed a share over; told twice, it is once."""
+    """A provider has handed a share over; told twice, it is once.
+
+    What was refunded while nobody thought so is taken back.
+    """
     now = await _lock(tx, share)
-    if now is None or now.state == "done":
+    if now is None:  # tried anew since, and now made twice
+        log.error("payments.handed_twice", order_id=str(share.order_id), transfer=reference)
+        return
+    if now.state == "done":
         return
     if now.state == "failed":  # so said another who asked at the same time
         await _move(tx, now, "handed", now.amount - now.taken_back)
-    await store.set_share(tx, msgspec.structs.replace(now, state="done", reference=reference))
+    now = msgspec.structs.replace(now, state="done", reference=reference)
+    await store.set_share(tx, now)
+    order = await orders_store.find(tx, now.order_id)
+    if order is not None:
+        items = await orders_store.items_of(tx, [order.id])
+        theirs = [item for item in items if item.seller_id == now.seller_id and item.refundable]
+        await _take_back(tx, order, now, now.amount - now.taken_back - _net(theirs))
 
 
 async def failed(tx: Tx, share: Share) -> None:
-    """A provider will not hand a share over: what was booked, and not taken back since, is booked back."""
+    """A provider will not hand a share over: what was booked, and not taken back since, is booked back.
+
+    Another who asked at the same time may be told otherwise, and not live to say so: it is looked for again.
+    """
     now = await _lock(tx, share)
     if now is not None and now.state == "begun":
         await store.set_share(tx, msgspec.structs.replace(now, state="failed"))
         await _move(tx, now, "handed_back", now.taken_back - now.amount)
+        await enqueue(tx, LOOK_AGAIN, LookAgain(now.order_id, now.id, now.attempt), delay=PATIENCE)
+
+
+async def find_failed(tx: Tx, told: LookAgain) -> tuple[Share, Handover] | None:
+    """A share that a provider would not hand over, and what it was asked for, if that is still so."""
+    share = await store.lock_share(tx, told.share_id)
+    charge = await charges_store.find(tx, told.order_id)
+    if share is None or charge is None or (share.state, share.attempt) != ("failed", told.attempt):
+        return None
+    return share, _handover(share, charge, again=True)
 
 
 async def _lock(tx: Tx, share: Share) -> Share | None:
@@ -146,26 +192,47 @@ async def take_back(tx: Tx, order: Order, items: Sequence[Item]) -> None:
     """These lines of an order, which is locked, are given back: their sellers' shares are taken back."""
     shares = await store.lock_shares(tx, order.id)
     for seller_id, share in shares.items():
-        net = sum(item.price - item.fee for item in items if item.seller_id == seller_id)
-        amount = min(net, share.amount - share.taken_back)
-        if share.state == "failed" or amount <= 0:
-            continue
+        if share.state != "failed":
+            net = _net([item for item in items if item.seller_id == seller_id])
+            await _take_back(tx, order, share, min(net, share.amount - share.taken_back))
+
+
+async def _take_back(tx: Tx, order: Order, share: Share, amount: int) -> None:
+    if amount > 0:
         await store.set_share(tx, msgspec.structs.replace(share, taken_back=share.taken_back + amount))
         await _move(tx, share, "handed_back", -amount)
-        key = f"{share.key}:{share.taken_back + amount}"
+        # A key of its own: one that a provider has refused it refuses again, whatever it would say now.
+        key = f"{share.key}:{new_id()}"
         await enqueue(tx, TAKE_BACK, TakeBack(order.provider, order.id, share.id, amount, key))
 
 
-def is_handed(share: Share, told: TakeBack) -> bool:
-    """Whether what is to be taken back is of an attempt that has not failed; the next is without it."""
-    return share.state != "failed" and told.key.startswith(f"{share.key}:")
+async def find_handed(tx: Tx, told: TakeBack) -> Share | None:
+    """The share of which this is to be taken back; None where it was not handed over.
+
+    Then this counts as taken back no longer, and :func:`done` sees to it should it have been after all.
+    """
+    share = await _told_of(tx, told)
+    if share is not None and share.state == "failed":
+        await _forgo(tx, share, told)
+        return None
+    return share
 
 
 async def not_taken_back(tx: Tx, told: TakeBack) -> None:
     """A provider could not take a share back: then the seller owes it."""
+    share = await _told_of(tx, told)
+    if share is not None:
+        await _forgo(tx, share, told)
+        if share.state != "failed":
+            await _move(tx, share, "handed", told.amount)
+
+
+async def _told_of(tx: Tx, told: TakeBack) -> Share | None:
+    """The share, unless it is tried anew since; the next attempt is without what was refunded."""
     await orders_store.lock(tx, told.order_id)
     share = await store.lock_share(tx, told.share_id)
-    if share is not None and is_handed(share, told):
-        taken = share.taken_back - told.amount
-        await store.set_share(tx, msgspec.structs.replace(share, taken_back=taken))
-        await _move(tx, share, "handed", told.amount)
+    return share if share is not None and told.key.startswith(f"{share.key}:") else None
+
+
+async def _forgo(tx: Tx, share: Share, told: TakeBack) -> None:
+    await store.set_share(tx, msgspec.structs.replace(share, taken_back=share.taken_back - told.amount))

@@ -183,7 +183,7 @@ class Stripe:
             )
             async for one in found.auto_paging_iter():
                 # An earlier version of this program named no keys.
-                if one.amount == what.amount and _as(one, _Named).metadata.get(KEY, what.key) == what.key:
+                if one.amount == what.amount and _as(one, _Named).names.get(KEY, what.key) == what.key:
                     return one.id
         return None
 
@@ -204,10 +204,16 @@ class Stripe:
         return made.id
 
     async def take_back(self, reference: str, amount: int, key: str) -> None:
-        """Reverse so much of a transfer."""
+        """Reverse so much of a transfer, unless that was done: Stripe forgets keys after a day."""
         with _asking():
+            found = await self._stripe.transfers.reversals.list_async(reference, {"limit": 100})
+            async for one in found.auto_paging_iter():
+                if _as(one, _Named).names.get(KEY) == key:
+                    return
             await self._stripe.transfers.reversals.create_async(
-                reference, {"amount": amount}, {"idempotency_key": f"reversal:{key}"}
+                reference,
+                {"amount": amount, "metadata": {KEY: key}},
+                {"idempotency_key": f"reversal:{key}"},
             )
 
     async def open_account(self, user_id: UUID, country: str | None) -> str:
@@ -287,7 +293,11 @@ class Stripe:
 
 
 class _Named(msgspec.Struct):
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] | None = None
+
+    @property
+    def names(self) -> dict[str, str]:
+        return self.metadata or {}
 
 
 class _Account(msgspec.Struct):

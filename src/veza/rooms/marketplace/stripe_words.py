@@ -35,9 +35,9 @@ KINDS = (
 _UNDER_WAY = {"processing", "requires_action", "requires_capture", "requires_confirmation"}
 _OPEN = {"needs_response", "under_review"}
 _LOST = {"lost", "appeal_needs_response", "appeal_under_review"}
-# The bank only asks; nothing was taken yet.
 # What a refund is that sends nothing to the buyer after all.
 _SENT_BACK = {"failed", "canceled"}
+# The bank only asks; nothing was taken yet.
 _INQUIRY = {"warning_needs_response", "warning_under_review", "warning_closed"}
 
 
