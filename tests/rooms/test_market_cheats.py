@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID
 
 from tests.rooms.listening_house import until
-from tests.rooms.market_house import ORDERS, PRODUCTS, listed, offer, offer_track
+from tests.rooms.market_house import ORDERS, PRODUCTS, buy, listed, offer, offer_track
 from tests.rooms.payments_house import open_shop
 from tests.rooms.test_reports import report, resolve
 from tests.rooms.tracks_house import code, plant
@@ -14,7 +14,8 @@ from veza.core import clock
 from veza.core.db import Database
 from veza.core.ids import new_id
 from veza.core.jobs import Job
-from veza.rooms.marketplace.payment_kinds import PAY_SELLERS, PaySellers
+from veza.rooms.marketplace import reconciling
+from veza.rooms.marketplace.payment_kinds import PAY_SELLERS, AskPayment, PaySellers
 
 
 async def test_what_is_withheld_is_not_sold(database: Database, tmp_path: Path) -> None:
@@ -99,4 +100,38 @@ async def test_what_failed_is_not_taken_back_from_the_next(database: Database, t
         await shop.again()
         (handed,) = shop.stripe.list("transfer")
         assert (handed["amount"], handed["amount_reversed"]) == (1_800, 0)
+        await shop.prove()
+
+
+async def test_whoever_is_suspended_sells_nothing_from_then_on(database: Database, tmp_path: Path) -> None:
+    """K2, K19: also before a job has said so with each product; what was paid for since is paid back."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, stan, bob, adam = [
+            await shop.person(name, "admin" if name == "adam" else "user")
+            for name in ("olga", "stan", "bob", "adam")
+        ]
+        things = [await offer_track(shop.world, olga, price=price) for price in (0, 5, 6, 7)]
+        free, one, two, kept = [thing["id"] for thing in things]
+        other = (await offer_track(shop.world, stan, price=1))["id"]
+        done = await shop.order(bob, kept)
+        late, again = [await shop.order(bob, *cart, pay=False) for cart in ((one, other), (two,))]
+        assert (await adam.post(f"/admin/users/{olga.id}/suspend", json={"reason": "Theft"})).is_success
+        assert await listed(bob, f"?seller_id={olga.id}") != [], "no job was done yet"
+        for cart in ((free,), (free, other), (two,)):
+            assert code(await buy(bob, *cart)) == (409, "PRODUCT_NOT_AVAILABLE")
+        shop.stripe.pay(shop.session(late))
+        outcomes = await shop.outcomes(late)
+        async with database.write() as tx:
+            await reconciling.follow(tx, AskPayment(outcomes[0][0]), outcomes[0][1])
+        assert (await shop.see(bob, late))["status"] == "cancelled"
+        await shop.deliver()
+        assert shop.charge(late)["refunded"]
+        assert await listed(bob, f"?seller_id={olga.id}") == []
+        assert (await shop.see(bob, done))["status"] == "completed"
+        assert (await bob.get(f"/marketplace/download/{kept}")).status_code == 200
+        await adam.post(f"/admin/users/{olga.id}/restore")
+        await shop.work()
+        shop.stripe.pay(shop.session(again))
+        await shop.deliver()
+        assert (await shop.see(bob, again))["status"] == "completed"
         await shop.prove()

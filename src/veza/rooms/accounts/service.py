@@ -86,6 +86,11 @@ async def stay_signed_in(tx: Tx, actor: Member) -> None:
         raise InvalidToken
 
 
+async def list_suspended(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of these users who are suspended now; nobody is held, so a moment later it may be otherwise."""
+    return await store.suspended(tx, user_ids)
+
+
 async def count_users(tx: Tx) -> int:
     """How many accounts there are."""
     return await store.count_all(tx)

@@ -118,6 +118,7 @@ _STAY = Statement(
 _STAY_OPEN = Statement(
     sa.select(U.id).where(_one, U.suspended_at.is_(None)).with_for_update(read=True, key_share=True), UUID
 )
+_SUSPENDED = Statement(sa.select(U.id).where(any_of(U.id, "ids"), U.suspended_at.is_not(None)), UUID)
 _LOCK_ADMINS = Statement(
     sa.select(U.id).where(_is_admin, U.suspended_at.is_(None)).order_by(U.id).with_for_update(), UUID
 )
@@ -231,6 +232,11 @@ async def stay(tx: Tx, ids: Iterable[UUID]) -> set[UUID]:
 async def stay_open(tx: Tx, user_id: UUID) -> bool:
     """Whether this user has an account and is not suspended, which stays so until ``tx`` is over."""
     return await tx.first(_STAY_OPEN, user_id=user_id) is not None
+
+
+async def suspended(tx: Tx, ids: Iterable[UUID]) -> set[UUID]:
+    """Those of these users who are suspended."""
+    return set(await tx.all(_SUSPENDED, ids=ids))
 
 
 async def find_by_username(tx: Tx, username: str) -> User | None:

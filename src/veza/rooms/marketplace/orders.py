@@ -22,7 +22,7 @@ from veza.core.ids import new_id
 from veza.core.pages import Page
 from veza.core.text import BadValue
 from veza.rooms.accounts import service as accounts
-from veza.rooms.marketplace import copies, ledger, licences_store, products_store
+from veza.rooms.marketplace import closing, copies, ledger, licences_store, products_store
 from veza.rooms.marketplace import orders_store as store
 from veza.rooms.marketplace.errors import (
     AlreadyOwned,
@@ -188,7 +188,7 @@ async def _check(tx: Tx, actor: Member, products: Sequence[Product], ids: Sequen
     owned = await licences_store.owned(tx, actor.id, ids)
     if already := [product for product in products if product.id in owned]:
         raise AlreadyOwned(details=[_at(product, _owned(product)) for product in already])
-    gone = [product for product in products if product.status != "active"]
+    gone = await closing.list_unavailable(tx, products)
     if gone or len(products) < len(ids):
         raise ProductNotAvailable(details=[_at(product, "This is not on sale.") for product in gone])
     if len({product.currency for product in products}) > 1:

@@ -11,6 +11,7 @@ from veza.core.errors import Forbidden
 from veza.core.jobs import enqueue
 from veza.rooms.marketplace import (
     charges_store,
+    closing,
     deliveries_store,
     ledger,
     licences_store,
@@ -32,8 +33,8 @@ from veza.rooms.tracks import sales
 async def settle(tx: Tx, order_id: UUID) -> Order:
     """A provider says that an order is paid for, perhaps not for the first time.
 
-    What cannot be had any more, since it was withdrawn, sold to somebody else or bought twice, is paid back
-    whole, and the order cancelled. Raises :class:`OrderNotFound`.
+    What cannot be had any more, since it was withdrawn, sold to somebody else or bought twice, or its seller
+    is suspended, is paid back whole, and the order cancelled. Raises :class:`OrderNotFound`.
     """
     order = await store.lock(tx, order_id)
     if order is None:
@@ -45,7 +46,7 @@ async def settle(tx: Tx, order_id: UUID) -> Order:
     held = await products_store.hold(tx, ids)
     owned = await licences_store.owned(tx, order.buyer_id, ids)
     buyer = await store.find_addressee(tx, order.buyer_id)
-    available = all(one in held and held[one].status == "active" for one in ids)
+    available = len(held) == len(ids) and not await closing.list_unavailable(tx, held.values())
     if available and not owned and buyer is not None:
         return await orders.complete(tx, order, items, held)
     return await call_off(tx, order, order.total, order.currency)
