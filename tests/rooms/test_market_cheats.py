@@ -4,6 +4,9 @@ import asyncio
 from pathlib import Path
 from uuid import UUID
 
+import httpx
+import pytest
+
 from tests.rooms.listening_house import until
 from tests.rooms.market_house import ORDERS, PRODUCTS, buy, listed, offer, offer_track
 from tests.rooms.payments_house import open_shop
@@ -11,10 +14,14 @@ from tests.rooms.test_reports import report, resolve
 from tests.rooms.tracks_house import code, plant
 from tests.world import Person, open_world
 from veza.core import clock
-from veza.core.db import Database
+from veza.core.db import Database, Tx
+from veza.core.events import EventJob
 from veza.core.ids import new_id
 from veza.core.jobs import Job
-from veza.rooms.marketplace import reconciling
+from veza.reactions import tasks
+from veza.rooms.accounts.events import UserSuspended
+from veza.rooms.marketplace import reconciling, words_store
+from veza.rooms.marketplace.kinds import CLOSE_USER
 from veza.rooms.marketplace.payment_kinds import PAY_SELLERS, AskPayment, PaySellers
 
 
@@ -135,3 +142,36 @@ async def test_whoever_is_suspended_sells_nothing_from_then_on(database: Databas
         await shop.deliver()
         assert (await shop.see(bob, again))["status"] == "completed"
         await shop.prove()
+
+
+async def test_what_is_offered_in_the_moment_of_a_suspension(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K2, K12, K18: it is there before that, and closed with all else."""
+    async with open_world(database, tmp_path) as world:
+        ada, dora, bob, boss = [
+            await world.person(name, "admin" if name == "boss" else "user")
+            for name in ("ada", "dora", "bob", "boss")
+        ]
+        close = next(task for task in tasks(world.parts) if task.kind is CLOSE_USER)
+        put, suspending = words_store.put, list[asyncio.Task[httpx.Response]]()
+        draft = (await offer(dora, status="draft"))["id"]
+        for seller, change in (
+            (ada, ada.post(PRODUCTS, json={"title": "A", "price": 1, "product_type": "service"})),
+            (dora, dora.put(f"{PRODUCTS}/{draft}", json={"title": "B", "status": "active"})),
+        ):
+
+            async def slow(tx: Tx, product_id: UUID, title: str, seller: Person = seller) -> None:
+                """Amid what makes a product, or puts it on sale, its seller is suspended."""
+                suspend = boss.post(f"/admin/users/{seller.id}/suspend", json={"reason": "Theft"})
+                suspending.append(asyncio.create_task(suspend))
+                await asyncio.sleep(0.05)
+                await put(tx, product_id, title)
+
+            monkeypatch.setattr(words_store, "put", slow)
+            assert (await change).is_success
+            assert (await suspending.pop()).is_success
+            assert len(await listed(bob)) == 1
+            told = EventJob(new_id(), UserSuspended.kind, {"user_id": seller.id})
+            await close.run(Job(new_id(), CLOSE_USER.name, "{}", 1, clock.now()), told)
+            assert await listed(bob) == []
