@@ -120,7 +120,11 @@ async def test_whoever_is_suspended_sells_nothing_from_then_on(database: Databas
         things = [await offer_track(shop.world, olga, price=price) for price in (0, 5, 6, 7)]
         free, one, two, kept = [thing["id"] for thing in things]
         other = (await offer_track(shop.world, stan, price=1))["id"]
-        done = await shop.order(bob, kept)
+        mix = (await offer(olga, price=20))["id"]
+        await shop.connect(olga)
+        done, work = await shop.order(bob, kept), await shop.order(bob, mix)
+        service = f"{ORDERS}/{work['id']}/services/{mix}"
+        assert (await olga.post(f"{service}/deliver", json={"note": "Here"})).is_success
         late, again = [await shop.order(bob, *cart, pay=False) for cart in ((one, other), (two,))]
         assert (await adam.post(f"/admin/users/{olga.id}/suspend", json={"reason": "Theft"})).is_success
         assert await listed(bob, f"?seller_id={olga.id}") != [], "no job was done yet"
@@ -136,8 +140,14 @@ async def test_whoever_is_suspended_sells_nothing_from_then_on(database: Databas
         assert await listed(bob, f"?seller_id={olga.id}") == []
         assert (await shop.see(bob, done))["status"] == "completed"
         assert (await bob.get(f"/marketplace/download/{kept}")).status_code == 200
+        # Nor is she paid, until that is over.
+        assert (await bob.post(f"{service}/accept")).is_success
+        await shop.work()
+        assert (await shop.sums())["seller"] == 1_800
+        assert [one["amount"] for one in shop.stripe.list("transfer")] == [630]
         await adam.post(f"/admin/users/{olga.id}/restore")
         await shop.work()
+        assert [one["amount"] for one in shop.stripe.list("transfer")] == [630, 1_800]
         shop.stripe.pay(shop.session(again))
         await shop.deliver()
         assert (await shop.see(bob, again))["status"] == "completed"

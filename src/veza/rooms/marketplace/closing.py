@@ -10,6 +10,7 @@ from uuid import UUID
 from veza.core.db import Tx
 from veza.rooms.accounts import service as accounts
 from veza.rooms.marketplace import products_store as store
+from veza.rooms.marketplace import sellers
 from veza.rooms.marketplace.events import ProductUpdated
 from veza.rooms.marketplace.products_store import ACTIVE, CLOSED, Product
 
@@ -22,11 +23,16 @@ async def list_unavailable(tx: Tx, products: Iterable[Product]) -> list[Product]
 
 
 async def close(tx: Tx, user_id: UUID, most: int, *, closed: bool) -> int:
-    """Take so many products of somebody off sale, or put them back; how many that were."""
+    """Take so many products of somebody off sale, or put them back; how many that were.
+
+    With the last of these they are also handed what they have earned meanwhile.
+    """
     before, after = (ACTIVE, CLOSED) if closed else (CLOSED, ACTIVE)
     found = await store.hold(tx, await store.list_standing(tx, user_id, before, most))
     for product in found.values():
         if product.status == before:
             await store.change(tx, product, status=after)
             tx.emit(ProductUpdated(product.id, user_id))
+    if not closed and len(found) < most:
+        await sellers.resume(tx, user_id)
     return len(found)

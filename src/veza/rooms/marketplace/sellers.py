@@ -89,9 +89,21 @@ async def find(tx: Tx, account: str) -> SellerAccount | None:
 async def set_ready(tx: Tx, account: SellerAccount, *, ready: bool) -> None:
     """A provider says whether a seller can be paid; if so, they are handed what has waited for it."""
     await store.set_ready(tx, account.user_id, ready=ready)
+    if ready:
+        await _hand_what_waits(tx, account.user_id)
+
+
+async def resume(tx: Tx, user_id: UUID) -> None:
+    """Somebody is suspended no more; they are handed what has waited for that."""
+    account = await store.find(tx, user_id)
+    if account is not None and account.ready:
+        await _hand_what_waits(tx, user_id)
+
+
+async def _hand_what_waits(tx: Tx, user_id: UUID) -> None:
     after = _FIRST
-    while ready:
-        waiting = await store.unpaid(tx, account.user_id, after, _PIECE)
+    while True:
+        waiting = await store.unpaid(tx, user_id, after, _PIECE)
         for order_id in waiting:
             await enqueue(tx, PAY_SELLERS, PaySellers(order_id), unique_key=f"pay:{order_id}")
         if len(waiting) < _PIECE:

@@ -8,7 +8,8 @@ One may be asked twice at once, and first refuse, then do it: so what was booked
 when nobody can be asking any longer, and whatever turns out to be handed over is taken back as far as it was
 refunded since.
 
-A share is handed over in one piece: as long as a service in it is not accepted, all of it waits.
+A share is handed over in one piece: as long as a service in it is not accepted, or its seller is suspended,
+all of it waits.
 """
 
 from collections.abc import Sequence
@@ -57,7 +58,8 @@ async def begin(tx: Tx, order_id: UUID) -> list[tuple[Share, Handover]]:
     if order is None or charge is None:
         return []
     items = await orders_store.items_of(tx, [order_id])
-    open_accounts = await store.hold(tx, sellers, order.provider)
+    closed = await accounts.list_suspended(tx, sellers)
+    open_accounts = await store.hold(tx, [one for one in sellers if one not in closed], order.provider)
     shares = await store.lock_shares(tx, order_id)
     before = {share.key for share in shares.values() if share.state == "begun"}
     if not await charges_store.is_disputed(tx, order_id):
