@@ -107,6 +107,7 @@ REACTIONS: Reactions = {
     playlist_events.PlaylistCollaboratorRemoved: [TELL],
     playlist_events.PlaylistDeleted: [playlist_jobs.FORGET_PLAYLIST],
     market_events.OrderCompleted: [market_kinds.SEND_RECEIPT, TELL],
+    market_events.OrderCancelled: [market_kinds.SEND_CANCELLED],
     market_events.OrderRefunded: [market_kinds.SEND_REFUND],
     webhook_events.WebhookDisabled: [webhook_kinds.SEND_DISABLED, TELL],
     market_events.ServiceOrdered: [market_kinds.TELL_OF_SERVICE],

@@ -50,6 +50,12 @@ TEMPLATES = {
         f"service_{what}": {"when": WHEN, "order_id": "7", "title": "<b>Mix"}
         for what in ("ordered", "delivered", "revision", "accepted")
     },
+    "order_cancelled": {
+        "when": WHEN,
+        "order_id": "7",
+        "total": "9.99 EUR",
+        "lines": [("<b>Song", "9.99 EUR", "MP3")],
+    },
     "refund": {"when": WHEN, "order_id": "7", "total": "9.99 EUR", "lines": [("<b>Song", "9.99 EUR", "MP3")]},
 }
 

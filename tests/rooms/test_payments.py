@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.rooms.listening_house import rows_of
@@ -17,6 +18,9 @@ from tests.rooms.tracks_house import BYTES, code
 from tests.stripe_fake.params import Refused
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.events import EventJob
+from veza.core.ids import new_id
+from veza.core.jobs import Job
 
 
 async def test_what_is_paid_for_is_given_once(database: Database, tmp_path: Path) -> None:
@@ -165,6 +169,15 @@ async def test_the_wrong_amount_buys_nothing(database: Database, tmp_path: Path)
             assert shop.charge(order)["refunded"]
         assert len(shop.stripe.list("refund")) == 5
         await shop.prove()
+        # And whoever has paid is told that it was in vain.
+        sent = shop.tasks["marketplace.send_cancelled"]
+        rows = await database.rows(f"SELECT payload FROM jobs WHERE kind = '{sent.kind.name}'")
+        for (payload,) in rows:
+            job = Job(new_id(), sent.kind.name, payload, 1, clock.now())
+            await sent.run(job, msgspec.json.decode(payload, type=EventJob))
+        mails = [path.read_text() for path in shop.world.parts.settings.mail_folder.glob("*.eml")]
+        for amount in ("9.98 EUR", "9.99 USD", "500.00 EUR"):
+            assert any(f"you have paid {amount} for your order" in mail for mail in mails), amount
 
 
 async def test_stripe_is_away(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,12 +42,17 @@ class OrderPlaced(Event, frozen=True):
 
 
 class OrderCancelled(Event, frozen=True):
-    """An order of a buyer (``user_id``) was given up before it was complete."""
+    """An order of a buyer (``user_id``) was given up before it was complete.
+
+    What they had paid for it, in minor units, goes back to them.
+    """
 
     kind: ClassVar[str] = "order.cancelled"
 
     order_id: UUID
     user_id: UUID
+    amount: int = 0
+    currency: str = ""
 
 
 class OrderCompleted(Event, frozen=True):

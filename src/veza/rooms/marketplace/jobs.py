@@ -20,6 +20,7 @@ from veza.rooms.marketplace.kinds import (
     CLOSE_USER,
     MARK_TRACKS,
     RELEASE_FILES,
+    SEND_CANCELLED,
     SEND_RECEIPT,
     SEND_REFUND,
     MarkTracks,
@@ -37,6 +38,7 @@ class _Told(msgspec.Struct, frozen=True):
     user_id: UUID
     product_ids: Sequence[UUID] = ()
     amount: int = 0
+    currency: str = ""
 
 
 class MarketJobs:
@@ -52,6 +54,7 @@ class MarketJobs:
         return [
             Task(SEND_RECEIPT, self.send_receipt),
             Task(SEND_REFUND, self.send_refund),
+            Task(SEND_CANCELLED, self.send_cancelled),
             Task(MARK_TRACKS, self.mark_tracks),
             Task(RELEASE_FILES, self.release_files),
             closing(self._database, CLOSE_USER, close),
@@ -64,6 +67,12 @@ class MarketJobs:
     async def send_refund(self, job: Job, told: EventJob) -> None:
         """Tell a buyer what was given back."""
         await self._send(job, "refund", msgspec.convert(told.data, _Told))
+
+    async def send_cancelled(self, job: Job, told: EventJob) -> None:
+        """Tell a buyer whose order came to nothing that what they have paid goes back; else they know."""
+        about = msgspec.convert(told.data, _Told)
+        if about.amount:
+            await self._send(job, "order_cancelled", about)
 
     async def _send(self, job: Job, template: str, told: _Told) -> None:
         async with self._database.read() as view:
@@ -82,7 +91,7 @@ class MarketJobs:
                 (item.title, written(item.price, order.currency), spoken(formats[item.product_id]))
                 for item in shown
             ],
-            "total": written(told.amount or order.total, order.currency),
+            "total": written(told.amount or order.total, told.currency or order.currency),
         }
         mail = render(template, to=buyer.email, public_url=self._base_url, **about)
         try:

@@ -55,7 +55,7 @@ async def settle(tx: Tx, order_id: UUID) -> Order:
 async def call_off(tx: Tx, order: Order, amount: int, currency: str) -> Order:
     """An order comes to nothing, and so much that was paid for it is given back."""
     await _pay_back(tx, order, amount, "cancelled", currency)
-    return await mark_cancelled(tx, order)
+    return await mark_cancelled(tx, order, amount, currency)
 
 
 async def refund(tx: Tx, actor: Member, order_id: UUID, terms: Terms) -> OrderView:
@@ -168,7 +168,7 @@ async def cancel_pending(tx: Tx, buyer_id: UUID) -> None:
         await mark_cancelled(tx, order)
 
 
-async def mark_cancelled(tx: Tx, order: Order) -> Order:
-    """An order is given up; nothing was paid for it, or it is paid back elsewhere."""
-    tx.emit(OrderCancelled(order.id, order.buyer_id))
+async def mark_cancelled(tx: Tx, order: Order, amount: int = 0, currency: str = "") -> Order:
+    """An order is given up; so much, in minor units, was paid for it, and is paid back elsewhere."""
+    tx.emit(OrderCancelled(order.id, order.buyer_id, amount, currency))
     return await store.set_status(tx, order, "cancelled")
