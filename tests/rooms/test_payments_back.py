@@ -104,6 +104,9 @@ async def test_a_dispute_freezes_what_was_bought(database: Database, tmp_path: P
             assert code(await olga.post(f"{ORDERS}/{order['id']}/refund")) == (409, "ORDER_DISPUTED")
         # Nothing is handed over while it may have to be given back.
         assert await shop.sums() == {"disputes": -5_000, "provider": 3_000, "fees": 200, "seller": 1_800}
+        balance = (await olga.get("/marketplace/balance")).json()["data"]
+        assert (balance["available"], balance["pending"]) == (0, 18)
+        assert (await olga.get("/marketplace/sales")).json()["data"]["balance"] == {"EUR": 0}
         await shop.prove()
         old = await shop.outcomes(won, lost)
         shop.stripe.close(disputes[0]["id"], won=True)

@@ -43,14 +43,20 @@ from veza.rooms.marketplace.terms import Terms
 
 async def balance(tx: Tx, actor: Member, currency: str) -> Balance:
     """What the actor has in a currency."""
-    found = await _standing(tx, actor.id, currency)
+    found = (await standings(tx, actor.id)).get(currency, Standing(currency))
     return Balance(currency, shown(found.available), shown(found.pending), shown(found.requested))
 
 
-async def _standing(tx: Tx, seller_id: UUID, currency: str) -> Standing:
-    """What somebody has; what may have to be given back by a dispute is pending."""
-    found = (await ledger.standings(tx, seller_id)).get(currency, Standing(currency))
-    disputed = (await sellers_store.disputed(tx, seller_id)).get(currency, 0)
+async def standings(tx: Tx, seller_id: UUID) -> dict[str, Standing]:
+    """By currency what somebody has; what may have to be given back by a dispute is pending."""
+    disputed = await sellers_store.disputed(tx, seller_id)
+    return {
+        currency: _without(found, disputed.get(currency, 0))
+        for currency, found in (await ledger.standings(tx, seller_id)).items()
+    }
+
+
+def _without(found: Standing, disputed: int) -> Standing:
     waits = max(min(disputed, found.available), 0)
     return msgspec.structs.replace(found, available=found.available - waits, pending=found.pending + waits)
 
@@ -63,7 +69,8 @@ async def ask(tx: Tx, actor: Member, draft: PayoutDraft, terms: Terms) -> Payout
     # Not shared first: who has it shared and wants it alone would wait for another who wants the same.
     await quota.hold(tx, actor.id)
     await sellers_store.lock(tx, actor.id)
-    available = (await _standing(tx, actor.id, draft.currency)).available
+    found = (await standings(tx, actor.id)).get(draft.currency, Standing(draft.currency))
+    available = found.available
     amount = available if draft.amount is None else int(draft.amount)
     if amount < terms.least_payout:
         raise PayoutTooSmall(f"The least that is paid out is {written(terms.least_payout, draft.currency)}.")

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from veza.access.actor import Member
 from veza.core import clock
 from veza.core.db import Tx
-from veza.rooms.marketplace import ledger
+from veza.rooms.marketplace import payouts
 from veza.rooms.marketplace import sales_store as store
 from veza.rooms.marketplace.money import shown
 from veza.rooms.marketplace.order_schemas import Point, Sales, Sum, TopProduct
@@ -48,5 +48,7 @@ async def of_seller(tx: Tx, actor: Member, days: int) -> Sales:
             TopProduct(row.product_id, row.title, row.currency, row.sales, shown(row.gross))
             for row in await store.top(tx, actor.id, since)
         ],
-        balance={name: shown(amount) for name, amount in (await ledger.balance(tx, actor.id)).items()},
+        balance={
+            name: shown(found.available) for name, found in (await payouts.standings(tx, actor.id)).items()
+        },
     )  # fmt: skip
