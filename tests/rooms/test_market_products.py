@@ -164,6 +164,8 @@ async def test_lists(database: Database, tmp_path: Path) -> None:
             "?max_price=5.50&sort_by=price": "track cheap", "?q=blue": "track cheap", "?q=BLUE+ete": "track",
             "?q=blue&max_price=2": "cheap", "?q=nothing": "", "?status=draft": "", "?status=sold": "",
             f"?seller_id={olga.id}&status=draft": "", "?q=%25_%22*NEAR(": "", "?q=not": "",
+            "?q=%21%21": "", "?q=%E2%99%A5&sort_by=price": "", "?q=+": "other track cheap",
+            "?min_price=5.50&max_price=5.50": "track",
         }  # fmt: skip
         for query, expected in rows.items():
             assert " ".join(ids[one] for one in await listed(world.guest, query)) == expected, query
@@ -183,7 +185,7 @@ async def test_lists(database: Database, tmp_path: Path) -> None:
             "min_price=1e99999999999999999999": "INVALID_REQUEST", "max_price=sNaN": "INVALID_REQUEST",
             "max_price=Infinity": "INVALID_REQUEST", "min_price=NaN": "INVALID_REQUEST",
             "min_price=0.001": "INVALID_REQUEST",
-            "max_price=-1": "INVALID_REQUEST",
+            "max_price=-1": "INVALID_REQUEST", "min_price=2&max_price=1.99": "INVALID_REQUEST",
         }  # fmt: skip
         for query, expected in wrong.items():
             assert code(await world.guest.get(f"{PRODUCTS}?{query}")) == (400, expected), query

@@ -57,8 +57,16 @@ def share_of(minor: int, basis_points: int) -> int:
 Price = Annotated[Decimal | int, checked(to_minor, minimum=0, maximum=float(MOST * _HUNDREDTH))]
 
 
-def asked(amount: Decimal | None, field: str) -> int | None:
-    """The minor units of an amount in a query. Raises :class:`InvalidRequest`."""
+def asked_range(least: Decimal | None, most: Decimal | None) -> tuple[int | None, int | None]:
+    """The minor units of two prices in a query. Raises :class:`InvalidRequest`, also if they are reversed."""
+    found = _asked(least, "min_price"), _asked(most, "max_price")
+    if found[0] is not None and found[1] is not None and found[0] > found[1]:
+        said = "The highest price is lower than the lowest."
+        raise InvalidRequest(details=[Detail("max_price", said, "INVALID")])
+    return found
+
+
+def _asked(amount: Decimal | None, field: str) -> int | None:
     if amount is None:
         return None
     try:

@@ -258,7 +258,10 @@ async def list_products(tx: Tx, actor: Actor, page: Page, wanted: ProductFilter,
         status=wanted.status if own else None,
         hidden=frozenset() if own or wanted.seller_id else actor.hidden,
     )
-    if words := words_store.words_of(q):
+    words = words_store.words_of(q)
+    if q.strip() and not words:  # signs alone, of which no title has any
+        return _listed([], page, 0, exact=True)
+    if words:
         ids, exact = await words_store.find(tx, wanted, words)
         part = ids[page.offset : page.offset + page.limit]
         found = await store.list_some(tx, part)

@@ -15,7 +15,7 @@ from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.rooms.marketplace import orders, products, settling, takings
 from veza.rooms.marketplace.copies import Format
 from veza.rooms.marketplace.downloads import TheDownloads, Wanted
-from veza.rooms.marketplace.money import asked
+from veza.rooms.marketplace.money import asked_range
 from veza.rooms.marketplace.order_schemas import (
     MOST_DAYS,
     Link,
@@ -61,10 +61,10 @@ async def list_products(
     sort_order: SortOrder = "desc",
 ) -> ProductList:
     """List products."""
+    least, most = asked_range(min_price, max_price)
     wanted = ProductFilter(
-        seller_id=seller_id, product_type=product_type, status=status,
-        least=asked(min_price, "min_price"), most=asked(max_price, "max_price"),
-        sort=sort_by, descending=sort_order == "desc",
+        seller_id=seller_id, product_type=product_type, status=status, least=least, most=most, sort=sort_by,
+        descending=sort_order == "desc",
     )  # fmt: skip
     return await products.list_products(tx, viewer, Page(page, limit), wanted, q)
 
