@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -145,13 +146,13 @@ async def test_a_share_is_refunded_while_it_is_handed_over(
         if how == "in part":
             assert (await olga.post(f"{path}/services/{mix['id']}/deliver", json={"note": "Here"})).is_success
             assert (await bob.post(f"{path}/services/{mix['id']}/accept")).is_success
-        provider = shop.world.parts.providers.list_money()[0]
+        provider: Any = shop.world.parts.providers.list_money()[0]
         hand_over, pay = provider.hand_over, shop.tasks[PAY_SELLERS.name]
         accounts = []
 
         async def hang(what: Handover) -> str:
             """Between what was asked for and its answer, another asks, and the seller refunds."""
-            provider.hand_over = hand_over  # type: ignore[method-assign]
+            provider.hand_over = hand_over
             if how in {"refused", "in part"}:
                 shop.stripe.set_transfers(what.account, "inactive")
             else:
@@ -165,12 +166,12 @@ async def test_a_share_is_refunded_while_it_is_handed_over(
                 assert (await olga.post(f"{path}/refund")).is_success
             await shop.work()
             accounts.append(what.account)
-            made = await hand_over(what)
+            made: str = await hand_over(what)
             if how == "killed":
                 raise PaymentUnavailable
             return made
 
-        provider.hand_over = hang  # type: ignore[method-assign]
+        provider.hand_over = hang
         await shop.connect(olga)
         await shop.again()
         await shop.again()
