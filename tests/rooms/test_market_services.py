@@ -100,6 +100,7 @@ async def test_a_service_from_order_to_acceptance(database: Database, tmp_path: 
             ("Here", "mix.txt", 5)
         ]
         assert code(await olga.post(deliver, json={"note": "Again"})) == (409, "NOT_TO_DELIVER")
+        await told_of_deliveries(world, 1)
         url = await link(bob, mix["id"])
         assert (await world.guest.get(url)).content == b"rough"
         assert code(await olga.post(accept)) == (403, "FORBIDDEN")
@@ -109,6 +110,7 @@ async def test_a_service_from_order_to_acceptance(database: Database, tmp_path: 
             "revision", None, "Louder",
         )  # fmt: skip
         assert (await olga.post(deliver, json={"upload_id": second})).status_code == 200
+        await told_of_deliveries(world, 2)
         assert (await world.guest.get(url)).content == b"smooth"
         assert (await olga.delete(f"/uploads/{second}")).status_code == 200
         seen = [(await person.get(path_of(order))).json()["data"] for person in (bob, olga, adam)]
@@ -158,6 +160,7 @@ async def check_bought_again(world: World, buyer: Person, seller: Person, before
         assert (await world.guest.get(address)).content == b"smooth"
     file = await put_upload(world, seller, b"another")
     assert (await seller.post(path_of(again, "/deliver"), json={"upload_id": file})).is_success
+    await told_of_deliveries(world, 3)
     assert (await world.guest.get(await link(buyer, product))).content == b"another"
     assert (await world.guest.get(old)).content == b"smooth"
     other = old.replace(before["id"], again["id"])
@@ -190,6 +193,11 @@ async def test_what_was_delivered_long_ago(
             url = (await bob.get(path)).json()["data"]["url"].partition("/api/v1")[2]
             assert (await world.guest.get(url)).content == b"lesson %d" % number
             assert code(await eve.get(path)) == (403, "NOT_PURCHASED")
+
+
+async def told_of_deliveries(world: World, count: int) -> None:
+    """Wait until so many mails say that something was delivered: none does any more once it is sent back."""
+    await until(lambda: asyncio.to_thread(lambda: subjects(world)["What you ordered was delivered"] == count))
 
 
 def subjects(world: World) -> Counter[str]:
