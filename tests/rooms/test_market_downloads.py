@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -89,6 +89,8 @@ async def test_a_pack_is_one_archive(database: Database, tmp_path: Path) -> None
                 "1 olga - A_.._B.mp3", "2 olga - Same.mp3", "3 olga - Same.mp3", "4 notes.txt",
             ]  # fmt: skip
             assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+            (bought_at,) = {datetime(*entry.date_time, tzinfo=UTC) for entry in archive.infolist()}
+            assert timedelta(0) <= clock.now() - bought_at < timedelta(minutes=1)
         assert (await olga.delete(f"/uploads/{upload}")).status_code == 200
         assert (await olga.get(f"{PRODUCTS}/{pack['id']}")).json()["data"]["status"] == "archived"
         assert (await world.guest.get(await link(bob, pack["id"]))).content == answer.content

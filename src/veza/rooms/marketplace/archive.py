@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any
 from zipfile import ZIP64_LIMIT, ZIP_FILECOUNT_LIMIT, ZIP_STORED, ZipFile, ZipInfo
 
@@ -32,11 +33,15 @@ class Entry(msgspec.Struct, frozen=True):
 class ZipAnswer(Response[bytes]):
     """Files as one ZIP archive, made while it is sent: nothing is copied, and no more than a piece in memory.
 
-    They are stored as they are, for sound does not get smaller; sizes may pass 4 GiB (zip64).
+    All bear the time ``since``, so that the same archive is the same whenever it is fetched. They are stored
+    as they are, for sound does not get smaller; sizes may pass 4 GiB (zip64).
     """
 
-    def __init__(self, storage: Storage, entries: Sequence[Entry], headers: dict[str, str]) -> None:
+    def __init__(
+        self, storage: Storage, entries: Sequence[Entry], since: datetime, headers: dict[str, str]
+    ) -> None:
         super().__init__(b"", media_type="application/zip")
+        self.since = since
         self.storage = storage
         self.entries = entries
         self.extra = headers
@@ -58,7 +63,7 @@ class ZipAnswer(Response[bytes]):
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in head.items()]
         begun = False
         if scope["method"] != "HEAD":
-            async for piece in zipped(self.storage, self.entries):
+            async for piece in zipped(self.storage, self.entries, self.since):
                 if not begun:  # with the first bytes, so that a storage that is away can still be an error
                     begun = True
                     await send({"type": "http.response.start", "status": 200, "headers": raw})
@@ -105,12 +110,12 @@ def length(entries: Sequence[tuple[str, int]]) -> int:
     return end + directory + _END + (_WIDE_END if wide_end else 0)
 
 
-async def zipped(storage: Storage, entries: Sequence[Entry]) -> AsyncIterator[bytes]:
+async def zipped(storage: Storage, entries: Sequence[Entry], since: datetime) -> AsyncIterator[bytes]:
     """The bytes of a ZIP archive of these files, in pieces. Raises :class:`veza.core.storage.NoSuchFile`."""
     sink = _Sink()
     with ZipFile(sink, "w", ZIP_STORED, allowZip64=True) as archive:  # type: ignore[call-overload]  # it needs no more
         for name, entry in zip(_names(entries), entries, strict=True):
-            with archive.open(ZipInfo(name), "w", force_zip64=True) as inside:
+            with archive.open(ZipInfo(name, since.timetuple()[:6]), "w", force_zip64=True) as inside:
                 async for piece in storage.open_range(entry.key, 0, entry.size):
                     inside.write(piece)
                     if sink.size >= _FLUSHED:

@@ -135,7 +135,7 @@ class Downloads:
         await note(begin, exchange, ProductDownloaded(what.product_id, buyer_id))
         head = {"content-disposition": disposition("attachment", found.filename)}
         if found.packed:
-            return ZipAnswer(self._storage, found.entries, head)
+            return ZipAnswer(self._storage, found.entries, licence.created_at, head)
         (entry,) = found.entries
         return FileAnswer(
             self._storage, entry.key, size=entry.size, mime=entry.mime, etag=entry.tag, public=False,
