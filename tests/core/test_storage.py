@@ -13,7 +13,16 @@ import pytest
 
 from veza.core import clock
 from veza.core.errors import InsufficientStorage, Unavailable
-from veza.core.storage import LocalStorage, NoSuchFile, ObjectStorage, Storage, open_storage
+from veza.core.storage import (
+    HeldAlready,
+    LocalStorage,
+    NoSuchFile,
+    ObjectStorage,
+    Storage,
+    holding,
+    open_storage,
+)
+from veza.core.storage_base import HELD_FOR
 from veza.core.storage_bulk import copy_in
 from veza.core.storage_presign import Credentials, presign
 
@@ -152,6 +161,23 @@ async def test_listing_and_removing_by_prefix(storage):
     assert await storage.delete_prefix("tracks/1") == 2
     assert await keys(storage) == ["avatars/1", "tracks/12/original"]
     await storage.delete_many(["avatars/1", "tracks/12/original", "avatars/2"])
+    assert await keys(storage) == []
+
+
+async def test_while_the_files_are_held_none_is_removed(storage):
+    """X12: whoever removes a file looks first; who died holds for half an hour."""
+    await storage.put_bytes("tracks/1/original", b"x")
+    async with holding(storage):
+        assert await storage.delete_prefix("tracks/1") == 1
+        await storage.check()
+        with pytest.raises(HeldAlready):
+            async with holding(storage, alone=True):
+                pass
+        with clock.shifted(HELD_FOR):
+            assert not await storage.is_held()
+        assert await keys(storage, "tracks") == ["tracks/1/original"]
+        assert len(await keys(storage)) == 2
+    await storage.delete("tracks/1/original")
     assert await keys(storage) == []
 
 

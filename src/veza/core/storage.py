@@ -12,17 +12,23 @@ from veza.core.storage_base import Entry, NoSuchFile, Storage, Stored
 from veza.core.storage_chunks import ChunkStore
 from veza.core.storage_chunks_local import LocalChunks
 from veza.core.storage_chunks_remote import StoredChunks
+from veza.core.storage_hold import HeldAlready, holding
 from veza.core.storage_local import LocalStorage
+from veza.core.storage_named import NamedFile, Naming
 from veza.core.storage_s3 import ObjectStorage, open_s3
 
 __all__ = [
     "ChunkStore",
     "Entry",
+    "HeldAlready",
     "LocalStorage",
+    "NamedFile",
+    "Naming",
     "NoSuchFile",
     "ObjectStorage",
     "Storage",
     "Stored",
+    "holding",
     "open_chunks",
     "open_storage",
 ]

@@ -28,6 +28,9 @@ _KEY = re.compile(rf"{_PART}(?:/{_PART})*")
 _MAX_KEY = 512
 _READ = 256 * 1024
 _CHECK_SECONDS = 5.0
+# Where holds lie, and how long one is good that nobody renews.
+HOLDS = "holds"
+HELD_FOR = timedelta(minutes=30)
 NO_ROOM = frozenset({ENOSPC, EDQUOT, EFBIG})
 
 
@@ -105,8 +108,8 @@ class Storage(ABC):
         """Store a small file; it is durable when this returns. Raises :class:`InsufficientStorage`."""
 
     @abstractmethod
-    async def delete_many(self, keys: Sequence[str]) -> None:
-        """Remove these files; those that are not there are no error."""
+    async def remove_now(self, keys: Sequence[str]) -> None:
+        """Remove these files, whoever holds them; those that are not there are no error."""
 
     @abstractmethod
     def local_path(self, key: str) -> Path | None:
@@ -162,12 +165,25 @@ class Storage(ABC):
                     if _KEY.fullmatch(found["path"]):
                         yield Entry(found["path"], found["size"], found["last_modified"])
 
+    async def is_held(self) -> bool:
+        """Whether somebody holds on to every file (:mod:`veza.core.storage_hold`)."""
+        since = clock.now() - HELD_FOR
+        return any([entry.modified > since async for entry in self.list(HOLDS)])
+
+    async def delete_many(self, keys: Sequence[str]) -> None:
+        """Remove these files, whose rows are gone; those that are not there are no error.
+
+        While somebody holds on to the files they stay, named by no row, until a sweep finds them.
+        """
+        if not await self.is_held():
+            await self.remove_now(keys)
+
     async def delete(self, key: str) -> None:
-        """Remove a file; one that is not there is no error."""
+        """Remove a file as :meth:`delete_many` does."""
         await self.delete_many([key])
 
     async def delete_prefix(self, prefix: str) -> int:
-        """Remove every file whose key begins with these whole parts; return how many there were."""
+        """Remove so every file whose key begins with these whole parts; return how many there were."""
         keys = [entry.key async for entry in self.list(check_key(prefix))]
         if keys:
             await self.delete_many(keys)
@@ -180,7 +196,7 @@ class Storage(ABC):
             async with asyncio.timeout(_CHECK_SECONDS):
                 await self.put_bytes(key, data)
                 same = await self.get_bytes(key, len(data)) == data
-                await self.delete(key)
+                await self.remove_now([key])
         except TimeoutError as error:
             raise translate(error) from error
         if not same:

@@ -50,7 +50,7 @@ class LocalStorage(Storage):
             key, await self._run(write_durably, data, self.local_path(key), self.folder, self.scratch)
         )
 
-    async def delete_many(self, keys: Sequence[str]) -> None:
+    async def remove_now(self, keys: Sequence[str]) -> None:
         """Remove the files and the folders that they leave empty."""
         paths = [self.local_path(key) for key in keys]
         await self._run(_remove_all, paths, self.folder)

@@ -68,7 +68,7 @@ class ObjectStorage(Storage):
             await obstore.put_async(self._store, check_key(key), data)
         return Stored(key, len(data))
 
-    async def delete_many(self, keys: Sequence[str]) -> None:
+    async def remove_now(self, keys: Sequence[str]) -> None:
         """Remove the objects, many in one request."""
         with translated():
             await obstore.delete_async(self._store, [check_key(key) for key in keys])

@@ -9,6 +9,7 @@ import msgspec
 
 from veza.access.actor import SYSTEM
 from veza.access.policy import Action
+from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.events import EventJob
 from veza.core.jobs import Job, JobKind, NoPayload, enqueue
@@ -18,7 +19,7 @@ from veza.rooms.accounts.closing import closing
 from veza.rooms.playlists import copies_store, entries_store, links_store, people_store, store
 from veza.rooms.playlists.closing import close
 from veza.rooms.playlists.copies_store import FIRST
-from veza.rooms.playlists.kinds import REMOVE_FILES, RemoveFiles, folder_of
+from veza.rooms.playlists.kinds import REMOVE_FILES, ROOT, RemoveFiles, folder_of
 from veza.rooms.playlists.store import Sums
 from veza.rooms.tracks import service as tracks
 from veza.rooms.tracks.errors import TrackNotFound
@@ -35,6 +36,9 @@ FORGET_TRACK = JobKind("playlists.forget_track", EventJob)
 CLOSE_USER = JobKind("playlists.close_user", EventJob)
 FORGET_PLAYLIST = JobKind("playlists.forget_playlist", EventJob)
 FOLLOW_TRACK = JobKind("playlists.follow_track", FollowTrack)
+SWEEP = JobKind("playlists.sweep", NoPayload, every=timedelta(hours=24))
+# Younger files may belong to a cover that is just being stored.
+ORPHAN_AGE = timedelta(hours=24)
 PURGE_LINKS = JobKind("playlists.purge_links", NoPayload, every=timedelta(hours=24))
 
 
@@ -119,6 +123,10 @@ def tasks(database: Database, storage: Storage) -> Sequence[Task]:
         async with database.write() as tx:
             await links_store.purge(tx)
 
+    async def sweep(job: Job, told: NoPayload) -> None:
+        del job, told
+        await sweep_files(database, storage, ORPHAN_AGE)
+
     return [
         forgetting(database, FORGET_TRACK, forget_track),
         closing(database, CLOSE_USER, close),
@@ -126,4 +134,25 @@ def tasks(database: Database, storage: Storage) -> Sequence[Task]:
         Task(FORGET_PLAYLIST, forget_playlist),
         Task(PURGE_LINKS, purge_links),
         Task(REMOVE_FILES, remove_files),
+        Task(SWEEP, sweep),
     ]
+
+
+async def sweep_files(database: Database, storage: Storage, age: timedelta) -> None:
+    """Remove the files that are at least so old and in no cover of a playlist."""
+    before = clock.now() - age
+    async for entry in storage.list(ROOT):
+        folder = entry.key.rpartition("/")[0]
+        if entry.modified <= before and folder not in await _folders(database, folder):
+            await storage.delete(entry.key)
+
+
+async def _folders(database: Database, folder: str) -> set[str | None]:
+    """Where the covers of that playlist lie to which this folder belongs."""
+    try:
+        playlist_id = UUID(folder.split("/")[1])
+    except (IndexError, ValueError):  # an operator's own file is in no cover, and stops no sweep
+        return set()
+    async with database.read() as view:
+        found = await store.find_covers(view, playlist_id)
+    return {found.cover, found.mosaic}

@@ -13,9 +13,11 @@ class RemoveFiles(msgspec.Struct, frozen=True):
     folder: str
 
 
+# Of the storage.
+ROOT = "playlists"
 REMOVE_FILES = JobKind("playlists.remove_files", RemoveFiles)
 
 
 def folder_of(playlist_id: UUID) -> str:
     """The prefix of all keys of a playlist."""
-    return f"playlists/{playlist_id}"
+    return f"{ROOT}/{playlist_id}"
