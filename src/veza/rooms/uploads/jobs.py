@@ -1,7 +1,7 @@
 """What is done behind uploads: looking at files, and removing what is no longer needed or never was."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ from veza.core.errors import VezaError
 from veza.core.ids import new_id
 from veza.core.jobs import Job, NoPayload, enqueue, finish
 from veza.core.storage import ChunkStore, NoSuchFile, Storage
+from veza.core.storage_chunks import Chunk
 from veza.core.worker import Task
 from veza.media import make_images
 from veza.rooms.accounts import quota
@@ -135,21 +136,29 @@ async def expire(database: Database) -> None:
             return
 
 
-async def reconcile(database: Database, chunks: ChunkStore) -> None:
-    """Let no chunk be counted whose bytes are not there: a disk may have lost what it had said to keep."""
+async def lost_chunks(database: Database, chunks: ChunkStore) -> AsyncIterator[tuple[UUID, list[Chunk]]]:
+    """Every open transfer of whose chunks some are not there after all, and these."""
     async with database.read() as view:
         found = await store.list_open(view)
     for one in found:
         async with database.read() as view:
             counted = await store.list_chunks(view, one.id)
-        gone = await chunks.find_missing(one.id, one.total_size, counted)
-        if not gone:
+        if not (gone := await chunks.find_missing(one.id, one.total_size, counted)):
             continue
+        async with database.read() as view:
+            now = await store.find(view, one.id)
+        if now is not None and now.status == "open":  # else its chunks went with its end
+            yield one.id, gone
+
+
+async def reconcile(database: Database, chunks: ChunkStore) -> None:
+    """Let no chunk be counted whose bytes are not there: a disk may have lost what it had said to keep."""
+    async for transfer_id, gone in lost_chunks(database, chunks):
         async with database.write() as tx:
-            transfer = await store.lock(tx, one.id)
+            transfer = await store.lock(tx, transfer_id)
             if transfer is not None and transfer.status == "open":
                 await store.drop_chunks(tx, transfer, gone)
-        log.error("transfer.chunks_lost", transfer_id=str(one.id), count=len(gone))
+        log.error("transfer.chunks_lost", transfer_id=str(transfer_id), count=len(gone))
 
 
 async def sweep_files(database: Database, storage: Storage, chunks: ChunkStore, age: timedelta) -> None:
