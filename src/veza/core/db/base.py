@@ -82,6 +82,13 @@ class Tx(ABC):
         for row in rows:
             await self.run(statement, **row)
 
+    def scan(
+        self, statement: Statement[Any], /, *, most: int = 2_000
+    ) -> AsyncIterator[list[tuple[Any, ...]]]:
+        """Every row as the driver has it, so many at a time; in a :meth:`Database.snapshot` alone."""
+        del statement, most
+        raise TypeError("only a snapshot is scanned")
+
     def emit(self, event: "Event") -> None:
         """Say what happened: recorded, with the jobs that follow from it, in this very transaction."""
         self._emitted.append(event)
@@ -248,6 +255,11 @@ class Database(ABC):
     @abstractmethod
     async def check(self) -> None:
         """Answer, or raise."""
+
+    async def examine(self, *, deep: bool) -> list[str]:
+        """What is wrong with the database's own file, if it has one that we can look into."""
+        del deep
+        return []
 
     @abstractmethod
     async def close(self) -> None:

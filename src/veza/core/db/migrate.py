@@ -56,15 +56,20 @@ def head_revision() -> str:
     return max(match[1] for match in found if match)
 
 
-def upgrade_sql(dialect: str, start: str | None) -> str:
-    """The SQL from revision ``start`` to the newest, without BEGIN and COMMIT."""
+def is_known(revision: str) -> bool:
+    """Whether this Veza knows such a revision."""
+    return revision in {script.revision for script in _scripts().walk_revisions()}
+
+
+def upgrade_sql(dialect: str, start: str | None, end: str = "head") -> str:
+    """The SQL from revision ``start`` to ``end``, by default the newest, without BEGIN and COMMIT."""
     from alembic.config import Config  # noqa: PLC0415 - see above
     from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415 - see above
 
     scripts, out = _scripts(), io.StringIO()
 
     def steps(_revision: object, _context: object) -> "list[StampStep]":
-        return scripts._upgrade_revs("head", start or "base")  # type: ignore[return-value]  # noqa: SLF001 - as alembic's own commands do
+        return scripts._upgrade_revs(end, start or "base")  # type: ignore[return-value]  # noqa: SLF001 - as alembic's own commands do
 
     with EnvironmentContext(Config(), scripts, fn=steps, as_sql=True, starting_rev=start) as environment:
         environment.configure(
@@ -87,7 +92,7 @@ async def upgrade(database: Database) -> bool:
     start = await current_revision(database)
     if start == head_revision():
         return False
-    if start is not None and start not in {script.revision for script in _scripts().walk_revisions()}:
+    if start is not None and not is_known(start):
         raise UnknownRevision(start)
     return await database.script(
         upgrade_sql(database.dialect, start), unless=_moved_on(database.dialect, start)

@@ -22,8 +22,10 @@ SESSION = {
     "idle_in_transaction_session_timeout": "60s",
     "jit": "off",  # compiling costs more than our statements do
 }
+# For the first rows of a table that has to be sorted, too.
+SCAN_SECONDS = 3_600
 # The same number in every process: "veza" in ASCII.
-_SCRIPT_LOCK = 0x76657A61
+SCRIPT_LOCK = 0x76657A61
 
 
 def translate(error: Exception) -> Exception:  # noqa: PLR0911 - a table
@@ -173,13 +175,13 @@ class PostgresDatabase(Database):
     async def turn(self, name: str) -> AsyncIterator[None]:
         """Hold a lock of this name for as long as its own connection lives."""
         async with self.alone() as connection:
-            await connection.execute("SELECT pg_advisory_lock($1, hashtext($2))", _SCRIPT_LOCK, name)
+            await connection.execute("SELECT pg_advisory_lock($1, hashtext($2))", SCRIPT_LOCK, name)
             yield
 
     async def script(self, sql: str, *, unless: str | None = None) -> bool:
         """Run it on a connection of its own, one script at a time in all processes, with no limit of time."""
         async with self.alone() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCRIPT_LOCK)
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", SCRIPT_LOCK)
             if unless is not None and await connection.fetch(unless):
                 return False
             await connection.execute(sql)
@@ -210,6 +212,13 @@ class PostgresDatabase(Database):
                 await asyncio.wait_for(self._pool.close(), 10)
             except TimeoutError:
                 self._pool.terminate()
+
+
+async def scan(connection: asyncpg.Connection, text: str, most: int) -> AsyncIterator[list[tuple[Any, ...]]]:
+    """Every row of a query, so many at a time, within the transaction that this connection is in."""
+    cursor = await connection.cursor(text, timeout=SCAN_SECONDS)
+    while rows := await cursor.fetch(most, timeout=SCAN_SECONDS):
+        yield [tuple(row) for row in rows]
 
 
 class _PostgresTx(Tx):
@@ -260,6 +269,18 @@ class _PostgresTx(Tx):
         with self._failing():
             rows = await connection.fetch(compiled.text, *compiled.bind(params))
         return [compiled.read(row) for row in rows]
+
+    async def scan(
+        self, statement: Statement[Any], /, *, most: int = 2_000
+    ) -> AsyncIterator[list[tuple[Any, ...]]]:
+        if not self._how:
+            raise TypeError("only a snapshot is scanned")
+        connection, compiled = await self._begin(), statement.postgres
+        with self._failing():
+            # What is done with the rows may take longer than a transaction may idle otherwise.
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            async for rows in scan(connection, compiled.text, most):
+                yield rows
 
     async def run(self, statement: Statement[Any], /, **params: Any) -> int:
         self._refuse_in_view()

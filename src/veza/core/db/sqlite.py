@@ -12,9 +12,10 @@ and every listener is called, since nobody can say what has changed.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -28,6 +29,7 @@ from veza.core.db.sqlite_bulk import BulkTx
 from veza.core.db.sqlite_writer import Group, Writer
 from veza.core.db.statement import Args, Statement
 
+Row = tuple[Any, ...]
 RowT = TypeVar("RowT")
 log = structlog.get_logger()
 
@@ -94,13 +96,14 @@ class SqliteDatabase(Database):
         """Run a query that may take a while on a reader of its own, off the event loop."""
         connection = await self.borrow()
         # Given back when the thread is done with it, however long ago the caller went away.
-        return await self.read_on(connection, text, args, then=partial(self.give_back, connection))
+        read = partial(_fetch, connection, text, args)
+        return await self.read_on(connection, read, then=partial(self.give_back, connection))
 
     async def read_on(
-        self, connection: apsw.Connection, text: str, args: Args, *, then: Callable[[], None]
-    ) -> list[tuple[Any, ...]]:
-        """Run a query on a reader that was borrowed, off the loop; ``then`` the thread is done with it."""
-        work = asyncio.get_running_loop().run_in_executor(self._readers, _fetch, connection, text, args)
+        self, connection: apsw.Connection, do: Callable[[], list[Row]], *, then: Callable[[], None]
+    ) -> list[Row]:
+        """Read by a reader that was borrowed, off the loop; ``then`` the thread is done with it."""
+        work = asyncio.get_running_loop().run_in_executor(self._readers, do)
         work.add_done_callback(partial(_done, then))
         try:
             return await asyncio.shield(work)
@@ -157,6 +160,12 @@ class SqliteDatabase(Database):
             await tx.first(_ANYTHING)
         finally:
             await tx.close()
+
+    async def examine(self, *, deep: bool) -> list[str]:
+        """What SQLite finds in its pages; ``deep`` compares each index with its table as well."""
+        how = "integrity_check" if deep else "quick_check"
+        found = await self.read_heavy(f"PRAGMA {how}(20)", ())
+        return [str(said) for (said,) in found if said != "ok"]
 
     async def close(self) -> None:
         """Refuse new transactions, wait for those that have begun, stop the queries in threads."""
@@ -237,15 +246,36 @@ class _SnapshotTx(_ReadTx):
         if self._over:
             raise self._unusable()
         try:
-            if self._connection is None:
-                self._connection = await self.database.borrow()
-                self._connection.execute("BEGIN")
+            connection = await self._begin()
             if not statement.heavy:
-                return self._connection.execute(compiled.text, compiled.bind(params)).fetchall()
+                return connection.execute(compiled.text, compiled.bind(params)).fetchall()
             self._reading = True
-            return await self.database.read_on(
-                self._connection, compiled.text, compiled.bind(params), then=self._read
-            )
+            read = partial(_fetch, connection, compiled.text, compiled.bind(params))
+            return await self.database.read_on(connection, read, then=self._read)
+        except apsw.Error as error:
+            _raise(error)
+
+    async def _begin(self) -> apsw.Connection:
+        if self._connection is None:
+            self._connection = await self.database.borrow()
+            self._connection.execute("BEGIN")
+        return self._connection
+
+    async def scan(
+        self, statement: Statement[Any], /, *, most: int = 2_000
+    ) -> AsyncIterator[list[tuple[Any, ...]]]:
+        compiled = statement.sqlite
+        if self._over:
+            raise self._unusable()
+        try:
+            connection = await self._begin()
+            cursor = connection.execute(compiled.text, compiled.bind({}))
+            while True:
+                self._reading = True
+                read = partial(list[Row], islice(cursor, most))
+                if not (rows := await self.database.read_on(connection, read, then=self._read)):
+                    return
+                yield rows
         except apsw.Error as error:
             _raise(error)
 
