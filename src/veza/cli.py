@@ -71,8 +71,14 @@ def worker() -> None:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    to: Annotated[
+        str, typer.Option(help="Move all rows from SQLite into this empty database: postgresql://….")
+    ] = "",
+) -> None:
     """Bring the database to this version's schema."""
+    if to:
+        sys.exit(_do(lambda process: process.keep_safe("move_rows", to=to)))
     print("migrated" if _do(lambda process: process.migrate_only()) else "nothing to do")  # noqa: T201 - the command's answer
 
 
@@ -80,6 +86,59 @@ def migrate() -> None:
 def reindex() -> None:
     """Build the search index anew; with SQLite while Veza is not serving."""
     print(f"indexed {_do(lambda process: process.reindex_only())} things")  # noqa: T201 - the command's answer
+
+
+@app.command()
+def backup(
+    target: Annotated[str, typer.Argument(help="A folder, or s3://bucket/prefix.")],
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Remove older backups there, so that this many stay.")
+    ] = None,
+    *,
+    with_secret: Annotated[
+        bool, typer.Option("--with-secret", help="Keep data/secret.key there as well.")
+    ] = False,
+) -> None:
+    """Back up the database and all files, beside a running server; only what is new is copied."""
+    sys.exit(
+        _do(lambda process: process.keep_safe("back_up", target=target, keep=keep, with_secret=with_secret))
+    )
+
+
+@app.command()
+def backups(
+    target: Annotated[str, typer.Argument(help="Where they are.")],
+    at: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    *,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read it whole (the newest, unless --at names one).")
+    ] = False,
+) -> None:
+    """List backups, or check one without restoring it."""
+    sys.exit(_do(lambda process: process.keep_safe("list_backups", target=target, at=at, verify=verify)))
+
+
+@app.command()
+def restore(
+    target: Annotated[str, typer.Argument(help="Where the backups are.")],
+    at: Annotated[str | None, typer.Option(help="Which one; the newest by default.")] = None,
+    *,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read again all that was restored, and compare it.")
+    ] = False,
+) -> None:
+    """Restore a backup, into an empty database and storage."""
+    sys.exit(_do(lambda process: process.keep_safe("restore", target=target, at=at, verify=verify)))
+
+
+@app.command()
+def fsck(
+    *,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Say it as JSON.")] = False,
+) -> None:
+    """Compare what the database names with the files that are there; 1 where something is wrong."""
+    sys.exit(_do(lambda process: process.keep_safe("check_files", deep=deep, as_json=as_json)))
 
 
 @app.command()

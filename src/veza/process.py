@@ -197,6 +197,14 @@ async def _administer(settings: Settings, deed: str, given: dict[str, object]) -
     return 0
 
 
+def keep_safe(deed: str, **given: object) -> int:
+    """Make, list, restore backups, check files, or move rows elsewhere; the exit code."""
+    from veza.backup import commands  # noqa: PLC0415 - a server does without
+
+    ways = commands.Ways(_opened, _prepared, _lock)
+    return _run(commands.carry_out(_begin(), ways, deed, given))
+
+
 def import_folder(folder: Path, user: str, *, public: bool, dry: bool, wait: bool, verbose: bool) -> int:
     """Take a folder of music into somebody's library; the exit code."""
     from veza.importing import Request  # noqa: PLC0415 - a server shall not load what draws the progress

@@ -37,6 +37,11 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
+def secret_file(data_dir: Path) -> Path:
+    """Where the server's secrets lie, unless the environment has them."""
+    return data_dir / _FILE
+
+
 class Keyring:
     """The server's secrets: the first is used for everything new, the others still open what they made.
 
@@ -65,7 +70,7 @@ class Keyring:
         """
         if env_secret is not None:
             return cls(_parse(env_secret.replace(",", "\n")))
-        path = data_dir / _FILE
+        path = secret_file(data_dir)
         if not path.exists():
             if not may_create:
                 raise SecretRefused(f"{path} is missing, but the data was made with it: restore it.")

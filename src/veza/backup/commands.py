@@ -1,0 +1,263 @@
+"""`veza backup`, `backups`, `restore`, `fsck` and `migrate --to` as their operator sees them."""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import apsw
+import msgspec
+
+from veza.access.secrets import secret_file
+from veza.backup import progress
+from veza.backup.checking import Checker
+from veza.backup.making import Maker
+from veza.backup.manifest import Manifest, ManifestDamaged
+from veza.backup.moving import move
+from veza.backup.pieces import PieceDamaged
+from veza.backup.pruning import prune
+from veza.backup.restoring import NotRestored, Restorer
+from veza.backup.secret import restore_secret, secret_to_keep
+from veza.backup.vault import NoBackup, Vault, open_vault
+from veza.backup.verifying import verify_backup
+from veza.core.db.loading import NotEmpty
+from veza.core.db.migrate import current_revision, head_revision, is_known
+from veza.core.errors import VezaError
+from veza.core.storage import HeldAlready, LocalStorage, holding, open_storage
+from veza.parts import Parts, make_folder
+from veza.settings import BadSetting, Settings
+
+_PROBLEMS = (NoBackup, ManifestDamaged, PieceDamaged, NotRestored, NotEmpty)
+_SAID = {
+    ManifestDamaged: "its manifest is damaged: it cannot be used; `veza backups` lists the others.",
+    HeldAlready: "another backup is being made there; one that was killed counts for half an hour.",
+}
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """What a process does: opens the parts as they are, or at the newest schema; keeps others away."""
+
+    opened: Callable[[Settings], AbstractAsyncContextManager[Parts]]
+    prepared: Callable[[Settings], AbstractAsyncContextManager[Parts]]
+    lock: Callable[[Settings], AbstractContextManager[Any]]
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the command's answer
+
+
+def _complain(text: str) -> int:
+    print(f"veza: {text}", file=sys.stderr)  # noqa: T201 - for the operator
+    return 1
+
+
+async def carry_out(settings: Settings, ways: Ways, deed: str, given: Mapping[str, Any]) -> int:
+    """Do one of these; the exit code. What is written is readable by this user alone."""
+    before = os.umask(0o077)
+    try:
+        return await DEEDS[deed](settings, ways, **given)
+    except (*_PROBLEMS, HeldAlready) as problem:
+        return _complain(_SAID.get(type(problem)) or str(problem))
+    except VezaError as problem:
+        return _complain(problem.message)
+    finally:
+        os.umask(before)
+
+
+async def _open(settings: Settings, where: str, *, make: bool) -> Vault:
+    try:
+        return await open_vault(where, scratch=settings.data_dir / "scratch", s3=settings.s3, make=make)
+    except (ValueError, OSError) as problem:
+        raise NoBackup(f"{where} cannot be used: {problem}") from None
+
+
+async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | None, with_secret: bool) -> int:
+    """Make a backup beside whatever serves; 1 where something that rows name was missing."""
+    async with ways.opened(settings) as parts:
+        revision = await current_revision(parts.database)
+        if revision != head_revision():
+            raise BadSetting(
+                f"the database has the schema {revision}, and not {head_revision()}: back it up with the Veza"
+                " that serves it, or run `veza migrate` first."
+            )
+        vault = await _open(settings, target, make=True)
+        _check_apart(vault, parts)
+        secret = secret_to_keep(settings) if with_secret else None
+        ids = [key_id for key_id, _ in parts.keyring.derive("backup")]
+        pruned = None
+        async with holding(vault.storage, alone=True):
+            maker = Maker(parts.database, parts.storage, vault, progress.console())
+            made = await maker.make(revision, ids, secret)
+            if keep is not None:
+                pruned = await prune(vault, keep)
+        await vault.storage.close()
+    manifest = made.manifest
+    _say(
+        f"backup {manifest.id}: {manifest.rows:,} rows, {manifest.files.count:,} files"
+        f" ({_mb(manifest.files.bytes)}), of which {made.new_files:,} ({_mb(made.new_bytes)}) are new"
+    )
+    if pruned and pruned[0]:
+        _say(f"removed {pruned[0]:,} older backups, and {pruned[1]:,} contents that only they needed")
+    _say(_about_secret(settings, included=secret is not None))
+    return _tell_faults(manifest)
+
+
+def _check_apart(vault: Vault, parts: Parts) -> None:
+    if isinstance(vault.storage, LocalStorage) and isinstance(parts.storage, LocalStorage):
+        there, here = vault.storage.folder, parts.storage.folder
+        if there.is_relative_to(here) or here.is_relative_to(there):
+            raise NoBackup(f"{there} is where Veza keeps its own files; take another folder.")
+
+
+def _about_secret(settings: Settings, *, included: bool) -> str:
+    if included:
+        return "the server's secret is in it: whoever reads it can sign for this server"
+    where = "VEZA_SECRET_KEY" if settings.secret_key else str(secret_file(settings.data_dir))
+    return f"the server's secret is not in it: keep {where} somewhere else, for nothing restores without it"
+
+
+def _tell_faults(manifest: Manifest) -> int:
+    if not manifest.fault_count:
+        return 0
+    for key, what in manifest.faults[:20]:
+        _complain(f"{key} {what}")
+    return _complain(
+        f"{manifest.fault_count:,} files are not as their rows say; all else is in the backup."
+        " `veza fsck` says more."
+    )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+async def list_backups(settings: Settings, ways: Ways, *, target: str, at: str | None, verify: bool) -> int:
+    """Say which backups there are, or read one whole."""
+    del ways
+    vault = await _open(settings, target, make=False)
+    if verify:
+        manifest = await vault.get(at)
+        await verify_backup(vault, manifest, progress.console())
+        _say(f"backup {manifest.id} is whole: {manifest.rows:,} rows, {manifest.files.count:,} files")
+        return 0
+    for backup_id in [at] if at else await vault.list_ids():
+        with suppress(ManifestDamaged):
+            found = await vault.get(backup_id)
+            secret = ", with the secret" if found.secret.included else ""
+            _say(
+                f"{found.id}  {found.rows:,} rows, {found.files.count:,} files ({_mb(found.files.bytes)}),"
+                f" schema {found.revision}{secret}"
+            )
+            continue
+        _say(f"{backup_id}  damaged")
+    return 0
+
+
+async def restore(settings: Settings, ways: Ways, *, target: str, at: str | None, verify: bool) -> int:
+    """Bring a backup back, into an empty database and an empty storage."""
+    vault = await _open(settings, target, make=False)
+    manifest = await vault.get(at)
+    if not is_known(manifest.revision):
+        raise BadSetting(f"this backup was made by a newer Veza ({manifest.veza}): restore it with that one.")
+    make_folder(settings)
+    with ways.lock(settings):
+        _refuse_data(settings)
+        await restore_secret(settings, vault, manifest)
+        restorer = Restorer(vault, manifest, progress.console())
+        storage = open_storage(settings.storage, scratch=settings.data_dir / "scratch", s3=settings.s3)
+        await restorer.restore_files(storage, verify=verify)
+        await storage.close()
+        try:
+            await restorer.restore_rows(settings.database, verify=verify)
+        except _away(settings) as problem:
+            return _complain(f"the database does not take it: {problem}")
+        await _complete(settings, ways)
+    read_again = ", all read again" if verify else ""
+    _say(f"restored {manifest.id}: {manifest.rows:,} rows, {manifest.files.count:,} files{read_again}")
+    return _tell_faults(manifest)
+
+
+def _refuse_data(settings: Settings) -> None:
+    """Before anything is copied, although it is looked at again when the rows come."""
+    if settings.embedded:
+        path = Path(settings.database.removeprefix("sqlite:///"))
+        if path.exists() and path.stat().st_size:
+            raise NotEmpty(f"there is a database at {path} already.")
+
+
+async def _complete(settings: Settings, ways: Ways) -> None:
+    """Bring what was filled to the newest schema, and make what is not copied."""
+    from veza.core.db.migrate import upgrade  # noqa: PLC0415 - see below
+    from veza.rooms.search import build as search  # noqa: PLC0415 - only here
+    from veza.rooms.uploads.jobs import reconcile  # noqa: PLC0415 - only here
+
+    async with ways.opened(settings) as parts:
+        await upgrade(parts.database)
+        await search.complete(parts.database)
+        await reconcile(parts.database, parts.chunks)
+
+
+async def check_files(settings: Settings, ways: Ways, *, deep: bool, as_json: bool) -> int:
+    """Compare rows and files; 1 where something is wrong."""
+    async with ways.prepared(settings) as parts:
+        on = progress.console()
+        on.quiet = as_json
+        found = await Checker(parts.database, parts.storage, parts.chunks, on).check(deep=deep)
+    if as_json:
+        _say(msgspec.json.encode(found).decode())
+        return int(found.wrong)
+    for line in found.sentences():
+        _complain(line)
+    read = ", every byte read" if deep else ""
+    verdict = "see above" if found.wrong else "all is well"
+    _say(f"{found.files:,} files ({_mb(found.bytes)}){read}: {verdict}")
+    return int(found.wrong)
+
+
+async def move_rows(settings: Settings, ways: Ways, *, to: str) -> int:
+    """Copy all rows into an empty PostgreSQL database, and compare them."""
+    if not settings.embedded:
+        raise BadSetting(
+            "`veza migrate --to` moves from SQLite, and VEZA_DATABASE_URL names another database."
+        )
+    if not to.startswith(("postgresql://", "postgres://")):
+        raise BadSetting("`veza migrate --to` moves to postgresql://….")
+    new = msgspec.structs.replace(settings, database_url=to)
+    with ways.lock(settings):
+        async with ways.prepared(settings) as parts:
+            try:
+                moved = await move(parts.database, to, head_revision(), progress.console())
+            except _away(new) as problem:
+                return _complain(f"the other database does not take it: {problem}")
+        await _complete(new, ways)
+    rows = sum(part.rows for part in moved)
+    _say(f"moved {rows:,} rows of {len(moved)} tables to {_shown(to)}, each compared")
+    _say("the old database is as it was; from now on start Veza with VEZA_DATABASE_URL naming the new one")
+    return 0
+
+
+def _away(settings: Settings) -> tuple[type[Exception], ...]:
+    """What the drivers raise; that of PostgreSQL is loaded only where there is one."""
+    if settings.embedded:
+        return (apsw.Error, OSError)
+    from asyncpg import InterfaceError, PostgresError  # noqa: PLC0415 - SQLite does without it
+
+    return (PostgresError, InterfaceError, OSError)
+
+
+def _shown(url: str) -> str:
+    """The address without its password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'this machine'}{parts.path}"
+
+
+DEEDS: Mapping[str, Callable[..., Awaitable[int]]] = {
+    "back_up": back_up,
+    "list_backups": list_backups,
+    "restore": restore,
+    "check_files": check_files,
+    "move_rows": move_rows,
+}

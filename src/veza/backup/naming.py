@@ -1,0 +1,43 @@
+"""Which files all rooms together name."""
+
+from collections.abc import Sequence
+
+from veza.core.db import Tx
+from veza.core.storage import Naming, Storage
+from veza.core.storage_inventory import Inventory
+from veza.rooms.accounts.naming import name_files as name_avatars
+from veza.rooms.marketplace.naming import name_files as name_copies
+from veza.rooms.playlists.naming import name_files as name_playlist_covers
+from veza.rooms.recommendations.naming import name_files as name_models
+from veza.rooms.tracks.naming import name_files as name_tracks
+from veza.rooms.uploads.naming import name_files as name_uploads
+
+NAMINGS: Sequence[Naming] = (
+    name_avatars,
+    name_tracks,
+    name_uploads,
+    name_playlist_covers,
+    name_copies,
+    name_models,
+)
+# Where the rooms' files lie; what lies elsewhere is nobody's, or gone in a moment.
+ROOTS = ("avatars", "tracks", "uploads", "playlists", "bought", "recommendations")
+
+
+async def name_all(view: Tx, inventory: Inventory) -> None:
+    """Have the inventory know every file that is named."""
+    for naming in NAMINGS:
+        async for files in naming(view):
+            inventory.name(files)
+
+
+async def see_all(storage: Storage, inventory: Inventory) -> None:
+    """Have the inventory know every file of the rooms that is there."""
+    for root in ROOTS:
+        some = []
+        async for entry in storage.list(root):
+            some.append(entry)
+            if len(some) == 10_000:  # noqa: PLR2004 - at a time
+                inventory.see(some)
+                some = []
+        inventory.see(some)

@@ -1,0 +1,331 @@
+"""Backups: what is in them, what they share, and that they are whole or none."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.backup.house import back_up, do, fsck, opened, restore, settings_of, sums
+from tests.rooms.test_uploads_files import PDF, picture, send
+from tests.rooms.tracks_house import plant, short
+from tests.rooms.uploads_house import Sender, wave
+from tests.world import Person, World, open_world
+from veza.backup import checking, making, tables
+from veza.backup.manifest import Manifest
+from veza.backup.vault import Vault
+from veza.core import clock
+from veza.core.db import Database, metadata
+from veza.core.storage import LocalStorage, holding
+from veza.rooms.audit.sealing import Sealer
+from veza.rooms.audit.verifying import verify
+from veza.settings import Settings
+
+__all__ = ["short"]
+
+Short = Callable[[str], Path]
+
+
+async def some_life(world: World, song: Path | None) -> Person:
+    """Something in most rooms, and a file of most kinds; of a song that is processed, or one that was."""
+    ada, bob = await world.person("ada"), await world.person("bob")
+    if song is None:
+        track = {"id": await plant(world, ada, title="Öffnung ✓")}
+    else:
+        track = await ada.upload(song, title="Öffnung ✓", genre="Ambient")
+        assert (await world.ready(ada, track["id"]))["status"] == "ready"
+    await bob.post(f"/tracks/{track['id']}/like")
+    await bob.post(f"/tracks/{track['id']}/play", json={"duration": 0.2})
+    await bob.post(f"/tracks/{track['id']}/comments", json={"content": "Hört, hört.", "timestamp": 0.1})
+    made = await ada.post("/playlists", json={"title": "Evenings"})
+    playlist = made.json()["data"]["playlist"]["id"]
+    await ada.post(f"/playlists/{playlist}/tracks", json={"track_id": track["id"]})
+    image = {"file": ("a.png", picture())}
+    for path in (f"/users/{ada.id}/avatar", f"/playlists/{playlist}/cover", f"/tracks/{track['id']}/cover"):
+        answer = await ada.put(path, files=image)
+        assert answer.status_code == 200, answer.text
+    product = {"title": "It", "price": 1, "product_type": "track", "track_id": track["id"]}
+    answer = await ada.post("/marketplace/products", json=product)
+    assert answer.status_code == 201, answer.text
+    bought = [{"product_id": answer.json()["data"]["id"]}]
+    assert (await bob.post("/marketplace/orders", json={"items": bought})).status_code == 201
+    assert (await send(bob, PDF, "a.pdf")).status_code == 201
+    sender = Sender(bob, wave(30_000), 10_000)
+    await sender.start()
+    await sender.send_all([1, 3])
+    return ada
+
+
+def elsewhere(settings: Settings, url: str, folder: Path) -> Settings:
+    """Settings of a place where nothing is yet."""
+    return Settings(data_dir=folder, database_url=url, rate_limit_enabled=False)
+
+
+@pytest.fixture
+async def other_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of nothing yet, on the other kind of database."""
+    if dialect == "postgresql":
+        return f"sqlite:///{tmp_path / 'other' / 'veza.db'}"
+    from tests.conftest import create_database  # noqa: PLC0415 - a server only where one is wanted
+
+    return await create_database(request.getfixturevalue("postgres_url"))
+
+
+async def test_a_backup_is_restored_into_either_database(
+    database: Database,
+    tmp_path: Path,
+    short: Short,
+    other_url: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """X12: every row and every file, from the one kind of database into the other."""
+    vault, other = tmp_path / "vault", elsewhere(Settings(), other_url, tmp_path / "other")
+    async with open_world(database, tmp_path, work=True) as world:
+        ada = await some_life(world, short("s16.flac") if database.dialect == "sqlite" else None)
+        await settled_down(world)
+        await Sealer(database, world.parts.keyring).seal_all()
+        settings = settings_of(world)
+        assert await back_up(settings, vault) == 0
+        monkeypatch.setattr(checking, "ORPHANS_AFTER", timedelta(days=-1))
+        assert await fsck(settings) == 0, "each file there is is named by a room"
+        track = (await ada.get("/tracks")).json()["data"]["tracks"][0]["id"]
+        heard = (await ada.get(f"/tracks/{track}/download")).content
+    assert "the server's secret is in it" in capsys.readouterr().out
+    assert {path.stat().st_mode & 0o077 for path in vault.rglob("*")} == {0}
+    assert await do(other, "list_backups", target=str(vault), at=None, verify=True) == 0
+    assert await restore(other, vault) == 0, capsys.readouterr().err
+    before = {part.name: (part.rows, part.digest) for part in (await newest(vault)).tables}
+    assert "all read again" in capsys.readouterr().out
+    assert await fsck(other) == 0, capsys.readouterr().err
+    async with opened(other_url) as restored:
+        after = await sums(restored)
+        # What had come of an upload in chunks is not backed up, and so is not counted any more.
+        differ = {name for name in before if before[name] != after[name]}
+        assert differ == {"transfers", "transfer_chunks"}
+        async with open_world(restored, tmp_path / "other-world", **chosen(other)) as world:
+            verdict = await verify(restored, Sealer(restored, world.parts.keyring), None)
+            assert (verdict.problem, verdict.rows > 0) == ("", True)
+            answer = await world.guest.post(
+                "/auth/login", json={"email": "ada@example.com", "password": "seven purple lanterns"}
+            )
+            assert answer.status_code == 200, answer.text
+            found = (await world.guest.get("/tracks/search?q=offnung")).json()
+            assert [one["id"] for one in found["tracks"]] == [track]
+            token = answer.json()["data"]["token"]["access_token"]
+            again = world.client({"Authorization": f"Bearer {token}"})
+            assert (await again.get(f"/tracks/{track}/download")).content == heard
+            # A row that comes after is no clash with one that was restored.
+            await again.post(f"/tracks/{track}/play", json={"duration": 0.2})
+
+
+def chosen(settings: Settings) -> dict[str, Any]:
+    return {"data_dir": settings.data_dir, "storage_url": settings.storage}
+
+
+async def settled_down(world: World) -> None:
+    """Wait until no job of a change is due."""
+    soon = (clock.now() + timedelta(seconds=1)).timestamp() * 1_000_000
+    due = f"SELECT count(*) FROM jobs WHERE run_at < {soon:.0f} AND dead_at IS NULL AND unique_key IS NULL"
+    async with asyncio.timeout(20):
+        while (await world.parts.database.rows(due))[0][0]:  # noqa: ASYNC110 - jobs tell nobody
+            await asyncio.sleep(0.05)
+
+
+async def newest(vault: Path) -> Manifest:
+    return await Vault(LocalStorage(vault)).get(None)
+
+
+class CutShort(Exception):
+    pass
+
+
+async def _cut_short(*given: Any) -> None:
+    raise CutShort
+
+
+async def test_a_second_backup_copies_only_what_is_new(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are shared, also with one that was cut short; `--keep` removes what only older ones needed."""
+    vault = tmp_path / "vault"
+    async with open_world(database, tmp_path, work=True) as world:
+        ada, settings = await world.person("ada"), settings_of(world)
+        first = (await send(ada, PDF + b"1", "a.pdf")).json()["data"]["upload_id"]
+        assert await back_up(settings, vault) == 0
+        assert ", 1 files (0.0 MB), of which 1 " in capsys.readouterr().out
+        await send(ada, PDF + b"2", "b.pdf")
+        with monkeypatch.context() as patched:
+            patched.setattr(Vault, "put_manifest", _cut_short)
+            with pytest.raises(CutShort):
+                await back_up(settings, vault)
+        assert len(await Vault(LocalStorage(vault)).list_ids()) == 1
+        async with holding(LocalStorage(vault)):
+            assert await back_up(settings, vault) == 1
+        assert "another backup is being made there" in capsys.readouterr().err
+        assert await back_up(settings, vault) == 0
+        assert ", 2 files (0.0 MB), of which 0 " in capsys.readouterr().out
+        await ada.delete(f"/uploads/{first}")
+        contents = len(list((vault / "files").rglob("*")))
+        assert await back_up(settings, vault, keep=1) == 0
+        out = capsys.readouterr().out
+        assert ", 1 files (0.0 MB), of which 0 (0.0 MB) are new" in out
+        assert "removed 2 older backups" in out
+        assert len(list((vault / "files").rglob("*"))) < contents
+        assert len(list((vault / "backups").iterdir())) == len(list((vault / "secrets").iterdir())) == 1
+        assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0
+
+
+async def test_what_is_deleted_while_a_backup_is_made_is_in_it(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X12: between the cut and the copy of its files they are held; afterwards they go as ever."""
+    vault, see_all = tmp_path / "vault", making.see_all
+    async with open_world(database, tmp_path, work=True) as world:
+        ada, settings, storage = await world.person("ada"), settings_of(world), world.parts.storage
+        upload = (await send(ada, PDF, "a.pdf")).json()["data"]["upload_id"]
+
+        async def deleted_meanwhile(*given: Any) -> None:
+            assert await storage.is_held()
+            assert (await ada.delete(f"/uploads/{upload}")).status_code == 200
+            await settled_down(world)
+            await see_all(*given)
+
+        monkeypatch.setattr(making, "see_all", deleted_meanwhile)
+        assert await back_up(settings, vault) == 0
+        assert not await storage.is_held()
+        assert [entry.key async for entry in storage.list("uploads")] == [f"uploads/{upload}/original"]
+    other = elsewhere(settings, f"sqlite:///{tmp_path / 'other' / 'veza.db'}", tmp_path / "other")
+    assert await restore(other, vault) == 0
+    assert (tmp_path / "other" / "files" / "uploads" / upload / "original").read_bytes() == PDF
+
+
+async def test_what_is_missing_or_damaged_is_told(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vault = tmp_path / "vault"
+    async with open_world(database, tmp_path) as world:
+        ada, settings, storage = await world.person("ada"), settings_of(world), world.parts.storage
+        ids = [(await send(ada, PDF, "a.pdf")).json()["data"]["upload_id"] for _ in range(3)]
+        lost, cut, kept = (storage.local_path(f"uploads/{one}/original") for one in ids)
+        lost.unlink()
+        cut.write_bytes(PDF[:-1])
+        stray = storage.local_path("tracks/stray/original")
+        stray.parent.mkdir(parents=True)
+        stray.write_bytes(b"1")
+        os.utime(stray, (0, 0))
+        assert await fsck(settings) == 1
+        said = capsys.readouterr()
+        assert f"uploads/{ids[0]}/original is missing" in said.err
+        assert f"has {len(PDF) - 1} bytes, and its row says {len(PDF)}" in said.err
+        assert "tracks/stray/original is named by no row (1 bytes)" in said.err
+        assert await fsck(settings, as_json=True) == 1
+        found = json.loads(capsys.readouterr().out)
+        assert found["missing"] == [f"uploads/{ids[0]}/original"]
+        assert (len(found["wrong_size"]), len(found["orphans"]), found["database"]) == (1, 1, [])
+        assert await back_up(settings, vault) == 1
+        assert "2 files are not as their rows say" in capsys.readouterr().err
+        damaged = next(
+            path
+            for path in (vault / "files").rglob("*")
+            if path.is_file() and path.stat().st_size == len(PDF)
+        )
+        damaged.write_bytes(PDF[::-1])
+        assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 1
+        assert "is damaged" in capsys.readouterr().err
+        assert kept.exists()
+
+
+async def test_a_restore_is_refused_where_there_is_something(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows and files that are there stay as they are; what an earlier attempt has brought is no hindrance."""
+    vault = tmp_path / "vault"
+    async with open_world(database, tmp_path, work=True) as world:
+        ada, settings = await world.person("ada"), settings_of(world)
+        await send(ada, PDF, "a.pdf")
+        assert await back_up(settings, vault, with_secret=False) == 0
+        assert "the server's secret is not in it" in capsys.readouterr().out
+        assert await restore(settings, vault) == 1
+    said = capsys.readouterr().err
+    assert "there is a database at" in said or "there are tables in that database already" in said
+    other = elsewhere(settings, f"sqlite:///{tmp_path / 'other' / 'veza.db'}", tmp_path / "other")
+    assert await restore(other, vault) == 1
+    assert "secret.key is missing, and not in this backup" in capsys.readouterr().err
+    key = other.data_dir / "secret.key"
+    key.write_text("an0therSecret-of-at-least-32-bytes.!x\n")
+    key.chmod(0o600)
+    assert await restore(other, vault) == 1
+    assert "made with another secret" in capsys.readouterr().err
+    key.write_bytes((settings.data_dir / "secret.key").read_bytes())
+    strange = other.data_dir / "files" / "mine.txt"
+    strange.parent.mkdir(exist_ok=True)
+    strange.write_bytes(b"1")
+    assert await restore(other, vault) == 1
+    assert "the storage is not empty: mine.txt is not of this backup" in capsys.readouterr().err
+    strange.unlink()
+    damaged = next(
+        path for path in (vault / "files").rglob("*") if path.is_file() and path.stat().st_size != len(PDF)
+    )
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-1])
+    assert await restore(other, vault) == 1
+    assert not (other.data_dir / "veza.db").exists()
+    damaged.write_bytes(content)
+    assert await restore(other, vault) == 0
+    assert await fsck(other) == 0
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_rows_move_to_postgresql(
+    database: Database, tmp_path: Path, other_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All tables, each compared; into an empty database alone, and the old one stays as it was."""
+    async with open_world(database, tmp_path, work=True) as world:
+        await some_life(world, None)
+        await settled_down(world)
+        settings = settings_of(world)
+    before = await sums(database)
+    assert await do(settings, "move_rows", to=other_url) == 0, capsys.readouterr().err
+    assert f"rows of {len(before)} tables" in capsys.readouterr().out
+    async with opened(other_url) as moved:
+        assert await sums(moved) == before == await sums(database)
+        assert await moved.rows("SELECT count(*) FROM search_tracks") == [(1,)]
+    assert await do(settings, "move_rows", to=other_url) == 1
+    assert "there are tables in that database already" in capsys.readouterr().err
+
+
+async def test_every_table_is_kept_or_left_out_for_a_reason(database: Database) -> None:
+    """A new table is backed up by itself; one that SQLAlchemy does not know would not be."""
+    ask = {
+        "sqlite": "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+        " AND name NOT LIKE 'sqlite_%'",
+        "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
+    }[database.dialect]
+    there = {name for (name,) in await database.rows(ask)} - {"alembic_version"}
+    assert set(tables.kept_tables()) | set(tables.LEFT_OUT) == there == set(metadata.tables)
+    assert not set(tables.kept_tables()) & set(tables.LEFT_OUT)
+    assert all(len(reason) > 20 for reason in tables.LEFT_OUT.values())
+    for name in tables.kept_tables():
+        assert tables.columns(name)
+
+
+async def test_a_backup_in_a_bucket(
+    database: Database, tmp_path: Path, s3_server: dict[str, str], bucket_url: str
+) -> None:
+    """From a bucket into a bucket, and out of it into a folder."""
+    async with open_world(
+        database, tmp_path, work=True, storage_url=f"{bucket_url}/live", s3=s3_server
+    ) as world:
+        ada, settings = await world.person("ada"), settings_of(world)
+        upload = (await send(ada, PDF, "a.pdf")).json()["data"]["upload_id"]
+        for _ in range(2):
+            assert await back_up(settings, f"{bucket_url}/vault", keep=1) == 0
+    folder = tmp_path / "other"
+    other = Settings(data_dir=folder, database_url=f"sqlite:///{folder / 'veza.db'}", s3=s3_server)
+    assert await restore(other, f"{bucket_url}/vault") == 0
+    assert (folder / "files" / "uploads" / upload / "original").read_bytes() == PDF
