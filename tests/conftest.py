@@ -42,6 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--flips", default="7", help="files of each format with bits turned over")
     parser.addoption("--sales", default="15", help="products bought while they are changed and archived")
+    parser.addoption("--backups", default="2", help="backups that are made while everybody writes")
     parser.addoption("--playlists", default="4", help="lives of a playlist that is changed at random")
 
 
