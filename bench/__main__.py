@@ -22,6 +22,7 @@ from bench import (
     plays,
     postgres,
     recommendations,
+    restore,
     search,
     seed,
     sound,
@@ -65,6 +66,7 @@ GROUPS = {
     "audit-cost-postgres": (audit_postgres.cost, 10_000),
     "chat": (chat.chat,),
     "import": (imports.imports, 10_000),
+    "restore": (restore.restore,),
 }
 
 
