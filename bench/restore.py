@@ -7,6 +7,7 @@ its own. Beside it the same bytes by one writer and a sync, and by `cp -r` and a
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,35 +28,43 @@ from veza.rooms.uploads import uploads_store
 from veza.rooms.uploads.schemas import Upload
 from veza.rooms.uploads.service import original_key
 
-BYTES = 1_200_000_000
+BYTES = 1_000_000_000
+ROUNDS = 3
 WANTED = 60.0
 _TEN_GB = 10e9
 
 
 async def restore() -> list[Figure]:
-    """Seconds that a restore takes for 10 GB of files, by those of 1.2 GB."""
+    """Seconds that a restore takes for 10 GB of files, by those of one."""
+    CACHE.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="restore-", dir=CACHE))
     try:
         size = await _fill(folder / "data")
         _veza(folder / "data", "backup", folder / "vault", "--with-secret")
         again = _veza(folder / "data", "backup", folder / "vault", "--with-secret")
-        plain, copied = _write(folder, size), _copy(folder)
-        _let_go(folder)
-        took = _veza(folder / "first", "restore", folder / "vault")
-        shutil.rmtree(folder / "first")
+        plain, copied, took = zip(*(_round(folder, size) for _ in range(ROUNDS)), strict=True)
         _let_go(folder)
         verified = _veza(folder / "second", "restore", folder / "vault", "--verify")
     finally:
         shutil.rmtree(folder)
-    scale = _TEN_GB / size
-    beside = f"{plain * scale:.0f} s (one writer, synced), {copied * scale:.0f} s (cp -r, sync)"
+    scale, wrote, copies = _TEN_GB / size, statistics.median(plain), statistics.median(copied)
+    beside = f"{wrote * scale:.0f} s (one writer), {copies * scale:.0f} s (cp -r), synced"
+    found, name = statistics.median(took) * scale, f"restore of 10 GB of files, by {size / 1e9:.1f} GB"
+    measured = f"{found:.0f} s (worst of {ROUNDS}: {max(took) * scale:.0f} s)"
     return [
-        Figure(
-            "restore of 10 GB of files", f"{took * scale:.0f} s", beside, "≤ 60 s", took * scale <= WANTED
-        ),
+        Figure(name, measured, beside, "≤ 60 s", found <= WANTED),
         Figure("the same with --verify", f"{verified * scale:.0f} s", beside, "-", None),
-        Figure(f"a second backup of {size / 1e9:.1f} GB, nothing new", f"{again:.1f} s", "-", "-", None),
+        Figure("a second backup of these, nothing new", f"{again:.1f} s", "-", "-", None),
     ]
+
+
+def _round(folder: Path, size: int) -> tuple[float, float, float]:
+    """Seconds of one writer, of a copy, and of a restore, in turn."""
+    plain, copied = _write(folder, size), _copy(folder)
+    _let_go(folder)
+    took = _veza(folder / "first", "restore", folder / "vault")
+    shutil.rmtree(folder / "first")
+    return plain, copied, took
 
 
 def _let_go(folder: Path) -> None:
@@ -79,6 +88,7 @@ def _veza(data: Path, *words: object) -> float:
         env=clean | {"VEZA_DATA_DIR": str(data)},
         check=True,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     return time.perf_counter() - began
 
