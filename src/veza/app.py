@@ -23,10 +23,12 @@ from veza.core.edge import Edge, EdgeConfig
 from veza.core.errors import all_errors
 from veza.core.events import Context
 from veza.core.exchange import parse_networks
-from veza.core.gauges import watch_jobs
+from veza.core.gauges import Gauges, look_at_events, look_at_jobs
 from veza.core.given import Given, given
 from veza.core.http import JSON_BYTES, on_error
 from veza.core.limits import PersonalLimit, parse_limit
+from veza.core.metrics import watch
+from veza.core.probes import PROBES
 from veza.core.worker import Worker, release_leases
 from veza.parts import Parts
 from veza.rooms.accounts.avatars import Avatars
@@ -75,6 +77,7 @@ from veza.rooms.uploads.jobs import reconcile
 from veza.rooms.uploads.receiving import Receiver
 from veza.rooms.uploads.transfers import Transfers
 from veza.rooms.webhooks.dispatch import Dispatcher
+from veza.rooms.webhooks.gauges import look_at_queues
 from veza.rooms.webhooks.holding import HOLDING as WEBHOOKS
 from veza.rooms.webhooks.sending import Sender
 from veza.rooms.webhooks.service import HookMeans
@@ -107,6 +110,20 @@ def make_app(parts: Parts, *, work: bool = True) -> Edge:
     edge.hot_posts = routes.hot_posts(parts, means, edge.ready)
     edge.sockets = {f"{routes.BASE}/chat/ws": make_sockets(parts).serve}
     return edge
+
+
+def make_probes(parts: Parts) -> Edge:
+    """What a process answers that serves nobody and only works: how it is, for whoever watches it."""
+    probing = _Litestar(
+        PROBES,
+        dependencies={"readiness": given("readiness")},
+        exception_handlers={Exception: on_error},
+        openapi_config=None,
+        logging_config=None,
+    )
+    nobody = parse_limit("global", parts.settings.rate_limit_global)
+    config = EdgeConfig(limiter=None, global_limit=nobody, uncounted=lambda _: True)
+    return Edge(probing, config, {"readiness": parts.readiness}, partial(working_alone, parts))
 
 
 @cache
@@ -162,10 +179,26 @@ async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(parts.live.running())
         await stack.enter_async_context(
-            _tasks(parts.authenticator.run(), parts.shelf.run(), watch_jobs(parts.database))
+            _tasks(parts.authenticator.run(), parts.shelf.run(), make_gauges(parts).run())
         )
         if work:
             await stack.enter_async_context(working(parts))
+        yield
+
+
+def make_gauges(parts: Parts) -> Gauges:
+    """Everything that is looked for to be shown as figures."""
+    watch("veza_version", "The version that runs.", lambda: {__version__: 1.0}, "version")
+    watch("veza_data_free_bytes", "Bytes free where the data folder is.", parts.free_bytes)
+    return Gauges(parts.database, [look_at_jobs(), look_at_events(), look_at_queues()])
+
+
+@asynccontextmanager
+async def working_alone(parts: Parts) -> AsyncIterator[None]:
+    """The same in a process that does nothing else."""
+    parts.database.record_events = reactions.outbox()
+    await parts.database.start()
+    async with parts.live.running(), working(parts):
         yield
 
 

@@ -1,6 +1,8 @@
 """The parts that everything works with, made as the settings ask."""
 
+import math
 import os
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -53,6 +55,13 @@ class Parts(msgspec.Struct, frozen=True):
     def limit(self, name: str, text: str) -> Limit | None:
         """The limit of this name, or None where limits are off."""
         return parse_limit(name, text) if self.settings.rate_limit_enabled else None
+
+    def free_bytes(self) -> float:
+        """How many bytes the data folder has room for; not a number where it cannot be asked."""
+        try:
+            return float(shutil.disk_usage(self.settings.data_dir).free)
+        except OSError:
+            return math.nan
 
 
 def make_parts(settings: Settings, *, database: Database | None = None) -> Parts:

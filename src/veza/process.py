@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 from veza.access.secrets import SecretRefused
-from veza.app import make_app, openapi_document, working
+from veza.app import make_app, make_probes, openapi_document, working_alone
 from veza.core.db import Database
 from veza.core.db.migrate import UnknownRevision, current_revision, head_revision, upgrade
 from veza.core.errors import VezaError
@@ -48,7 +48,7 @@ def serve_all() -> int:
 
 
 async def _serve(settings: Settings) -> int:
-    with _lock(settings), _listening(settings) as listeners:
+    with _lock(settings), _listening(settings, settings.port) as listeners:
         # Links in mails name the port, which may have been taken just now.
         settings = msgspec.structs.replace(settings, port=listeners[0].getsockname()[1])
         async with _prepared(settings) as parts:
@@ -75,16 +75,27 @@ def work_only() -> int:
 
 
 async def _work(settings: Settings) -> int:
+    if settings.worker_port is not None:
+        return await _work_seen(settings, settings.worker_port)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with _prepared(settings) as parts:
-        parts.database.record_events = outbox()
-        await parts.database.start()
-        async with parts.live.running(), working(parts):
-            print("Veza is working", flush=True)  # noqa: T201 - for the person who started it
-            await stop.wait()
+    async with _prepared(settings) as parts, working_alone(parts):
+        print("Veza is working", flush=True)  # noqa: T201 - for the person who started it
+        await stop.wait()
     return 0
+
+
+async def _work_seen(settings: Settings, port: int) -> int:
+    """The same, and say at a port of its own how it goes."""
+    with _listening(settings, port) as listeners:
+        async with _prepared(settings) as parts:
+            return await serve_async(
+                make_probes(parts),
+                listeners=listeners,
+                ready=lambda *at: print(f"Veza is working, and says how at {address_of(*at)}", flush=True),  # noqa: T201 - as above
+                on_drain=partial(_drain, parts),
+            )
 
 
 def migrate_only() -> bool:
@@ -315,11 +326,11 @@ def _lock(settings: Settings) -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[list[socket.socket]]:
+def _listening(settings: Settings, port: int) -> Iterator[list[socket.socket]]:
     try:
-        listeners = listen(settings.host, settings.port)
+        listeners = listen(settings.host, port)
     except OSError as error:
-        raise OutOfReach(why_not(error, f"{settings.host}:{settings.port}")) from None
+        raise OutOfReach(why_not(error, f"{settings.host}:{port}")) from None
     try:
         yield listeners
     finally:

@@ -114,6 +114,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     serve_jobs: Annotated[
         bool, doc("Whether `veza serve` does the work behind the API too; if not, run `veza worker`.")
     ] = True
+    worker_port: Annotated[
+        int | None,
+        doc("Port at which `veza worker` answers `/healthz`, `/readyz` and `/metrics`; if unset, none does."),
+    ] = None
     media_jobs: Annotated[int, doc("Audio files processed at a time by one process.")] = 1
     audit_retention_days: Annotated[
         int, doc("Days for which the audit log is kept; 0 keeps it for ever.")
@@ -305,8 +309,9 @@ def _check(settings: Settings) -> None:
         parse_networks(settings.trusted_proxies)
     except ValueError as error:
         raise BadSetting(f"VEZA_TRUSTED_PROXIES: {error}.") from None
-    if not 0 <= settings.port <= _MOST_PORT:
-        raise BadSetting(f"VEZA_PORT must be between 0 and {_MOST_PORT}.")
+    for name in ("port", "worker_port"):
+        if not 0 <= (getattr(settings, name) or 0) <= _MOST_PORT:
+            raise BadSetting(f"VEZA_{name.upper()} must be between 0 and {_MOST_PORT}.")
     _check_addresses(settings)
     _check_stripe(settings)
 

@@ -69,6 +69,24 @@ def test_the_process_has_its_figures_once():
     assert ("python_gc_collections_total", "0") in found
 
 
+def test_jobs_and_commits_are_counted_and_timed():
+    """X1: how long a commit takes, and how many transactions shared it; how tries at jobs end."""
+    metrics = Metrics()
+    metrics.observe_commit(0.003, 5)
+    metrics.observe_commit(0.2, 1)
+    for outcome, seconds in (("done", 0.02), ("failed", 3.0), ("dead", 700.0)):
+        metrics.observe_job("tracks.process", outcome, seconds)
+    found = samples(metrics)
+    assert found["veza_commit_seconds_count",] == 2
+    assert found["veza_commit_seconds_sum",] == pytest.approx(0.203)
+    assert found["veza_commit_seconds_bucket", "0.005"] == 1
+    assert found["veza_transactions_total",] == 6
+    for outcome in ("done", "failed", "dead"):
+        assert found["veza_job_tries_total", "tracks.process", outcome] == 1
+    assert found["veza_job_seconds_bucket", "tracks.process", "5.0"] == 2
+    assert found["veza_job_seconds_bucket", "tracks.process", "+Inf"] == 3
+
+
 def test_texts_of_a_route_cannot_break_the_format():
     metrics = Metrics()
     metrics.observe_request("GET", '/a"b\\c\nd', 200, 0.1)

@@ -13,6 +13,7 @@ ROWS = {
     "audit_retention_days": ({"0": 0, "30": 30}, {"-1": "0 or more", "long": "whole number"}),
     "host": ({"0.0.0.0": "0.0.0.0", "::1": "::1"}, {}),
     "port": ({"0": 0, "65535": 65535}, {"65536": "between", "-1": "between", "http": "whole number"}),
+    "worker_port": ({"8081": 8081}, {"65536": "between", "-1": "between", "http": "whole number"}),
     "public_url": (
         {"https://music.example": "https://music.example", "http://a.example:81/": "http://a.example:81/"},
         {"music.example": "look like", "ftp://a.example": "look like", "https://": "look like",

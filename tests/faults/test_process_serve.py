@@ -211,19 +211,35 @@ async def test_two_processes_share_a_postgres(tmp_path: Path, postgres_url: str)
         assert answer.status_code == 201
         await asyncio.sleep(0.5)
         assert not mails(tmp_path), "whoever serves does no work"
-        worker = await start(tmp_path / "two", "worker", **shared)
-        try:
-            async with asyncio.timeout(WAIT):
-                assert (await worker.stdout.readline()).decode() == "Veza is working\n"
-                while not mails(tmp_path):  # noqa: ASYNC110 - another process writes it
-                    await asyncio.sleep(0.05)
-            worker.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(worker.wait(), WAIT) == 0
-        finally:
-            if worker.returncode is None:
-                worker.kill()
-            await worker.communicate()
+        for seen in ({"VEZA_WORKER_PORT": "0"}, {}):
+            worker = await start(tmp_path / "two", "worker", **shared, **seen)
+            try:
+                said = (await asyncio.wait_for(worker.stdout.readline(), WAIT)).decode()
+                assert re.fullmatch(r"Veza is working(, and says how at http://\S+)?\n", said)
+                async with asyncio.timeout(WAIT):
+                    while not mails(tmp_path):  # noqa: ASYNC110 - another process writes it
+                        await asyncio.sleep(0.05)
+                    if seen:
+                        await watch(said.split()[-1])
+                worker.send_signal(signal.SIGTERM)
+                assert await asyncio.wait_for(worker.wait(), WAIT) == 0
+            finally:
+                if worker.returncode is None:
+                    worker.kill()
+                await worker.communicate()
         assert await served.end() == 0
+
+
+async def watch(url: str) -> None:
+    """A process that only works says how it goes, and answers nothing else."""
+    async with httpx.AsyncClient(base_url=url, timeout=WAIT) as client:
+        assert (await client.get("/healthz")).json()["status"] == "ok"
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["checks"]["database"]) == (200, "ok")
+        done = 'veza_job_tries_total{kind="accounts.send_verification",outcome="done"}'
+        while done not in (await client.get("/metrics")).text:  # noqa: ASYNC110 - a moment after the mail
+            await asyncio.sleep(0.05)
+        assert (await client.get("/api/v1/tracks")).status_code == 404
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])

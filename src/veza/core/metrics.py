@@ -1,44 +1,76 @@
 """Figures of this process for Prometheus.
 
 Requests are counted by their route's template, never by the path: a stranger must not be able to make series.
-They are counted in plain dicts, at a fraction of the price of the client library's locks, and handed to the
-library when somebody asks. All of it happens on the event loop's thread.
+What happens often is counted in plain dicts and lists, at a fraction of the price of the client library's
+locks, and handed to the library when somebody asks. All of it happens on the event loop's thread.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     GCCollector,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client import Counter as PlainCounter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-__all__ = ["Metrics", "count_decoder_kill", "count_error", "metrics", "observe_request", "render", "watch"]
+__all__ = [
+    "Metrics",
+    "count_away",
+    "count_decoder_kill",
+    "count_error",
+    "metrics",
+    "observe_commit",
+    "observe_job",
+    "observe_request",
+    "render",
+    "watch",
+]
 
 # Seconds. The last is that of the slowest answer that is not a file's.
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_LABELS = [*(str(bound) for bound in _BOUNDS), "+Inf"]
+# Of jobs: the last ones are those of long songs.
+_JOB_BOUNDS = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "WEBSOCKET"})
 _NO_ROUTE = "(none)"
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 
-class _Route:
+class _Times:
+    """How long something took, each time that it happened."""
+
+    __slots__ = ("bounds", "buckets", "seconds")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.buckets = [0] * (len(bounds) + 1)
+        self.seconds = 0.0
+
+    def note(self, seconds: float) -> None:
+        self.buckets[bisect_left(self.bounds, seconds)] += 1
+        self.seconds += seconds
+
+    def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
+        names = [*map(str, self.bounds), "+Inf"]
+        counts = [(name, float(n)) for name, n in zip(names, accumulate(self.buckets), strict=True)]
+        family.add_metric(labels, counts, self.seconds)
+
+
+class _Route(_Times):
     """What was seen of one method of one route."""
 
-    __slots__ = ("buckets", "classes", "seconds")
+    __slots__ = ("classes",)
 
     def __init__(self) -> None:
-        self.buckets = [0] * len(_LABELS)
+        super().__init__(_BOUNDS)
         self.classes = [0] * len(_CLASSES)
-        self.seconds = 0.0
 
 
 class Metrics(Collector):
@@ -47,16 +79,24 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.in_flight = 0
         self._routes: dict[tuple[str, str], _Route] = {}
+        self._jobs: dict[str, _Times] = {}
+        self._outcomes: Counter[tuple[str, str]] = Counter()
+        self._commits = _Times(_BOUNDS)
+        self._committed = 0
         self._watched: dict[str, tuple[str, str, Callable[[], float | Mapping[str, float]]]] = {}
         self._registry = CollectorRegistry()
-        self.errors = Counter("veza_errors", "Unexpected errors, by kind.", ["kind"], registry=self._registry)
-        self.decoder_kills = Counter(
-            "veza_decoder_kills", "Decoders ended by force, by reason.", ["reason"], registry=self._registry
+        self.errors = self._counter("veza_errors", "Unexpected errors, by kind.", "kind")
+        self.decoder_kills = self._counter(
+            "veza_decoder_kills", "Decoders ended by force, by reason.", "reason"
         )
+        self.away = self._counter("veza_away", "Times that a part was out of reach, by part.", "part")
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
         self._registry.register(self)
+
+    def _counter(self, name: str, text: str, label: str) -> PlainCounter:
+        return PlainCounter(name, text, [label], registry=self._registry)
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. ``route`` is a template, or empty; ``status`` is 0 if no answer was begun."""
@@ -67,6 +107,19 @@ class Metrics(Collector):
         seen.classes[status // 100] += 1
         seen.buckets[bisect_left(_BOUNDS, seconds)] += 1
         seen.seconds += seconds
+
+    def observe_commit(self, seconds: float, transactions: int) -> None:
+        """Note that so many transactions were made durable together, and how long that took."""
+        self._commits.note(seconds)
+        self._committed += transactions
+
+    def observe_job(self, kind: str, outcome: str, seconds: float) -> None:
+        """Note one try at a job: ``done``, ``failed`` and to be tried again, or ``dead``."""
+        times = self._jobs.get(kind)
+        if times is None:
+            times = self._jobs[kind] = _Times(_JOB_BOUNDS)
+        times.note(seconds)
+        self._outcomes[kind, outcome] += 1
 
     def watch(
         self, name: str, text: str, read: Callable[[], float | Mapping[str, float]], label: str = ""
@@ -94,13 +147,32 @@ class Metrics(Collector):
             for name, count in zip(_CLASSES, seen.classes, strict=True):
                 if count:
                     requests.add_metric([*key, name], count)
-            buckets = [(bound, float(n)) for bound, n in zip(_LABELS, accumulate(seen.buckets), strict=True)]
-            times.add_metric(key, buckets, seen.seconds)
+            seen.add_to(times, key)
         yield requests
         yield times
+        yield from self._collect_work()
         yield GaugeMetricFamily("veza_requests_in_flight", "Requests being answered.", value=self.in_flight)
         for name, (text, label, read) in self._watched.items():
             yield _gauge(name, text, label, read())
+
+    def _collect_work(self) -> Iterator[Metric]:
+        tries = CounterMetricFamily(
+            "veza_job_tries", "Tries at jobs, by how they ended.", labels=["kind", "outcome"]
+        )
+        times = HistogramMetricFamily("veza_job_seconds", "Time that a try at a job took.", labels=["kind"])
+        for key, count in self._outcomes.items():
+            tries.add_metric(key, count)
+        for kind, seen in self._jobs.items():
+            seen.add_to(times, [kind])
+        commits = HistogramMetricFamily("veza_commit_seconds", "Time until a commit was durable.", labels=[])
+        self._commits.add_to(commits, [])
+        yield tries
+        yield times
+        yield commits
+        yield CounterMetricFamily(
+            "veza_transactions", "Transactions that were made durable, some of them together.",
+            value=self._committed,
+        )  # fmt: skip
 
 
 def _gauge(name: str, text: str, label: str, value: float | Mapping[str, float]) -> GaugeMetricFamily:
@@ -116,6 +188,8 @@ metrics = Metrics()
 """Those of this process."""
 
 observe_request = metrics.observe_request
+observe_commit = metrics.observe_commit
+observe_job = metrics.observe_job
 watch = metrics.watch
 render = metrics.render
 
@@ -128,3 +202,8 @@ def count_error(kind: str) -> None:
 def count_decoder_kill(reason: str) -> None:
     """Count a decoder that was ended by force: by our ``time``, or by a ``signal`` (its limits, a fault)."""
     metrics.decoder_kills.labels(reason).inc()
+
+
+def count_away(part: str) -> None:
+    """Count that a part of ours did not answer."""
+    metrics.away.labels(part).inc()

@@ -7,6 +7,7 @@ import structlog
 
 from veza.core import clock
 from veza.core.errors import Unavailable
+from veza.core.metrics import count_away
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ class Valkey:
             found: list[int] = await known(keys=[key], args=numbers)
         except self._errors as error:
             self._rests_until = clock.monotonic() + _REST
+            count_away("valkey")
             log.warning("valkey.unreachable", error=type(error).__name__)
             raise Unavailable(headers={"Retry-After": "1"}) from error
         return found

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from veza.core.jobs import (
     enqueue,
     finish,
 )
+from veza.core.metrics import observe_job
 
 log = structlog.get_logger()
 
@@ -193,6 +195,7 @@ class Worker:
             await self._bury(job, task, "its workers died")
             return
         beat = asyncio.create_task(self._keep_lease(job, task.kind.lease, asyncio.current_task()))
+        began = perf_counter()
         try:
             await task.run(job, msgspec.json.decode(job.payload, type=task.kind.payload))
         except LeaseLost:
@@ -200,9 +203,12 @@ class Worker:
         except Exception as error:
             log.exception("jobs.failed", kind=job.kind, job_id=str(job.id), attempt=job.attempt)
             self._concluding.add(job)
+            outcome = "dead" if self._is_last(job, task) else "failed"
+            observe_job(job.kind, outcome, perf_counter() - began)
             await self._fail(job, task, f"{type(error).__name__}: {error}")
         else:
             self._concluding.add(job)
+            observe_job(job.kind, "done", perf_counter() - began)
             await self._succeed(job, task.kind)
         finally:
             self._concluding.discard(job)
@@ -235,8 +241,11 @@ class Worker:
             except LeaseLost:
                 return  # struck off already, in the transaction of its effect
 
+    def _is_last(self, job: Job, task: Task) -> bool:
+        return task.kind.every is None and job.attempt >= task.kind.attempts
+
     async def _fail(self, job: Job, task: Task, problem: str) -> None:
-        if task.kind.every is None and job.attempt >= task.kind.attempts:
+        if self._is_last(job, task):
             await self._bury(job, task, problem)
             return
         until = clock.now() + retry_after(job.attempt)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from time import perf_counter
 from typing import Any, TypeVar
 
 import asyncpg
@@ -11,6 +12,7 @@ import structlog
 from veza.core.db.base import Database, Tx, UniqueViolation
 from veza.core.db.statement import Statement
 from veza.core.errors import Conflict, DatabaseBusy, InsufficientStorage, Unavailable
+from veza.core.metrics import observe_commit
 
 RowT = TypeVar("RowT")
 log = structlog.get_logger()
@@ -313,7 +315,9 @@ class _PostgresTx(Tx):
 
     async def _finish_well(self) -> None:
         notify = "".join(f'NOTIFY "{channel}";' for channel in sorted(self._notified))
+        began = perf_counter()
         status = await self._finish(notify + "COMMIT")
+        observe_commit(perf_counter() - began, 1)
         if status != "COMMIT":  # the server had given it up
             raise Unavailable(headers={"Retry-After": "1"})
         self.committed()

@@ -28,6 +28,7 @@ from veza.core.db.sqlite_base import connect, translate
 from veza.core.db.sqlite_bulk import BulkTx
 from veza.core.db.sqlite_writer import Group, Writer
 from veza.core.db.statement import Args, Statement
+from veza.core.metrics import watch
 
 Row = tuple[Any, ...]
 RowT = TypeVar("RowT")
@@ -64,8 +65,10 @@ class SqliteDatabase(Database):
         return self.writer.commits_to(tables)
 
     async def start(self) -> None:
-        """Begin to notice what other processes commit."""
+        """Begin to notice what other processes commit, and to show how large the files are."""
         if self._looking is None:
+            watch("veza_database_bytes", "Size of the database's file.", partial(_size, self.path))
+            watch("veza_wal_bytes", "Size of its write-ahead log.", partial(_size, Path(f"{self.path}-wal")))
             self._looking = asyncio.create_task(self._look(), name="sqlite-look")
 
     async def _look(self) -> None:
@@ -178,6 +181,13 @@ class SqliteDatabase(Database):
         await asyncio.get_running_loop().run_in_executor(None, self._readers.shutdown)
         for connection in (*self._heavy, self.reader):
             connection.close()
+
+
+def _size(path: Path) -> float:
+    try:
+        return float(path.stat().st_size)
+    except OSError:  # there is no log while nothing was written
+        return 0.0
 
 
 def _fetch(connection: apsw.Connection, text: str, args: Args) -> list[tuple[Any, ...]]:

@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import apsw
 
 from veza.core.db.base import Tx
 from veza.core.db.sqlite_base import connect, translate
 from veza.core.errors import DatabaseBusy, Unavailable
+from veza.core.metrics import observe_commit
 
 GROUP_SIZE = 256
 GROUP_SECONDS = 0.02
@@ -201,12 +201,19 @@ class Writer:
             return
         # A future and not a task: nothing can cancel it, and the turn stays taken until the commit is over.
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._committer, self.connection.execute, "COMMIT")
+        work = loop.run_in_executor(self._committer, self._commit)
         work.add_done_callback(partial(self._flushed, group))
 
-    def _flushed(self, group: Group, work: asyncio.Future[Any]) -> None:
+    def _commit(self) -> float:
+        """In the thread: make durable what was done; how many seconds it took, the fsync with it."""
+        began = perf_counter()
+        self.connection.execute("COMMIT")
+        return perf_counter() - began
+
+    def _flushed(self, group: Group, work: asyncio.Future[float]) -> None:
         error = work.exception()
         if error is None:
+            observe_commit(work.result(), len(group.members))
             for _, written, _ in group.members:
                 if written is None:
                     self._commits += 1

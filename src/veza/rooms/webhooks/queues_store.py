@@ -128,6 +128,11 @@ _RELEASE: Statement[None] = Statement(
     .where(_mine)
     .values(leased_until=None, due_at=sa.bindparam("next_at", type_=Q.due_at.type))
 )
+_OLDEST_DUE = Statement(sa.select(Q.due_at).where(_free).order_by(Q.due_at).limit(1), datetime)
+_OLDEST_FRESH = Statement(
+    sa.select(D.queued_at).where(D.status == "fresh").order_by(D.event_id).limit(1), datetime
+)
+_FAILING = Statement(sa.select(sa.func.count()).select_from(webhook_queues).where(Q.failures > 0), int)
 _RELEASE_ALL: Statement[None] = Statement(
     sa.update(webhook_queues).where(Q.leased_until.is_not(None)).values(leased_until=None)
 )
@@ -218,3 +223,14 @@ async def release(tx: Tx, claim: Claim, *, ordered: bool, not_before: datetime |
 async def release_all(tx: Tx) -> None:
     """At the start of the only process there is: nobody works on anything."""
     await tx.run(_RELEASE_ALL)
+
+
+async def oldest_due(tx: Tx, now: datetime) -> datetime | None:
+    """Since when the first delivery is due that nobody works on; None while there is none."""
+    found = (await tx.first(_OLDEST_DUE, now=now), await tx.first(_OLDEST_FRESH))
+    return min((moment for moment in found if moment is not None), default=None)
+
+
+async def count_failing(tx: Tx) -> int:
+    """How many hooks there are whose last attempt failed."""
+    return await tx.first(_FAILING) or 0
