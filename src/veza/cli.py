@@ -147,6 +147,12 @@ def openapi() -> None:
     print(_do(lambda process: process.document()).decode())  # noqa: T201 - the command's answer
 
 
+@app.command()
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Say it to a program.")] = False) -> None:
+    """Look whether anything is wrong; say in words what, and what to do."""
+    sys.exit(_do(lambda process: process.examine(as_json=as_json)))
+
+
 @app.command("import")
 def import_folder(
     folder: Annotated[Path, typer.Argument(help="The folder; everything in it, at any depth.")],

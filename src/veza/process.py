@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 import msgspec
@@ -33,6 +33,8 @@ from veza.settings import BadSetting, Settings, address_of, load
 if TYPE_CHECKING:
     from veza.importing import Request
     from veza.rooms.audit.verifying import Head
+
+T = TypeVar("T")
 
 # What only an operator can mend, before it makes sense to start again.
 REFUSALS = (BadSetting, SecretRefused, InUse, UnknownRevision)
@@ -216,6 +218,21 @@ def keep_safe(deed: str, **given: object) -> int:
     return _run(commands.carry_out(_begin(), ways, deed, given))
 
 
+def examine(*, as_json: bool) -> int:
+    """Say what is wrong with this installation; 1 as the exit code where anything is."""
+    from veza.doctor import examination, findings  # noqa: PLC0415 - a server does without
+
+    configure_logging("ERROR", pretty=False)
+    report = _run(examination.examine(load))
+    said = (
+        msgspec.json.format(msgspec.json.encode(report)).decode()
+        if as_json
+        else "\n".join(findings.tell(report))
+    )
+    print(said)  # noqa: T201 - the command's answer
+    return int(not report.well)
+
+
 def import_folder(folder: Path, user: str, *, public: bool, dry: bool, wait: bool, verbose: bool) -> int:
     """Take a folder of music into somebody's library; the exit code."""
     from veza.importing import Request  # noqa: PLC0415 - a server shall not load what draws the progress
@@ -306,7 +323,7 @@ def _postgres_errors(settings: Settings) -> tuple[type[Exception], ...]:
     return (PostgresError,)
 
 
-def _run(main: Coroutine[Any, Any, int]) -> int:
+def _run(main: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(main)
 

@@ -10,6 +10,9 @@ class InUse(Exception):
     """Another Veza uses this data folder."""
 
 
+_FILE = "veza.lock"
+
+
 class FolderLock:
     """Held for as long as the process lives; the kernel lets go of it, however the process ends.
 
@@ -17,7 +20,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = os.open(folder / "veza.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -29,3 +32,18 @@ class FolderLock:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process has this folder; nothing is made to find out."""
+    try:
+        file = os.open(folder / _FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False

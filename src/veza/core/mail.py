@@ -131,11 +131,20 @@ class SmtpMailer:
             # A refused password or sender is for the operator to mend, and the mail to wait for.
             raise MailDelayed(_reason(error)) from error
 
+    async def check(self) -> None:
+        """Sign in to the server as for a mail, and leave without one. Raises MailDelayed."""
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS), self._client():
+                pass
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise MailDelayed(_reason(error)) from error
+
     async def _send(self, mail: Mail, message: bytes) -> None:
-        await aiosmtplib.send(
-            message,
-            sender=self._sender.addr_spec,
-            recipients=[mail.to],
+        async with self._client() as client:
+            await client.sendmail(self._sender.addr_spec, [mail.to], message)
+
+    def _client(self) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
             hostname=self._host,
             port=self._port,
             username=self._user,

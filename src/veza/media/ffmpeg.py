@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,11 +52,14 @@ def find_ffmpeg() -> Ffmpeg:
 
 def _check(path: str) -> Ffmpeg | None:
     version = re.match(r"ffmpeg version (\S+)", _ask(path, "-version"))
+    return Ffmpeg(path, version.group(1)) if version and next(lacking(path), None) is None else None
+
+
+def lacking(path: str) -> Iterator[str]:
+    """What an ffmpeg cannot do that is asked of it here, such as `encoder libopus`; starts programs."""
     for question, names in _NEEDED.items():
         known = set(re.findall(r"[\w,]+", _ask(path, question)))
-        if not known.issuperset(names):
-            return None
-    return Ffmpeg(path, version.group(1)) if version else None
+        yield from (f"{question[1:-1]} {name}" for name in names if name not in known)
 
 
 def _ask(path: str, question: str) -> str:
