@@ -4,6 +4,7 @@ Nothing here names a route, so a new one is held to the same by itself.
 """
 
 import re
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ from litestar.routes import HTTPRoute
 
 from tests.core.asking import ask
 from tests.world import PASSWORD, open_world
+from veza.core import clock
 from veza.core.http import JSON_BYTES
 
 ROLES = ("user", "moderator", "admin")
@@ -101,6 +103,28 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(world, authoriza
         if ASKERS & wanted(handler):
             answer = await ask(world.app, method, path, *headers)
             assert (answer.status, answer.error) == (401, code), (method, path)
+
+
+async def test_whoever_is_signed_in_no_longer_is_refused_everywhere(world):
+    """A13, A18, U8: who signed out, is suspended or gone, or whose token is a day old, seen before or not."""
+    boss = await world.person("boss", "admin")
+    people = {name: await world.person(name) for name in ("left", "banned", "erased", "late")}
+    for person in people.values():
+        assert (await person.get("/tracks")).status_code == 200, "and remembered by their token"
+    ended = {
+        "left": people["left"].post("/sessions/logout"),
+        "banned": boss.post(f"/admin/users/{people['banned'].id}/suspend", json={"reason": "Spam"}),
+        "erased": people["erased"].delete(f"/users/{people['erased'].id}", json={"password": PASSWORD}),
+    }
+    for name, person in people.items():
+        if name in ended:
+            assert (await ended[name]).status_code == 200, name
+        header = ("authorization", person.client.headers["authorization"])
+        with clock.shifted(timedelta(days=name == "late", minutes=1)):
+            for method, path, handler in calls(world.app):
+                if ASKERS & wanted(handler):
+                    answer = await ask(world.app, method, path, header)
+                    assert (answer.status, answer.error) == (401, "INVALID_TOKEN"), (name, method, path)
 
 
 @pytest.mark.parametrize("role", ROLES)

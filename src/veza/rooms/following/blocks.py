@@ -45,6 +45,7 @@ async def block(tx: Tx, actor: Member, user_id: UUID, forget: ForgetMember) -> N
         return
     if blockers and not may(actor, Action.SEE_HIDDEN):
         raise UserNotFound
+    await profiles.get_visible(tx, actor, user_id)  # not while they are suspended
     if await store.count(tx, actor.id) >= MOST_BLOCKED:
         raise TooManyBlocked
     await store.add(tx, actor.id, user_id)
@@ -63,8 +64,8 @@ async def unblock(tx: Tx, actor: Member, user_id: UUID, forget: ForgetMember) ->
     if await store.remove(tx, actor.id, user_id):
         tx.emit(UserUnblocked(actor.id, user_id))
         _forget_both(tx, actor.id, user_id, forget)
-    elif user_id in actor.hidden:
-        raise UserNotFound
+    else:  # nothing is there to take back from whom the actor does not see
+        await profiles.get_visible(tx, actor, user_id)
 
 
 def _forget_both(tx: Tx, one: UUID, other: UUID, forget: ForgetMember) -> None:

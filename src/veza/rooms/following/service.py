@@ -29,6 +29,7 @@ async def follow(tx: Tx, actor: Member, user_id: UUID) -> None:
         raise OwnAccount
     before = await counts.hold_both(tx, actor, user_id)
     await blocks.refuse_blocked(tx, actor, user_id)
+    await profiles.get_visible(tx, actor, user_id)  # not while they are suspended
     if not await store.add(tx, actor.id, user_id):
         return
     if before.following_count >= MOST_FOLLOWED:
