@@ -12,21 +12,21 @@ and every listener is called, since nobody can say what has changed.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 import sqlalchemy as sa
 import structlog
 
 from veza.core.db.base import Database, Tx
-from veza.core.db.sqlite_base import connect, translate
+from veza.core.db.sqlite_base import connect
 from veza.core.db.sqlite_bulk import BulkTx
-from veza.core.db.sqlite_writer import Group, Writer
+from veza.core.db.sqlite_tx import ReadTx, SnapshotTx, WriteTx, fetch
+from veza.core.db.sqlite_writer import Writer
 from veza.core.db.statement import Args, Statement
 from veza.core.metrics import watch
 
@@ -37,7 +37,6 @@ log = structlog.get_logger()
 READERS = 3
 LOOK_SECONDS = 0.05
 
-_NOTHING: frozenset[str] = frozenset()
 _ANYTHING = Statement(sa.select(sa.literal(1)), int)
 
 
@@ -81,15 +80,15 @@ class SqliteDatabase(Database):
 
     def read(self) -> Tx:
         """A view through the one reader of the event loop."""
-        return _ReadTx(self)
+        return ReadTx(self)
 
     def snapshot(self) -> Tx:
         """A transaction on one of the readers, of which others then have one less."""
-        return _SnapshotTx(self)
+        return SnapshotTx(self)
 
     def write(self) -> Tx:
         """A savepoint in the group that is open, or the first of a new one."""
-        return _WriteTx(self)
+        return WriteTx(self)
 
     def bulk(self) -> Tx:
         """A transaction on a connection of its own."""
@@ -99,7 +98,7 @@ class SqliteDatabase(Database):
         """Run a query that may take a while on a reader of its own, off the event loop."""
         connection = await self.borrow()
         # Given back when the thread is done with it, however long ago the caller went away.
-        read = partial(_fetch, connection, text, args)
+        read = partial(fetch, connection, text, args)
         return await self.read_on(connection, read, then=partial(self.give_back, connection))
 
     async def read_on(
@@ -190,224 +189,7 @@ def _size(path: Path) -> float:
         return 0.0
 
 
-def _fetch(connection: apsw.Connection, text: str, args: Args) -> list[tuple[Any, ...]]:
-    return connection.execute(text, args).fetchall()
-
-
 def _done(then: Callable[[], None], work: "asyncio.Future[Any]") -> None:
     if not work.cancelled():
         work.exception()  # retrieved, also when nobody waits any more
     then()
-
-
-def _raise(error: Exception) -> NoReturn:
-    meaning = translate(error)
-    if meaning is error:
-        raise error
-    raise meaning from error
-
-
-class _SqliteTx(Tx):
-    database: SqliteDatabase
-
-    async def _fetch(self, statement: Statement[Any], params: Mapping[str, Any]) -> list[Any]:
-        raise NotImplementedError
-
-    async def first(self, statement: Statement[RowT], /, **params: Any) -> RowT | None:
-        rows = await self._fetch(statement, params)
-        return statement.sqlite.read(rows[0]) if rows else None
-
-    async def all(self, statement: Statement[RowT], /, **params: Any) -> list[RowT]:
-        read = statement.sqlite.read
-        return [read(row) for row in await self._fetch(statement, params)]
-
-
-class _ReadTx(_SqliteTx):
-    async def _fetch(self, statement: Statement[Any], params: Mapping[str, Any]) -> list[Any]:
-        compiled = statement.sqlite
-        if self._over:
-            raise self._unusable()
-        try:
-            if statement.heavy:
-                return await self.database.read_heavy(compiled.text, compiled.bind(params))
-            return self.database.reader.execute(compiled.text, compiled.bind(params)).fetchall()
-        except apsw.Error as error:
-            _raise(error)
-
-    async def run(self, *_: Any, **__: Any) -> int:
-        raise TypeError("a view only reads")
-
-    async def run_many(self, *_: Any) -> None:
-        raise TypeError("a view only reads")
-
-    async def _commit(self) -> None:
-        self.committed()
-
-    async def close(self) -> None:
-        self._over = True
-
-
-class _SnapshotTx(_ReadTx):
-    _connection: apsw.Connection | None = None
-    _reading = False
-
-    async def _fetch(self, statement: Statement[Any], params: Mapping[str, Any]) -> list[Any]:
-        compiled = statement.sqlite
-        if self._over:
-            raise self._unusable()
-        try:
-            connection = await self._begin()
-            if not statement.heavy:
-                return connection.execute(compiled.text, compiled.bind(params)).fetchall()
-            self._reading = True
-            read = partial(_fetch, connection, compiled.text, compiled.bind(params))
-            return await self.database.read_on(connection, read, then=self._read)
-        except apsw.Error as error:
-            _raise(error)
-
-    async def _begin(self) -> apsw.Connection:
-        if self._connection is None:
-            self._connection = await self.database.borrow()
-            self._connection.execute("BEGIN")
-        return self._connection
-
-    async def scan(
-        self, statement: Statement[Any], /, *, most: int = 2_000
-    ) -> AsyncIterator[list[tuple[Any, ...]]]:
-        compiled = statement.sqlite
-        if self._over:
-            raise self._unusable()
-        try:
-            connection = await self._begin()
-            cursor = connection.execute(compiled.text, compiled.bind({}))
-            while True:
-                self._reading = True
-                read = partial(list[Row], islice(cursor, most))
-                if not (rows := await self.database.read_on(connection, read, then=self._read)):
-                    return
-                yield rows
-        except apsw.Error as error:
-            _raise(error)
-
-    def _read(self) -> None:
-        self._reading = False
-        if self._over:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(apsw.Error):
-                connection.execute("ROLLBACK")
-            self.database.give_back(connection)
-
-    async def _commit(self) -> None:
-        self.committed()
-        self._let_go()  # and not only when the last byte of an answer is sent
-
-    async def close(self) -> None:
-        self._over = True
-        if not self._reading:  # else the thread's end lets go: its caller went away
-            self._let_go()
-
-
-class _WriteTx(_SqliteTx):
-    _group: Group | None = None
-
-    def __init__(self, database: SqliteDatabase) -> None:
-        super().__init__(database)
-        self.written: set[str] | None = set()
-
-    def _note(self, writes: frozenset[str] | None) -> None:
-        """Remember what is written; of tables that are not known, that it may be any."""
-        if writes is None:
-            self.written = None
-        elif self.written is not None:
-            self.written |= writes
-
-    async def _begin(self) -> apsw.Connection:
-        if self._over or self._failure is not None:
-            raise self._unusable()
-        if self._group is None:
-            self._take_task()
-            try:
-                self._group = await self.database.writer.enter()
-            finally:
-                if self._group is None:
-                    self._leave_task()
-        return self.database.writer.connection
-
-    def _fail(self, error: Exception) -> NoReturn:
-        self._failure = error
-        self.database.writer.note(error)
-        _raise(error)
-
-    async def _fetch(self, statement: Statement[Any], params: Mapping[str, Any]) -> list[Any]:
-        connection, compiled = await self._begin(), statement.sqlite
-        try:
-            rows = connection.execute(compiled.text, compiled.bind(params)).fetchall()
-        except Exception as error:  # noqa: BLE001 - noted, and raised again
-            self._fail(error)
-        if compiled.writes != _NOTHING:
-            self._note(compiled.writes)
-        return rows
-
-    async def first_each(
-        self, statement: Statement[RowT], rows: Iterable[Mapping[str, Any]], /
-    ) -> list[RowT | None]:
-        connection, compiled = await self._begin(), statement.sqlite
-        execute, bind, read, text = connection.execute, compiled.bind, compiled.read, compiled.text
-        try:
-            found = [execute(text, bind(row)).fetchall() for row in rows]
-        except Exception as error:  # noqa: BLE001 - noted, and raised again
-            self._fail(error)
-        if compiled.writes != _NOTHING:
-            self._note(compiled.writes)
-        return [read(some[0]) if some else None for some in found]
-
-    async def run(self, statement: Statement[Any], /, **params: Any) -> int:
-        connection, compiled = await self._begin(), statement.sqlite
-        try:
-            connection.execute(compiled.text, compiled.bind(params)).fetchall()
-        except Exception as error:  # noqa: BLE001 - noted, and raised again
-            self._fail(error)
-        self._note(compiled.writes)
-        return connection.changes()
-
-    async def run_many(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]], /) -> None:
-        connection, compiled = await self._begin(), statement.sqlite
-        try:
-            connection.executemany(compiled.text, map(compiled.bind, rows)).fetchall()
-        except Exception as error:  # noqa: BLE001 - noted, and raised again
-            self._fail(error)
-        self._note(compiled.writes)
-
-    async def run_each(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]], /) -> None:
-        await self.run_many(statement, rows)  # there is nobody to wait for
-
-    async def _commit(self) -> None:
-        group, writer = self._group, self.database.writer
-        if group is None:
-            self.committed()
-            return
-        try:
-            writer.release()
-        except apsw.Error as error:
-            self._fail(error)
-        self._over = True
-        done: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        group.members.append((self, self.written, done))
-        self._leave_task()
-        writer.leave()
-        problem = await done
-        if problem is not None:
-            _raise(problem)
-
-    async def close(self) -> None:
-        if self._over:
-            return
-        self._over = True
-        if self._group is not None:
-            self._leave_task()
-            self.database.writer.undo()
-            self.database.writer.leave()
