@@ -24,19 +24,23 @@ from typing import Any
 
 from veza import chatting, cli, importing, process
 from veza.app import make_app
-from veza.core.db import Statement, migrate
+from veza.backup import commands, tables
+from veza.core.db import Statement, loading_sqlite, migrate
 from veza.parts import make_parts
 from veza.rooms.search import build as search
 from veza.settings import Settings
 
 PACKET = 1 << 18
 # What the command line and the resolver of names import as they need it.
-LATE = (chatting, importing, process, encodings.idna)
+LATE = (chatting, commands, importing, process, encodings.idna)
 
 
 async def warm() -> None:
     """Build an application and throw it away: what is made once for a process is then made."""
-    migrate.upgrade_sql = cache(migrate.upgrade_sql)  # the same text for each new folder
+    # The same text for each new folder, and for each that is restored.
+    loading_sqlite.upgrade_sql = migrate.upgrade_sql = cache(migrate.upgrade_sql)
+    for name in tables.kept_tables():
+        _ = tables.all_rows(name).sqlite
     with tempfile.TemporaryDirectory() as folder:
         parts = make_parts(Settings(data_dir=Path(folder)))
         await migrate.upgrade(parts.database)

@@ -1,6 +1,7 @@
 """Which tables a backup holds: all of them, but for those named here with their reason."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import veza.app  # noqa: F401 - it names every room, so that every table is known
 from veza.core.db import metadata
@@ -29,6 +30,7 @@ def columns(name: str) -> list[Column]:
     return columns_of(metadata.tables[name])
 
 
+@cache
 def all_rows(name: str) -> Statement[None]:
     """Everything that is in it, in the order of its key."""
     return select_all(metadata.tables[name])
