@@ -48,7 +48,7 @@ def python_files(*folders: str) -> Iterator[Path]:
 def text_files() -> Iterator[Path]:
     """Every file that is the project's own text: what stands at the top, and the folders of its work."""
     yield from (path for path in ROOT.iterdir() if path.is_file())
-    for folder in (".ci", "bench", "docs", "requirements", "src", "tests"):
+    for folder in (".ci", "bench", "deploy", "docs", "requirements", "src", "tests"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and path.suffix not in {".gz", ".pyc"}:
                 yield path

