@@ -82,6 +82,22 @@ def test_a_body_that_may_be_left_out_is_described(document) -> None:
         assert set(body["content"]["application/json"]["schema"]["properties"]) == {name}
 
 
+def test_bodies_are_described_as_they_are_read(document) -> None:
+    """With what limits each field, and that there are no others."""
+    named = document["components"]["schemas"]
+    comment = named["CommentDraft"]["properties"]
+    assert comment["content"] == {"type": "string", "minLength": 1, "maxLength": 2_000}
+    assert comment["timestamp"]["minimum"] == 0
+    assert named["ProductDraft"]["properties"]["price"] == {
+        "type": "number", "minimum": 0, "maximum": 999_999.99,
+    }  # fmt: skip
+    for operation in operations(document):
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            schema = media["schema"]
+            found = named[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+            assert found.get("additionalProperties") is False or "properties" not in found, found
+
+
 def test_every_error_code_is_listed_in_one_place(document) -> None:
     listed = document["components"]["schemas"]["ErrorEnvelope"]["properties"]["error"]["properties"]["code"]
     assert listed["enum"] == sorted({error.code for error in all_errors()})

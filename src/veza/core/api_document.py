@@ -1,23 +1,25 @@
 """The API's own description: Litestar's OpenAPI document of the routes, in our words and as version 3.0.3."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import License, Server, Tag
 
 from veza.core.errors import Detail, VezaError
 from veza.core.http import Bytes
-from veza.core.openapi import to_3_0_3
+from veza.core.openapi import schema_to_3_0_3, to_3_0_3
 
 _STATUSES = {
     200: "Done",
     201: "Made",
     202: "Begun; ask again",
+    206: "The part that was asked for",
+    304: "As you have it already",
     400: "Malformed",
     401: "Not signed in, or no longer",
     403: "Not allowed",
@@ -50,7 +52,11 @@ _ON_SOME = {
 }
 _EVERYWHERE = (400, 404, 429, 500, 503)
 _WITH_TOKEN = (401, 403)
-_WITH_BODY = (409, 413, 415, 422, 507)
+_WITH_BODY = (413, 415, 422, 507)
+_OF_CHANGES = (409, 422)
+# Of files: parts of them, or none where the caller has them; and what cannot be had yet.
+_PART, _UNCHANGED = 206, 304
+_OF_BYTES = (_PART, _UNCHANGED, 409, 416)
 
 
 _ABOUT = """Upload, stream and talk about music.
@@ -99,23 +105,27 @@ def api_document(described: Litestar, errors: Iterable[type[VezaError]]) -> dict
     document["components"]["headers"] = {
         name: {"description": said, "schema": {"type": kind}} for name, (kind, said) in _HEADERS.items()
     }
-    return _with_plain_names(document)
+    document = _with_plain_names(document)
+    kinds = {
+        handler.parsed_fn_signature.parameters["data"].annotation
+        for handler in handlers.values()
+        if "data" in handler.parsed_fn_signature.parameters
+    }
+    document["components"]["schemas"] |= _as_they_are_read(kinds)
+    for body in _bodies(document):
+        _close(body, document["components"]["schemas"])
+    return document
 
 
 def _finish(path: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     wanted = handler.parsed_fn_signature.parameters.keys()
-    statuses = list(_EVERYWHERE)
     operation["tags"] = [path.removeprefix("/api/v1/").partition("/")[0]]
     operation["operationId"] = handler.handler_name
     operation["summary"] = (handler.fn.__doc__ or "").strip().partition("\n")[0].rstrip(".")
     if "actor" in wanted:
         operation["security"] = [{"bearer": []}]
-        statuses += _WITH_TOKEN
     elif wanted & {"viewer", "listener"}:
         operation["security"] = [{}, {"bearer": []}]
-        statuses += _WITH_TOKEN
-    if "requestBody" in operation:
-        statuses += _WITH_BODY
     good = {
         code: {**said, "description": _STATUSES.get(int(code), said["description"])}
         for code, said in operation["responses"].items()
@@ -124,15 +134,74 @@ def _finish(path: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> 
     if handler.parsed_fn_signature.return_type.annotation is Bytes:  # whatever they are, not this struct
         for answer in good.values():
             answer["content"] = {mime: {"schema": {}} for mime in answer["content"]}
-    operation["responses"] = good | {str(status): _error_response(status) for status in sorted(statuses)}
+    operation["responses"] = good
+    for status in sorted(_statuses(operation, handler)):
+        operation["responses"][str(status)] = _response(status, good)
     for status, answer in operation["responses"].items():
         names = (*_ON_ALL, *_ON_SOME.get(status, ()))
         answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _error_response(status: int) -> dict[str, Any]:
+def _statuses(operation: Mapping[str, Any], handler: HTTPRouteHandler) -> set[int]:
+    """What a handler may answer beside what it returns; ``opt`` names under ``also`` what no rule tells."""
+    found = {*_EVERYWHERE, *handler.opt.get("also", ())}
+    if "security" in operation:
+        found.update(_WITH_TOKEN)
+    if "requestBody" in operation:
+        found.update(_WITH_BODY)
+    if handler.http_methods & {"POST", "PUT", "DELETE"}:
+        found.update(_OF_CHANGES)
+    returned = handler.parsed_fn_signature.return_type.annotation
+    if isinstance(returned, type) and issubclass(returned, Response):
+        found.update(_OF_BYTES)
+    if handler.opt.get("public"):
+        found.add(_UNCHANGED)
+    return found
+
+
+def _bodies(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for item in document["paths"].values():
+        for operation in item.values():
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                yield media["schema"]
+
+
+def _as_they_are_read(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Any]:
+    """The schemas of bodies by those who read them: others lack what limits a text, or a part of a choice."""
+    _, named = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    return {name: _with_numbers(schema_to_3_0_3(schema)) for name, schema in named.items()}
+
+
+def _with_numbers(schema: Any) -> Any:
+    """Exact numbers are written as such, and not as the texts that they are elsewhere."""
+    if isinstance(schema, list):
+        return [_with_numbers(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _with_numbers(value) for key, value in schema.items()}
+    if found.get("format") == "decimal":
+        return {"type": "number"} | {key: found[key] for key in found.keys() - {"type", "format"}}
+    if {"type": "number"} in found.get("anyOf", ()):
+        return {"type": "number"} | {key: value for key, value in found.items() if key != "anyOf"}
+    return found
+
+
+def _close(schema: dict[str, Any], named: Mapping[str, dict[str, Any]]) -> None:
+    """Say of a body that it has these fields and no others, as :func:`veza.core.body.validate` has it."""
+    if "$ref" in schema:
+        schema = named[schema["$ref"].rpartition("/")[2]]
+    if "properties" in schema:
+        schema["additionalProperties"] = False
+
+
+def _response(status: int, good: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": _STATUSES[status]}
+    if status == _PART:
+        return {**found, "content": dict(good["200"]["content"])}
+    if status == _UNCHANGED:
+        return found
     schema = {"$ref": "#/components/schemas/ErrorEnvelope"}
-    return {"description": _STATUSES[status], "content": {"application/json": {"schema": schema}}}
+    return {**found, "content": {"application/json": {"schema": schema}}}
 
 
 def _error_schemas(errors: Iterable[type[VezaError]]) -> dict[str, Any]:

@@ -264,7 +264,10 @@ def _schema(part: Mapping[str, Any]) -> OpenAPISchema:
         type=OpenAPIType(plain["type"]),
         format=plain.get("format"),
         minimum=plain.get("minimum"),
+        maximum=plain.get("maximum"),
+        min_length=plain.get("minLength"),
         max_length=plain.get("maxLength"),
+        pattern=plain.get("pattern"),
     )
 
 

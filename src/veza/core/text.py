@@ -127,7 +127,8 @@ def _is_accent(char: str) -> bool:
     return weight >= _FIRST_ACCENT or weight in _POINTS or unicodedata.category(char) == "Cf"
 
 
-_USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{2,29}")
+USERNAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{2,29}"
+_USERNAME = re.compile(USERNAME)
 # Names that would speak for the platform, mean something to software, or read like a path of ours.
 _RESERVED = frozenset(
     """

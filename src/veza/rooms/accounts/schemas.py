@@ -10,11 +10,11 @@ from msgspec import UNSET, Struct, UnsetType
 from veza.access.actor import Actor
 from veza.access.policy import Action, may
 from veza.core.body import checked
-from veza.core.text import clean_text, normalise_email, normalise_username
+from veza.core.text import USERNAME, clean_text, normalise_email, normalise_username
 from veza.rooms.accounts.store import User
 
-Email = Annotated[str, checked(normalise_email, maxLength=254)]
-Username = Annotated[str, checked(normalise_username, minLength=3, maxLength=30)]
+Email = Annotated[str, checked(normalise_email, maxLength=254, format="email")]
+Username = Annotated[str, checked(normalise_username, minLength=3, maxLength=30, pattern=f"^{USERNAME}$")]
 Bio = Annotated[str, checked(partial(clean_text, max_chars=2000, multiline=True), maxLength=2000)]
 Name = Annotated[str, checked(partial(clean_text, max_chars=100), maxLength=100)]
 Gender = Annotated[str, checked(partial(clean_text, max_chars=32), maxLength=32)]

@@ -24,11 +24,11 @@ def check_name(name: str) -> str:
     return name
 
 
-EventName = Annotated[str, checked(check_name, minLength=1, maxLength=64)]
+EventName = Annotated[str, checked(check_name, minLength=1, maxLength=64, pattern=f"^{_NAME.pattern}$")]
 Payload = dict[str, Any]
 
 
-class EventDraft(msgspec.Struct, frozen=True):
+class EventDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that an application wants to be known: a name, and at most 8 KB of what belongs to it."""
 
     event_name: EventName

@@ -37,7 +37,7 @@ async def connect_payouts(
     return reply(await sellers.connect(tx, database, actor, providers, draft))
 
 
-@Route("/marketplace/payouts/account", http_method="GET")
+@Route("/marketplace/payouts/account", http_method="GET", opt={"also": (409,)})
 async def get_payout_account(tx: InTx, actor: Me, providers: TheProviders) -> Reply[PayoutAccount]:
     """Get whether you are paid by the payment provider."""
     return reply(await sellers.get_account(tx, actor, providers))

@@ -127,7 +127,8 @@ async def refund_order(tx: InTx, actor: Me, terms: TheTerms, order_id: UUID) -> 
 
 @Route("/marketplace/download/{product_id:str}", http_method="GET",
        responses={200: ResponseSpec(Reply[Link], generate_examples=False),
-                  202: ResponseSpec(Reply[Preparing], generate_examples=False)})  # fmt: skip
+                  202: ResponseSpec(Reply[Preparing], generate_examples=False)},
+       opt={"also": (409,)})  # fmt: skip
 async def get_download(
     actor: Me,
     begin: TheBegin,
@@ -142,7 +143,7 @@ async def get_download(
 
 
 @Route("/marketplace/download/{product_id:str}/file", http_method="GET",
-       media_type="application/octet-stream")  # fmt: skip
+       media_type="application/octet-stream", opt={"also": (206, 304, 403, 409, 416)})  # fmt: skip
 async def download_file(
     tx: InTx,
     begin: TheBegin,

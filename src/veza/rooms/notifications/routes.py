@@ -89,7 +89,7 @@ async def stream_events(streams: TheStreams, actor: Me, last_event_id: Place = N
     return streams.open(actor, last_event_id)
 
 
-@Route("/events/signed", http_method="GET", media_type="text/event-stream")
+@Route("/events/signed", http_method="GET", media_type="text/event-stream", opt={"also": (403,)})
 async def stream_signed_events(
     streams: TheStreams, exchange: TheExchange, sig: Sig, last_event_id: Place = None
 ) -> Response[bytes]:

@@ -52,25 +52,29 @@ def _bounded(name: str) -> Guard:
     return guard
 
 
+# What is answered beside the usual: who one is, or that one is suspended, is only found out from the body.
+_PROVES = {"also": (401, 403)}
+
+
 @Route("/auth/register", http_method="POST", status_code=201, guards=[_bounded("register")])
 async def register(data: Registration, exchange: TheExchange, means: TheMeans) -> Reply[Registered]:
     """Create an account and sign in."""
     return reply(await login.register(means, data, origin_of(exchange)))
 
 
-@Route("/auth/login", http_method="POST", status_code=200, guards=[_bounded("login")])
+@Route("/auth/login", http_method="POST", status_code=200, guards=[_bounded("login")], opt=_PROVES)
 async def log_in(data: Credentials, exchange: TheExchange, means: TheMeans) -> Reply[Login]:
     """Sign in."""
     return reply(await login.log_in(means, data, origin_of(exchange)))
 
 
-@Route("/auth/2fa/verify", http_method="POST", status_code=200, guards=[_bounded("login")])
+@Route("/auth/2fa/verify", http_method="POST", status_code=200, guards=[_bounded("login")], opt=_PROVES)
 async def verify_second_factor(data: SecondFactor, exchange: TheExchange, means: TheMeans) -> Reply[Login]:
     """Complete a login with a second factor."""
     return reply(await two_factor.verify(means, data, origin_of(exchange)))
 
 
-@Route("/auth/refresh", http_method="POST", status_code=200)
+@Route("/auth/refresh", http_method="POST", status_code=200, opt=_PROVES)
 async def refresh(data: RefreshToken, exchange: TheExchange, means: TheMeans) -> Reply[TokenPair]:
     """Exchange a refresh token for the next pair of tokens."""
     return reply(await grants.refresh(means, data.refresh_token, origin_of(exchange)))

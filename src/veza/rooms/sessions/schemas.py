@@ -9,13 +9,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from veza.core.body import checked
-from veza.core.text import normalise_email, normalise_username
+from veza.core.text import USERNAME, normalise_email, normalise_username
 from veza.rooms.sessions.grants import TokenPair
 from veza.rooms.sessions.proofs_store import Account
 from veza.rooms.sessions.store import Session
 
-Email = Annotated[str, checked(normalise_email, maxLength=254)]
-Username = Annotated[str, checked(normalise_username, minLength=3, maxLength=30)]
+Email = Annotated[str, checked(normalise_email, maxLength=254, format="email")]
+Username = Annotated[str, checked(normalise_username, minLength=3, maxLength=30, pattern=f"^{USERNAME}$")]
 
 
 class Registration(msgspec.Struct, frozen=True):

@@ -166,7 +166,7 @@ async def sign_urls(
     return reply(hearing.urls(actor, track.id, accounts.base_url))
 
 
-@Route("/tracks/{track_id:str}/hls/master.m3u8", http_method="GET", opt={"public": True},
+@Route("/tracks/{track_id:str}/hls/master.m3u8", http_method="GET", opt={"public": True, "also": (409,)},
        media_type=PLAYLIST_MIME)  # fmt: skip
 async def hls_master(tx: InTx, listener: TheListener, track_id: UUID, *, lossless: bool = False) -> Bytes:
     """Get the adaptive stream of a track."""
@@ -174,8 +174,8 @@ async def hls_master(tx: InTx, listener: TheListener, track_id: UUID, *, lossles
     return Bytes(text.encode(), mime=PLAYLIST_MIME)
 
 
-@Route("/tracks/{track_id:str}/hls/{rendition:str}/index.m3u8", http_method="GET", opt={"public": True},
-       media_type=PLAYLIST_MIME)  # fmt: skip
+@Route("/tracks/{track_id:str}/hls/{rendition:str}/index.m3u8", http_method="GET",
+       opt={"public": True, "also": (409,)}, media_type=PLAYLIST_MIME)  # fmt: skip
 async def hls_playlist(tx: InTx, listener: TheListener, track_id: UUID, rendition: str) -> Bytes:
     """Get the segments of one rendition."""
     text = await hls.playlist(tx, listener.actor, track_id, rendition, listener.query)
@@ -190,7 +190,7 @@ async def hls_piece(
     return await pieces.answer(tx, listener.actor, track_id, rendition, piece)
 
 
-@Route("/tracks/{track_id:str}/waveform", http_method="GET", opt={"public": True})
+@Route("/tracks/{track_id:str}/waveform", http_method="GET", opt={"public": True, "also": (409,)})
 async def get_waveform(
     tx: InTx, listener: TheListener, storage: TheStorage, track_id: UUID,
     points: Annotated[int | None, Parameter(ge=1, le=waveform.MOST_POINTS)] = None,
