@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +17,14 @@ from tests.rooms.tracks_house import plant, short
 from tests.rooms.uploads_house import Sender, wave
 from tests.world import Person, World, open_world
 from veza.backup import checking, making, tables
+from veza.backup import pieces as pieces_of_rows
 from veza.backup.manifest import Manifest
+from veza.backup.naming import ROOTS
+from veza.backup.pieces import Cutter, unpack
 from veza.backup.vault import Vault
 from veza.core import clock
 from veza.core.db import Database, metadata
+from veza.core.db.rows import Sum
 from veza.core.storage import LocalStorage, holding
 from veza.rooms.audit.sealing import Sealer
 from veza.rooms.audit.verifying import verify
@@ -93,6 +98,8 @@ async def test_a_backup_is_restored_into_either_database(
         assert await back_up(settings, vault) == 0
         monkeypatch.setattr(checking, "ORPHANS_AFTER", timedelta(days=-1))
         assert await fsck(settings) == 0, "each file there is is named by a room"
+        roots = {entry.key.split("/")[0] async for entry in world.parts.storage.list()}
+        assert roots <= set(ROOTS)
         track = (await ada.get("/tracks")).json()["data"]["tracks"][0]["id"]
         heard = (await ada.get(f"/tracks/{track}/download")).content
     assert "the server's secret is in it" in capsys.readouterr().out
@@ -312,6 +319,26 @@ async def test_every_table_is_kept_or_left_out_for_a_reason(database: Database) 
     assert all(len(reason) > 20 for reason in tables.LEFT_OUT.values())
     for name in tables.kept_tables():
         assert tables.columns(name)
+
+
+def test_a_row_that_changes_leaves_other_pieces_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a piece ends is told by its last row, so that an incremental backup of rows is one."""
+
+    def cut(rows: list[tuple[Any, ...]]) -> list[bytes]:
+        cutter, total = Cutter(), Sum()
+        found = [cutter.add(total.add(row)) for row in rows]
+        return [piece for piece in (*found, cutter.rest()) if piece is not None]
+
+    monkeypatch.setattr(pieces_of_rows, "PIECE_BYTES", 10_000)
+    dice = random.Random(4)
+    rows: list[tuple[Any, ...]] = [(number.to_bytes(16), dice.randbytes(100)) for number in range(2_000)]
+    pieces = cut(rows)
+    assert [row for piece in pieces for row in unpack(piece)] == rows
+    assert 5 < len(pieces) < 60
+    rows[900] = (rows[900][0], b"changed")
+    del rows[300]
+    rows.append((b"x" * 16, b"new"))
+    assert len(set(cut(rows)) - set(pieces)) <= 5
 
 
 async def test_a_backup_in_a_bucket(

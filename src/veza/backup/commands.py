@@ -23,7 +23,9 @@ from veza.backup.restoring import NotRestored, Restorer
 from veza.backup.secret import restore_secret, secret_to_keep
 from veza.backup.vault import NoBackup, Vault, open_vault
 from veza.backup.verifying import verify_backup
+from veza.core.db import open_database
 from veza.core.db.loading import NotEmpty
+from veza.core.db.loading_sqlite import refuse_file
 from veza.core.db.migrate import current_revision, head_revision, is_known
 from veza.core.errors import VezaError
 from veza.core.storage import HeldAlready, LocalStorage, holding, open_storage
@@ -164,7 +166,7 @@ async def restore(settings: Settings, ways: Ways, *, target: str, at: str | None
         raise BadSetting(f"this backup was made by a newer Veza ({manifest.veza}): restore it with that one.")
     make_folder(settings)
     with ways.lock(settings):
-        _refuse_data(settings)
+        await _refuse_data(settings)
         await restore_secret(settings, vault, manifest)
         restorer = Restorer(vault, manifest, progress.console())
         storage = open_storage(settings.storage, scratch=settings.data_dir / "scratch", s3=settings.s3)
@@ -180,12 +182,19 @@ async def restore(settings: Settings, ways: Ways, *, target: str, at: str | None
     return _tell_faults(manifest)
 
 
-def _refuse_data(settings: Settings) -> None:
+async def _refuse_data(settings: Settings) -> None:
     """Before anything is copied, although it is looked at again when the rows come."""
     if settings.embedded:
-        path = Path(settings.database.removeprefix("sqlite:///"))
-        if path.exists() and path.stat().st_size:
-            raise NotEmpty(f"there is a database at {path} already.")
+        refuse_file(Path(settings.database.removeprefix("sqlite:///")))
+        return
+    database = open_database(settings.database)
+    try:
+        if await current_revision(database) is not None:
+            raise NotEmpty("there are tables in that database already.")
+    except _away(settings) as problem:
+        raise NotRestored(f"the database does not answer: {problem}") from None
+    finally:
+        await database.close()
 
 
 async def _complete(settings: Settings, ways: Ways) -> None:

@@ -57,12 +57,17 @@ class _Thread:
         self._pool.shutdown()
 
 
-@asynccontextmanager
-async def load_sqlite(path: Path, revision: str) -> AsyncIterator[Loader]:
-    """Fill the file at ``path``, where none may be. Raises :class:`NotEmpty`."""
+def refuse_file(path: Path) -> None:
+    """Raise :class:`NotEmpty` where there is a database, or the log of one."""
     for found in (path, path.with_name(f"{path.name}-wal")):
         if found.exists() and found.stat().st_size:
             raise NotEmpty(f"there is a database at {found} already.")
+
+
+@asynccontextmanager
+async def load_sqlite(path: Path, revision: str) -> AsyncIterator[Loader]:
+    """Fill the file at ``path``, where none may be. Raises :class:`NotEmpty`."""
+    refuse_file(path)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     making, run = path.with_name(f".{path.name}.loading"), _Thread()
     making.unlink(missing_ok=True)
