@@ -371,22 +371,3 @@ def _is_web(url: str) -> bool:
 def _origin(parts: Any) -> str:
     _ = parts.port  # raises ValueError when it is none
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def settings_table() -> str:
-    """Every setting, its default and its meaning, as a Markdown table: the README's."""
-    rows = ["| setting | default | meaning |", "|---|---|---|"]
-    kinds = get_type_hints(Settings, include_extras=True)
-    for field in msgspec.structs.fields(Settings):
-        told = next(meta for meta in kinds[field.name].__metadata__ if isinstance(meta, msgspec.Meta))
-        name = "`AWS_…`" if field.name == "s3" else f"`VEZA_{field.name.upper()}`"
-        rows.append(f"| {name} | {_shown(field.name, field.default)} | {told.description} |")
-    return "\n".join(rows)
-
-
-def _shown(name: str, default: Any) -> str:
-    if default in {None, ""} or default is msgspec.NODEFAULT:
-        return ""
-    if name in {"max_file_size", "quota"}:
-        return f"{default} ({default // 1024**2} MiB)"
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`"

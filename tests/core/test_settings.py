@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from veza.parts import make_parts
-from veza.settings import BadSetting, Settings, address_of, load, settings_table
+from veza.settings import BadSetting, Settings, address_of, load
 
 # setting -> (written -> read), (written -> a word of the refusal)
 ROWS = {
@@ -225,14 +225,6 @@ def test_links_begin_where_the_server_is_reached(host, url):
     """X20: also on a host that speaks IPv6 alone."""
     assert address_of(host, 8080) == url
     assert load({"VEZA_HOST": host}, HERE).base_url == url
-
-
-def test_the_table_tells_every_setting():
-    table = settings_table().splitlines()
-    assert len(table) == 2 + len(msgspec.structs.fields(Settings))
-    assert all(row.count("|") == 4 for row in table)
-    assert "| `VEZA_PORT` | `8080` | Port to listen on; 0 takes a free one. |" in table
-    assert all(variable(name) in settings_table() for name in ROWS)
 
 
 def test_stripe_needs_all_that_belongs_to_it():

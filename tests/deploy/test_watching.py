@@ -11,6 +11,7 @@ import pytest
 
 from tests.core.test_metrics import samples
 from tests.deploy.watched import ADDED, ALERTS, DASHBOARD, OF_SQLITE, asked, panels, rules, shown
+from tests.docs.pages import ROOT
 from tests.rooms.test_admin import FRAGILE, Told, work
 from tests.rooms.webhooks_house import hook
 from tests.world import open_world
@@ -101,6 +102,8 @@ def test_an_alert_says_what_is_wrong_and_what_to_do() -> None:
     for rule in rules():
         assert rule["labels"]["severity"] in {"page", "ticket"}, rule["alert"]
         assert rule["annotations"].keys() == {"summary", "description"}, rule["alert"]
+    told = (ROOT / "docs/operations.md").read_text("utf-8")
+    assert re.findall(r"^\| `(Veza\w+)` \|", told, re.MULTILINE) == names
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool, of Prometheus, is not installed")

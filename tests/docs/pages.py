@@ -17,6 +17,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 import veza
+from tests.docs.reference import cli_page, permissions_page, settings_page
 from veza.core.errors import VezaError, all_errors
 from veza.core.events import Event
 from veza.core.jobs import JobKind, NoPayload
@@ -91,7 +92,7 @@ def field_codes() -> list[str]:
 
 
 def errors_page() -> str:
-    """docs/errors.md."""
+    """docs/reference/errors.md."""
     rows = "\n".join(f"| {status} | `{code}` | {said} |" for (status, code), said in errors().items())
     codes = textwrap.fill(", ".join(f"`{code}`" for code in field_codes()), 120)
     return f"""# Errors
@@ -121,7 +122,7 @@ Codes of single fields, in `details`:
 
 
 def events_page() -> str:
-    """docs/events.md."""
+    """docs/reference/events.md."""
     rooms: dict[str, list[str]] = defaultdict(list)
     for event in events():
         then = ", ".join(f"`{job.name}`" for job in REACTIONS.get(event, ()))
@@ -158,11 +159,12 @@ def settings_table() -> str:
     for field in msgspec.structs.fields(Settings):
         name = "AWS_…" if field.name == "s3" else f"VEZA_{field.name.upper()}"
         meaning = next(meta.description for meta in kinds[field.name].__metadata__)
-        rows.append(f"| `{name}` | {_default(field.default)} | {meaning} |")
+        rows.append(f"| `{name}` | {settings_default(field.default)} | {meaning} |")
     return "| setting | default | meaning |\n|---|---|---|\n" + "\n".join(rows)
 
 
-def _default(value: Any) -> str:
+def settings_default(value: Any) -> str:
+    """A default as a page says it."""
     if value in ("", None) or not isinstance(value, bool | int | str | Path):
         return ""
     if isinstance(value, bool):
@@ -240,8 +242,11 @@ def chat_document() -> str:
 # Each page that is made, whole or in part, and what it should hold, given what it holds.
 PAGES: dict[Path, Callable[[str], str]] = {
     ROOT / "README.md": with_settings,
-    ROOT / "docs/errors.md": lambda _: errors_page(),
-    ROOT / "docs/events.md": lambda _: events_page(),
+    ROOT / "docs/reference/settings.md": lambda _: settings_page(settings_default),
+    ROOT / "docs/reference/permissions.md": lambda _: permissions_page(),
+    ROOT / "docs/reference/cli.md": lambda _: cli_page(),
+    ROOT / "docs/reference/errors.md": lambda _: errors_page(),
+    ROOT / "docs/reference/events.md": lambda _: events_page(),
     ROOT / "docs/webhooks.md": with_told,
     ROOT / "docs/chat.md": with_frames,
     ROOT / "docs/chat.asyncapi.json": lambda _: chat_document(),

@@ -7,11 +7,13 @@ import pytest
 
 from tests.contract.check import ENDPOINTS
 from tests.contract.test_contract import NOT_YET
+from tests.deploy.commands import parses
 from tests.docs.pages import COMMAND, PAGES, ROOT, SOURCE, errors, events, job_kinds, sections
 from veza.reactions import REACTIONS
 from veza.settings import Settings
 
-WRITTEN = sorted(path for folder in (ROOT, ROOT / "docs", ROOT / "docs/adr") for path in folder.glob("*.md"))
+FOLDERS = (ROOT, ROOT / "docs", ROOT / "docs/adr", ROOT / "docs/reference")
+WRITTEN = sorted(path for folder in FOLDERS for path in folder.glob("*.md"))
 DECISIONS = sorted((ROOT / "docs/adr").glob("*.md"))
 TERM = re.compile(r"^\*\*(?P<name>[^*]+)\*\*(?: \(`(?P<code>[^`]+)`\))?: ", re.MULTILINE)
 
@@ -49,8 +51,15 @@ def test_every_command_that_a_page_names_is_there(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=name_of)
+def test_every_command_of_veza_that_a_page_names_is_there(path: Path) -> None:
+    """With its options; what it is told may be anything."""
+    named = re.findall(r"(?:`|^)(?:\.venv/bin/)?veza ([a-z][^`\n]*)", path.read_text("utf-8"), re.MULTILINE)
+    assert [words for words in named if not parses(words)] == []
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=name_of)
 def test_every_setting_that_a_page_names_is_there(path: Path) -> None:
-    settings = {f"VEZA_{name.upper()}" for name in Settings.__struct_fields__}
+    settings = {f"VEZA_{name.upper()}" for name in Settings.__struct_fields__} | {"VEZA_CONFIG"}
     assert set(re.findall(r"\bVEZA_[A-Z0-9_]+", path.read_text("utf-8"))) <= settings
 
 

@@ -1,4 +1,4 @@
-"""The README's first session, run as it stands there, against a server that was started as it says."""
+"""The README's first session and the tutorial, run as they stand there, by a server started as they say."""
 
 import os
 import re
@@ -88,13 +88,13 @@ def lines(text: str) -> str:
     return "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
 
 
-def run(text: str, home: Path) -> str:
+def run(text: str, home: Path, **variables: str) -> str:
     """What these lines say, if none of them fails."""
     done = subprocess.run(
         ["bash"],
         input=text,
         cwd=home,
-        env=environment_of(home),
+        env=environment_of(home) | variables,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -104,7 +104,7 @@ def run(text: str, home: Path) -> str:
     return done.stdout
 
 
-def test_the_first_session_works_as_it_stands_in_the_readme(server: str, home: Path) -> None:
+def test_the_first_session_and_the_tutorial_work_as_they_stand_there(server: str, home: Path) -> None:
     """From signing up to signing out, with everything between; then a folder, and the demo beside it all."""
     said = run(script(server), home)
     assert said.count("\nready\n") == len(SONGS)
@@ -125,6 +125,16 @@ def test_the_first_session_works_as_it_stands_in_the_readme(server: str, home: P
         ("Would add", "3"),
         ("Added", "3"),
     ]
+
+    make(BY_NAME["a.mp3"], home / "Music", SECONDS).rename(home / "Music" / "song.mp3")
+    tutorial = lines((ROOT / "docs/tutorial.md").read_text("utf-8"))
+    assert ADDRESS in tutorial
+    port = server.rpartition(":")[2]
+    said = run(f"set -euo pipefail\n{tutorial.replace(ADDRESS, server)}", home, VEZA_PORT=port)
+    assert {"PURCHASE_REQUIRED", '"type":"track_liked"', '"type":"user_followed"'} <= set(said.splitlines())
+    assert f"It is ready at {server}." in said
+    assert re.search(r"^\d+ rows are right", said, re.MULTILINE)
+
     command, force = re.findall(r"`(\.venv/bin/veza demo|--force)`", section("Start"))
     assert "/hls/master.m3u8" in run(f"{command} {force}", home)
 

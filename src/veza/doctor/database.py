@@ -83,7 +83,7 @@ def _size(about: str, path: Path) -> Finding:
             "Something has read for very long, so that the log could not be carried over.",
             "End what reads it (a backup that hangs?); the log is then begun anew by itself.",
         )
-    return ok(about, f"{path} is readable ({size / _MIB:.1f} MiB).")
+    return ok(about, f"{path} is readable ({(size + log) / _MIB:.1f} MiB).")
 
 
 async def _postgres(settings: Settings) -> list[Finding]:

@@ -123,7 +123,10 @@ class Ack(ServerFrame, frozen=True, omit_defaults=True, tag_field="type", tag="a
 
 
 class Failed(ServerFrame, frozen=True, tag_field="type", tag="error"):
-    """It was not done. ``code`` is one of docs/errors.md; ``retry_after`` in seconds, where waiting helps."""
+    """It was not done.
+
+    ``code`` is one of docs/reference/errors.md; ``retry_after`` is in seconds, where waiting helps.
+    """
 
     id: str | int | None
     code: str
