@@ -1,6 +1,7 @@
 """The command line."""
 
 import gc
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -30,6 +31,10 @@ admin.add_typer(admin_users, name="users")
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A locale that lacks a quotation mark is no reason to end.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     # What serves is told no more than that, and what typer loads to read more weighs 10 MB as it runs.
     plainly = {"serve": serve, "worker": worker}
     if len(sys.argv) == 2 and sys.argv[1] in plainly:  # noqa: PLR2004 - the program and the command

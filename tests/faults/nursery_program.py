@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from refusing import be_watched  # beside this program
+
 from veza import chatting, cli, importing, process
 from veza.app import make_app
 from veza.backup import commands, tables
@@ -102,11 +104,15 @@ def become(command: dict[str, Any], streams: list[int]) -> None:
     """Be `veza` with these words, as if it had been started with them; ends with SystemExit."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
+    # Made anew, for the program's own were of other files.
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.chdir(command["folder"])
     os.environ.clear()
     os.environ.update(command["environment"])
     sys.argv = ["veza", *command["words"]]
+    if kernel := os.environ.pop("REFUSING", ""):
+        be_watched(kernel)
     cli.main()
 
 

@@ -12,6 +12,7 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import apsw
@@ -26,6 +27,11 @@ from veza.core.db.migrate import upgrade
 
 # Seconds; a start takes one or two where nobody else is at work.
 WAIT = 60.0
+# A machine without IPv4, whose locale nobody knows, and where it is tomorrow already.
+ODD = {
+    "VEZA_HOST": "::1", "LC_ALL": "xx_YY", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
+    "TZ": "Pacific/Kiritimati",
+}  # fmt: skip
 
 
 class Served:
@@ -102,9 +108,9 @@ def mails(folder: Path) -> list[Path]:
 
 
 async def test_a_server_from_its_start_to_its_end(tmp_path: Path) -> None:
-    """X9, X13, A30, K19: one block says where it is and who pays, a second one is refused, it ends with 0."""
-    async with serving(tmp_path / "data", anew=True) as served:
-        assert served.said[0].startswith("Veza is ready at http://127.0.0.1:")
+    """X9, X13, X20, A30, K19: one block says where it is and who pays, a second is refused, it ends well."""
+    async with serving(tmp_path / "data", anew=True, **ODD) as served:
+        assert served.said[0].startswith("Veza is ready at http://[::1]:")
         assert str(tmp_path / "data") in "".join(served.said)
         assert any("instant" in line and "no money is taken" in line for line in served.said)
         assert (await served.client.get(f"{served.url}/readyz")).json()["status"] == "ready"
@@ -122,8 +128,15 @@ async def test_a_server_from_its_start_to_its_end(tmp_path: Path) -> None:
         login = {"email": "boss@example.com", "password": PASSWORD}
         answer = await served.client.post("/auth/login", json=login)
         token = answer.json()["data"]["token"]["access_token"]
-        me = await served.client.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
-        assert me.json()["data"]["role"] == "admin"
+        served.client.headers["Authorization"] = f"Bearer {token}"
+        me = (await served.client.get("/auth/me")).json()["data"]
+        assert me["role"] == "admin"
+        since = datetime.now(UTC) - datetime.fromisoformat(me["created_at"])
+        assert timedelta(0) < since < timedelta(seconds=2 * WAIT)
+        words = {"bio": "Příliš žluťoučký kůň 🎵"}
+        assert (await served.client.put(f"/users/{me['id']}", json=words)).status_code == 200
+        found = (await served.client.get(f"/users/{me['id']}")).json()["data"]["profile"]
+        assert found["bio"] == words["bio"]
         assert await served.end() == 0
         assert await served.process.stdout.read() == b""
         logged = (await served.process.stderr.read()).decode()
