@@ -68,11 +68,15 @@ class World:
         """Whoever has this name, signed in; made at first with this role."""
         if name not in self._people:
             await self._make(name, role)
-            login = {"email": f"{name}@example.com", "password": PASSWORD}
-            data = (await self.guest.post("/auth/login", json=login)).json()["data"]
-            headers = {"Authorization": f"Bearer {data['token']['access_token']}"}
-            self._people[name] = Person(self.client(headers), data)
+            self._people[name] = await self.signed_in(name)
         return self._people[name]
+
+    async def signed_in(self, name: str) -> Person:
+        """Whoever has this name, signed in anew."""
+        login = {"email": f"{name}@example.com", "password": PASSWORD}
+        data = (await self.guest.post("/auth/login", json=login)).json()["data"]
+        headers = {"Authorization": f"Bearer {data['token']['access_token']}"}
+        return Person(self.client(headers), data)
 
     async def _make(self, name: str, role: str) -> None:
         parts = self.parts

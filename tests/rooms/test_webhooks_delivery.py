@@ -14,6 +14,7 @@ from tests.receiver import OK, Receiver, receiving, status
 from tests.rooms.listening_house import until
 from tests.rooms.webhooks_house import ended, hook, later, log_of, open_house, tried, verified
 from tests.world import Person, World
+from veza.core import clock
 from veza.core.db import Database, Statement
 from veza.core.outgoing import Courier, Guard
 from veza.rooms.webhooks import dispatch, driving, jobs
@@ -342,3 +343,64 @@ async def test_old_deliveries_are_forgotten(database: Database, tmp_path: Path) 
         with later(world, timedelta(days=31)):
             await task.run(None, None)
         assert await log_of(ada, made["id"]) == []
+
+
+async def test_no_delivery_waits_for_a_clock_that_was_set_back(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X8: what is queued, was tried or is turned on again is told as soon as if the clock were right."""
+    monkeypatch.setattr(dispatch, "_LONGEST_SLEEP", 0.05)
+    monkeypatch.setattr(dispatch, "_SHARED_POLL", 0.05)
+    async with open_house(database, tmp_path) as world, receiving() as receiver, receiving() as well:
+        ada = await world.person("ada")
+        failing = await hook(ada, receiver.url, "playlist.created")
+        good = await hook(ada, well.url, "playlist.updated")
+        receiver.answer = status(503, "Retry-After: 60")
+        mine = await playlist(ada)
+        await tried(ada, failing["id"], 1)
+        now = clock.now
+        monkeypatch.setattr(clock, "now", lambda: now() - timedelta(hours=1))
+        ada = await world.signed_in("ada")
+        await rename(ada, mine, "Earlier than its hook")
+        await ended(ada, good["id"], 1)
+        for enabled in (False, True):
+            await ada.put(f"/webhooks/{good['id']}", json={"enabled": enabled})
+        await rename(ada, mine, "Turned on")
+        assert [one["status"] for one in await ended(ada, good["id"], 2)] == ["delivered"] * 2
+        ids = [one["id"] for one in await log_of(ada, good["id"])]
+        await ada.post(f"/webhooks/{good['id']}/deliveries/{ids[0]}/redeliver")
+        await well.until(3)
+
+        async def is_set_right() -> bool:
+            due = datetime.fromisoformat((await log_of(ada, failing["id"]))[0]["next_attempt_at"])
+            return timedelta(seconds=50) < due - clock.now() <= timedelta(seconds=60)
+
+        await until(is_set_right)
+        rows = await database.rows("SELECT due_at, failing_since FROM webhook_queues WHERE failures > 0")
+        assert rows[0][0] <= (clock.now() + timedelta(seconds=60)).timestamp() * 1e6
+        receiver.answer = OK
+        with later(world, timedelta(seconds=61)):
+            assert (await ended(ada, failing["id"], 1))[0]["status"] == "delivered"
+
+
+async def test_who_fails_is_not_asked_for_each_event(database: Database, tmp_path: Path) -> None:
+    """W8, W24: what happens meanwhile waits as long as the receiver is left alone; who asks anew does not."""
+    async with open_house(database, tmp_path) as world, receiving() as receiver:
+        ada = await world.person("ada")
+        made = await hook(ada, receiver.url, "playlist.created")
+        receiver.answer = status(429, "Retry-After: 40")
+        for number in range(3):
+            await playlist(ada)
+            await receiver.until(number + 1)
+            await tried(ada, made["id"], 1)
+        for _ in range(3):
+            await playlist(ada)
+        await asyncio.sleep(0.2)
+        assert len(receiver.got) == 3, "it asked to be left alone"
+        receiver.answer = OK
+        with later(world, timedelta(seconds=41)):
+            log = await ended(ada, made["id"], 6)
+        receiver.answer, before = status(500), len(receiver.got)
+        for number, one in enumerate(log[:2]):
+            await ada.post(f"/webhooks/{made['id']}/deliveries/{one['id']}/redeliver")
+            await receiver.until(before + number + 1)

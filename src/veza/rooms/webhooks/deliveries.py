@@ -71,11 +71,13 @@ async def redeliver(tx: Tx, actor: Member, webhook_id: UUID, delivery_id: UUID) 
     row = await deliveries_store.lock(tx, hook.id, delivery_id)
     if row is None:
         raise DeliveryNotFound
-    if row.status in _PENDING or not await deliveries_store.requeue(tx, row):
+    now = clock.now()
+    if row.status in _PENDING or not await deliveries_store.requeue(tx, row, hook.enabled_since, now):
         raise DeliveryPending
     await queues_store.count(tx, hook.id, {row.status: -1})
+    await queues_store.hurry(tx, hook.id)
     tx.notify(queues_store.CHANNEL)
-    return view(msgspec.structs.replace(row, status="fresh", due_at=None, concluded_at=None))
+    return view(msgspec.structs.replace(row, status="waiting", due_at=now, concluded_at=None))
 
 
 async def replay(tx: Tx, actor: Member, webhook_id: UUID, draft: ReplayDraft) -> None:

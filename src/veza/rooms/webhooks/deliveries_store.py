@@ -69,6 +69,17 @@ _PICK = Statement(
     Due,
 )
 _PICK_FIRST = Statement(_due.order_by(D.event_id).limit(sa.bindparam("count")), Due)
+_PUT_OFF = Statement(
+    _due.where(D.due_at > sa.bindparam("now"), D.event_id > sa.bindparam("after"))
+    .order_by(D.event_id)
+    .limit(sa.bindparam("count")),
+    Due,
+)
+_RETIME: Statement[None] = Statement(
+    sa.update(deliveries)
+    .where(_one, D.status == "waiting", D.attempt == sa.bindparam("before"))
+    .values({name: sa.bindparam(f"new_{name}", type_=D[name].type) for name in ("due_at", "attempts")})
+)
 _TRIED: Statement[None] = Statement(
     sa.update(deliveries)
     .where(_one, D.status == "waiting", D.attempt == sa.bindparam("before"))
@@ -82,7 +93,13 @@ _TRIED: Statement[None] = Statement(
 _REQUEUE: Statement[None] = Statement(
     sa.update(deliveries)
     .where(_one, D.status == sa.bindparam("before"))
-    .values(status="fresh", due_at=None, attempt=0, concluded_at=None, queued_at=sa.bindparam("now"))
+    .values(
+        status=sa.bindparam("new_status"),
+        due_at=sa.bindparam("new_due_at", type_=D.due_at.type),
+        attempt=0,
+        concluded_at=None,
+        queued_at=sa.bindparam("now"),
+    )
 )
 _SINCE = Statement(
     _row.where(_hook, D.event_id > sa.bindparam("after"), D.kind != sa.bindparam("not_kind"))
@@ -179,11 +196,33 @@ async def note_attempt(tx: Tx, hook_id: UUID, event_id: UUID, before: int, **new
     return await tx.run(_TRIED, hook=hook_id, event=event_id, before=before, **changes) == 1
 
 
-async def requeue(tx: Tx, row: Row) -> bool:
-    """Have what has come to an end be delivered once more; False where it has begun anew already."""
-    changed = await tx.run(
-        _REQUEUE, hook=row.webhook_id, event=row.event_id, before=row.status, now=clock.now()
+async def list_put_off(tx: Tx, hook_id: UUID, after: UUID, count: int) -> list[Due]:
+    """What is to be delivered later than now, of the events after this one."""
+    return await tx.all(_PUT_OFF, hook=hook_id, now=clock.now(), after=after, count=count)
+
+
+async def retime(tx: Tx, hook_id: UUID, due: Due, due_at: datetime, attempts: list[Attempt]) -> None:
+    """Have what was not tried meanwhile be due then, and have been tried at these times."""
+    await tx.run(
+        _RETIME,
+        hook=hook_id,
+        event=due.event_id,
+        before=due.attempt,
+        new_due_at=due_at,
+        new_attempts=attempts,
     )
+
+
+async def requeue(tx: Tx, row: Row, enabled_since: datetime, due_at: datetime | None = None) -> bool:
+    """Have what has come to an end be delivered once more; False where it has begun anew already.
+
+    It is queued after its hook was turned on, whatever was done to the clock since; and taken in, unless it
+    is known when it is due.
+    """
+    changed = await tx.run(
+        _REQUEUE, hook=row.webhook_id, event=row.event_id, before=row.status,
+        now=max(clock.now(), enabled_since), new_status="waiting" if due_at else "fresh", new_due_at=due_at,
+    )  # fmt: skip
     return changed == 1
 
 

@@ -15,9 +15,11 @@ import structlog
 
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.job_times import ClockWatch
 from veza.core.outgoing import Line
 from veza.rooms.webhooks import queues_store
 from veza.rooms.webhooks.driving import HANDS, Drive, Office
+from veza.rooms.webhooks.due_times import set_right
 from veza.rooms.webhooks.queues_store import CHANNEL, Claim, Places
 from veza.rooms.webhooks.sending import Sender
 
@@ -51,6 +53,7 @@ class Dispatcher:
         self._drives: dict[asyncio.Task[None], Drive] = {}
         self._lines: OrderedDict[UUID, Line] = OrderedDict()
         self._slow: OrderedDict[UUID, None] = OrderedDict()
+        self._clock = ClockWatch()
         self._woken = asyncio.Event()
         self._most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SOCKETS_EACH)
         database.listen(CHANNEL, self._woken.set)
@@ -85,13 +88,16 @@ class Dispatcher:
 
     async def _begin(self) -> None:
         """Where nobody else is, nobody works on anything yet."""
-        if self._database.shared:
-            return
-        async with self._database.write() as tx:
-            await queues_store.release_all(tx)
+        if not self._database.shared:
+            async with self._database.write() as tx:
+                await queues_store.release_all(tx)
+        await set_right(self._database, LEASE)
 
     async def _step(self) -> float:
         """Start what is due; how many seconds until there may be more."""
+        if self._clock.went_back():
+            log.warning("webhooks.clock_set_back")
+            await set_right(self._database, LEASE)
         places = self._places()
         async with self._database.read() as view:
             fresh = await queues_store.any_fresh(view)

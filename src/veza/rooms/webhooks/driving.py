@@ -67,7 +67,8 @@ class Drive:
         self._failures = claim.failures
         self._failing_since = claim.failing_since
         self._ordered = False
-        self._rest: datetime | None = None
+        # By the monotonic clock.
+        self._rests_until: float | None = None
         self._next_late = self._heard = clock.monotonic()
         self._answered = False
         self._ends = 0.0
@@ -104,7 +105,7 @@ class Drive:
                     break
                 await self._deliver_all(due)
         except Exception:
-            self._rest = clock.now() + AFTER_TROUBLE
+            self._rests_until = clock.monotonic() + AFTER_TROUBLE.total_seconds()
             raise
         finally:
             await asyncio.shield(self._release())
@@ -203,8 +204,9 @@ class Drive:
         elif now - since >= patience.GIVEN_UP_AFTER:
             disabled = "failing"
         due_at = None if disabled else patience.next_attempt(tried, now, post.retry_after)
-        self._rest = patience.rest(self._failures, post.attempt, now, post.retry_after)
-        self.stopped = self.stopped or self._ordered or disabled is not None or self._rest is not None
+        rest = patience.rest(self._failures, post.attempt, now, post.retry_after)
+        self._rests_until = clock.monotonic() + (rest - now).total_seconds() if rest else None
+        self.stopped = self.stopped or self._ordered or disabled is not None or rest is not None
         forbidden = read_target(hook.url).host if post.attempt.error == "TARGET_FORBIDDEN" else None
         status = "waiting" if due_at else "failed"
         await self._record(due, status, due_at, post, disabled=disabled, forbidden=forbidden)
@@ -226,5 +228,8 @@ class Drive:
         await self._office.recorder.record(outcome)
 
     async def _release(self) -> None:
+        rest = None
+        if self._rests_until is not None:
+            rest = clock.now() + timedelta(seconds=self._rests_until - clock.monotonic())
         async with self._office.database.write() as tx:
-            await queues_store.release(tx, self.claim, ordered=self._ordered, not_before=self._rest)
+            await queues_store.release(tx, self.claim, ordered=self._ordered, not_before=rest)

@@ -77,6 +77,9 @@ class HookJobs:
         after, until = deliveries_store.first_id_at(what.since), deliveries_store.first_id_at(what.until)
         while True:
             async with self._database.write() as tx:
+                hook = await store.find(tx, what.webhook_id)
+                if hook is None:
+                    return
                 rows = await deliveries_store.list_since(tx, what.webhook_id, after, PIECE, without=TEST)
                 rows = [row for row in rows if row.event_id < until]
                 begun = Counter[str]()
@@ -85,7 +88,7 @@ class HookJobs:
                         continue
                     if what.undelivered_only and row.status == "delivered":
                         continue
-                    if await deliveries_store.requeue(tx, row):
+                    if await deliveries_store.requeue(tx, row, hook.enabled_since):
                         begun[row.status] -= 1
                 await queues_store.count(tx, what.webhook_id, begun)
                 tx.notify(queues_store.CHANNEL)

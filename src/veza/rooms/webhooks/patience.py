@@ -23,8 +23,9 @@ GIVEN_UP_AFTER = timedelta(days=5)
 GONE = 410
 _ASKS_TO_WAIT = frozenset({429, 503})
 # From the third failure in a row on, the whole hook rests, so that its backlog does not keep trying either.
-_RESTS_FROM = 3
-_FIRST_REST, _LONGEST_REST = timedelta(seconds=5), timedelta(minutes=1)
+RESTS_FROM = 3
+_FIRST_REST = timedelta(seconds=5)
+LONGEST_REST = timedelta(minutes=1)
 # What is late goes no quicker than so many a second: who was away is not run over when they come back.
 LATE_AFTER = timedelta(minutes=1)
 LATE_PER_SECOND = 50
@@ -61,6 +62,6 @@ def rest(failures: int, attempt: Attempt, now: datetime, retry_after: str) -> da
     """Until when a hook is left alone after so many failures in a row, the last of them this one."""
     if attempt.status in _ASKS_TO_WAIT and (asked := asked_for(retry_after, now)):
         return asked
-    if failures < _RESTS_FROM:
+    if failures < RESTS_FROM:
         return None
-    return now + min(_FIRST_REST * (1 << min(failures - _RESTS_FROM, 10)), _LONGEST_REST)
+    return now + min(_FIRST_REST * (1 << min(failures - RESTS_FROM, 10)), LONGEST_REST)

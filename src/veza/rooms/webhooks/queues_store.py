@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from veza.core import clock
 from veza.core.db import Statement, Tx, any_of
+from veza.rooms.webhooks.patience import LONGEST_REST, RESTS_FROM
 from veza.rooms.webhooks.tables import webhook_deliveries, webhook_queues, webhooks
 
 CHANNEL = "veza_webhooks"
@@ -47,12 +48,20 @@ _TAKE_IN = Statement(
 # Locked in one order, so that two who do this never wait for each other.
 _some = sa.select(Q.webhook_id).where(any_of(Q.webhook_id, "hooks")).order_by(Q.webhook_id).with_for_update()
 _now = sa.bindparam("now", type_=Q.due_at.type)
+_soon = sa.bindparam("soon", type_=Q.due_at.type)
 # Every one of them, whatever is due: a condition would be asked of rows as they were before somebody, who is
-# just giving a queue back, let go of it.
+# just giving a queue back, let go of it. Whose receiver keeps failing is left its rest, up to a minute.
 _WAKE: Statement[None] = Statement(
     sa.update(webhook_queues)
     .where(Q.webhook_id.in_(_some))
-    .values(due_at=sa.case((Q.due_at < sa.bindparam("now"), Q.due_at), else_=_now))
+    .values(
+        due_at=sa.case(
+            (Q.due_at < _now, Q.due_at),
+            (sa.and_(Q.failures >= RESTS_FROM, Q.due_at < _soon), Q.due_at),
+            (sa.and_(Q.failures >= RESTS_FROM, Q.due_at.is_not(None)), _soon),
+            else_=_now,
+        )
+    )
 )
 _free = sa.and_(
     Q.due_at <= sa.bindparam("now"), sa.or_(Q.leased_until.is_(None), Q.leased_until <= sa.bindparam("now"))
@@ -113,6 +122,9 @@ _COUNT: Statement[None] = Statement(
         failed=Q.failed + sa.bindparam("more_failed", type_=sa.BigInteger),
     )
 )
+_HURRY: Statement[None] = Statement(
+    sa.update(webhook_queues).where(Q.webhook_id == sa.bindparam("hook")).values(due_at=sa.bindparam("now"))
+)
 _HEAL: Statement[None] = Statement(
     sa.update(webhook_queues)
     .where(Q.webhook_id == sa.bindparam("hook"))
@@ -127,6 +139,27 @@ _RELEASE: Statement[None] = Statement(
     sa.update(webhook_queues)
     .where(_mine)
     .values(leased_until=None, due_at=sa.bindparam("next_at", type_=Q.due_at.type))
+)
+_ACTIVE = Statement(
+    sa.select(Q.webhook_id)
+    .where(Q.webhook_id > sa.bindparam("after"), sa.or_(Q.due_at.is_not(None), Q.leased_until.is_not(None)))
+    .order_by(Q.webhook_id)
+    .limit(sa.bindparam("count")),
+    UUID,
+)
+_FORWARD: Statement[None] = Statement(
+    sa.update(webhook_queues)
+    .where(Q.webhook_id == sa.bindparam("hook"), Q.due_at > _now)
+    .values(due_at=sa.bindparam("next_at", type_=Q.due_at.type))
+)
+_DUE_AT = Statement(
+    sa.select(Q.due_at).where(Q.webhook_id == sa.bindparam("hook"), Q.due_at.is_not(None)).with_for_update(),
+    datetime,
+)
+_SHORTEN: Statement[None] = Statement(
+    sa.update(webhook_queues)
+    .where(Q.webhook_id == sa.bindparam("hook"), Q.leased_until > sa.bindparam("until"))
+    .values(leased_until=sa.bindparam("until"))
 )
 _OLDEST_DUE = Statement(sa.select(Q.due_at).where(_free).order_by(Q.due_at).limit(1), datetime)
 _OLDEST_FRESH = Statement(
@@ -153,7 +186,8 @@ async def any_fresh(tx: Tx) -> bool:
 async def wake(tx: Tx, hook_ids: Sequence[UUID]) -> None:
     """There is something to do for these hooks."""
     if hook_ids:
-        await tx.run(_WAKE, hooks=hook_ids, now=clock.now())
+        now = clock.now()
+        await tx.run(_WAKE, hooks=hook_ids, now=now, soon=now + LONGEST_REST)
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -204,6 +238,11 @@ async def count(tx: Tx, hook_id: UUID, ended: Mapping[str, int]) -> None:
         await tx.run(_COUNT, hook=hook_id, more_delivered=delivered, more_failed=failed)
 
 
+async def hurry(tx: Tx, hook_id: UUID) -> None:
+    """Somebody waits for what is delivered next: whoever fails is not left alone first."""
+    await tx.run(_HURRY, hook=hook_id, now=clock.now())
+
+
 async def heal(tx: Tx, hook_id: UUID) -> None:
     """Forget how a hook has failed, and look at once for what there is to do for it."""
     await tx.run(_HEAL, hook=hook_id, now=clock.now())
@@ -223,6 +262,20 @@ async def release(tx: Tx, claim: Claim, *, ordered: bool, not_before: datetime |
 async def release_all(tx: Tx) -> None:
     """At the start of the only process there is: nobody works on anything."""
     await tx.run(_RELEASE_ALL)
+
+
+async def list_active(tx: Tx, after: UUID, count: int) -> list[UUID]:
+    """The hooks, by id, for which something is or will be to do, or somebody does it."""
+    return await tx.all(_ACTIVE, after=after, count=count)
+
+
+async def bring_forward(tx: Tx, hook_id: UUID, by: timedelta, lease: timedelta) -> None:
+    """Have what is due for a hook be so much earlier, though not before now; none works on it longer."""
+    now = clock.now()
+    due = await tx.first(_DUE_AT, hook=hook_id)
+    if due is not None and by:
+        await tx.run(_FORWARD, hook=hook_id, now=now, next_at=max(due - by, now))
+    await tx.run(_SHORTEN, hook=hook_id, until=now + lease)
 
 
 async def oldest_due(tx: Tx, now: datetime) -> datetime | None:

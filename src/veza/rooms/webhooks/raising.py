@@ -79,7 +79,8 @@ def _row(one: Recorded, hook: Subscription) -> dict[str, Any]:
         "kind": one.event.kind,
         "data": one.event,
         "event_at": one.at,
-        "queued_at": one.at,
+        # Never before the hook was turned on, whatever was done to the clock since.
+        "queued_at": max(one.at, hook.enabled_since),
         # Of a hook that is off it is kept that it was to be: it can be delivered once the hook is on again.
         "status": "fresh" if hook.enabled else "skipped",
         "concluded_at": None if hook.enabled else one.at,

@@ -134,6 +134,6 @@ async def _follow(tx: Tx, one: Outcome, hook: Hook) -> None:
     if one.forbidden is not None:
         tx.emit(WebhookTargetForbidden(hook.id, hook.user_id, one.forbidden))
     if one.disabled is not None and await store.disable(tx, hook.id, one.disabled):
-        await skip_queued(tx, hook.id)
+        await skip_queued(tx, hook)
         tx.emit(WebhookDisabled(hook.id, hook.user_id, hook.url, one.disabled))
         log.info("webhooks.disabled", webhook_id=str(hook.id), reason=one.disabled)

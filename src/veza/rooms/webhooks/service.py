@@ -4,6 +4,7 @@ A hook speaks to its owner's program of what concerns the owner's own things. No
 """
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -162,14 +163,19 @@ async def update(
 
 async def _turn(tx: Tx, hook: Hook, *, on: bool) -> dict[str, object]:
     if on:
-        return {"disabled_reason": None, "enabled_since": clock.now()}
-    await skip_queued(tx, hook.id)
+        return {"disabled_reason": None, "enabled_since": _after(hook)}
+    await skip_queued(tx, hook)
     return {"disabled_reason": OWNER}
 
 
-async def skip_queued(tx: Tx, webhook_id: UUID) -> None:
+def _after(hook: Hook) -> datetime:
+    """Now, and after all that is queued now; times of a hook go on when those of the clock are set back."""
+    return max(clock.now(), hook.enabled_since + timedelta(microseconds=1))
+
+
+async def skip_queued(tx: Tx, hook: Hook) -> None:
     """Nothing that is queued for a hook by now is delivered; it can be, once more, when it is on again."""
-    await enqueue(tx, SKIP, SkipBefore(webhook_id, clock.now()))
+    await enqueue(tx, SKIP, SkipBefore(hook.id, _after(hook)))
 
 
 async def delete(tx: Tx, actor: Member, webhook_id: UUID) -> None:

@@ -31,6 +31,7 @@ class Subscription(msgspec.Struct, frozen=True):
     user_id: UUID
     events: list[str]
     enabled: bool
+    enabled_since: datetime
 
 
 class Sums(msgspec.Struct, frozen=True):
