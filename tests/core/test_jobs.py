@@ -537,6 +537,15 @@ async def test_a_recurring_job_has_one_row_and_never_dies(database: Database, ot
     assert (row.attempt, row.dead_at, row.error) == (0, None, None)
 
 
+async def test_what_recurs_is_queued_by_nobody_else(database: Database) -> None:
+    """It would recur as well, beside the one row that its kind has."""
+    sweep = JobKind("sweep", NoPayload, every=timedelta(hours=1))
+    for key in (None, "sweep"):
+        with pytest.raises(ValueError, match="sweep recurs by itself"):
+            await queue(database, sweep, unique_key=key)
+    assert await rows(database) == []
+
+
 async def test_nothing_waits_for_a_clock_that_was_set_back(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

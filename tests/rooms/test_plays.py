@@ -15,6 +15,7 @@ from tests.rooms.tracks_house import NOBODY, code
 from tests.world import PASSWORD, open_world
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.jobs import CLAIM, LeaseLost
 from veza.rooms.plays import jobs
 from veza.rooms.plays.recount import recount
 
@@ -281,3 +282,20 @@ async def test_the_quick_way_and_the_ordinary_one_answer_alike(database: Databas
                         break
         assert asked > 200
         assert (await stats(stan, heard))[0] == 1
+
+
+async def test_what_was_marked_is_packed_once_more_and_no_oftener(database: Database) -> None:
+    """By one job that waits until whoever began before has ended, and that does not recur."""
+    room = {task.kind: task for task in jobs.tasks(database)}
+    for _ in range(2):
+        await room[jobs.PACK].run(None, None)
+    ((kind, run_at, created_at),) = await database.rows("SELECT kind, run_at, created_at FROM jobs")
+    assert (kind, run_at - created_at) == ("plays.pack_marked", 5 * 60 * 1_000_000)
+    async with database.write() as tx:
+        lease = {"kinds": [kind], "lane": jobs.PACK_MARKED.lane, "count": 9}
+        soon = clock.now() + timedelta(minutes=6)
+        (job,) = await tx.all(CLAIM, now=soon, until=soon, **lease)
+    await room[jobs.PACK_MARKED].run(job, None)
+    assert await database.rows("SELECT kind FROM jobs") == []
+    with pytest.raises(LeaseLost):
+        await room[jobs.PACK_MARKED].run(job, None)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from veza.core import clock
 from veza.core.db import Statement, Time, Tx
-from veza.core.jobs import JobKind, jobs
+from veza.core.jobs import JobKind, jobs, recurring_key
 
 # Smaller steps back, as of a clock that is kept right all the time, are waited out.
 LEAST = timedelta(seconds=5)
@@ -59,8 +59,3 @@ async def set_right(tx: Tx, kinds: Iterable[JobKind[Any]], longest_retry: timede
         await tx.run(_BEGUN, name=kind.name, latest=now + max(kind.lease, longest_retry))
         if kind.every is not None:
             await tx.run(_RECURRING, name=kind.name, key=recurring_key(kind), latest=now + kind.every)
-
-
-def recurring_key(kind: JobKind[Any]) -> str:
-    """By which the one row of a recurring kind is known."""
-    return f"every:{kind.name}"

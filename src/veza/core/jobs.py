@@ -163,10 +163,21 @@ async def check_queue(database: Database) -> None:
         await view.first(_ANY)
 
 
+def recurring_key(kind: JobKind[Any]) -> str:
+    """By which the one row of a recurring kind is known."""
+    return f"every:{kind.name}"
+
+
 async def enqueue(
     tx: Tx, kind: JobKind[P], payload: P, *, delay: timedelta = timedelta(), unique_key: str | None = None
 ) -> None:
-    """Queue a job in ``tx``; with a ``unique_key`` only where none with that key is waiting or running."""
+    """Queue a job in ``tx``; with a ``unique_key`` only where none with that key is waiting or running.
+
+    Raises ValueError for one of a recurring kind but for the row that it has: it would recur as well.
+    """
+    if kind.every is not None and unique_key != recurring_key(kind):
+        said = f"{kind.name} recurs by itself: what is to be done once is of a kind of its own"
+        raise ValueError(said)
     at = clock.now()
     queued = await tx.run(
         _insert if unique_key is None else _insert_unique,

@@ -12,7 +12,7 @@ import structlog
 
 from veza.core import clock
 from veza.core.db import Database, Tx
-from veza.core.job_times import ClockWatch, recurring_key, set_right
+from veza.core.job_times import ClockWatch, set_right
 from veza.core.jobs import (
     BURY,
     CHANNEL,
@@ -29,6 +29,7 @@ from veza.core.jobs import (
     LeaseLost,
     enqueue,
     finish,
+    recurring_key,
 )
 from veza.core.metrics import observe_job
 

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 FORGET_TRACK = JobKind("plays.forget_track", EventJob)
 RECOUNT = JobKind("plays.recount", NoPayload, every=timedelta(hours=24))
 PACK = JobKind("plays.pack", NoPayload, every=timedelta(hours=6))
-# The same once more: a job of a recurring kind would recur, too.
+# The same once more; a recurring kind cannot be queued.
 PACK_MARKED = JobKind("plays.pack_marked", NoPayload)
 # Longer than any transaction that began before what is heard much was marked.
 _MARKED_FOR = timedelta(minutes=5)
