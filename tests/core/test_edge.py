@@ -172,10 +172,11 @@ async def test_limits_can_be_turned_off(app):
         ("10.0.0.0/8", "10.1.2.3", ["10.4.4.4"], "10.4.4.4"),
         ("10.0.0.0/8,fd00::/8", "fd00::1", ["2001:db8:1:2:3:4:5:6"], "2001:db8:1:2::1"),
         ("10.0.0.0/8", "10.1.2.3", [], "10.1.2.3"),
+        ("10.0.0.0/8", "::ffff:10.1.2.3", ["::FFFF:C633:6401"], "198.51.100.1"),
     ],
 )
 async def test_only_trusted_proxies_say_for_whom_they_ask(world_with, trusted, peer, forwarded, counted):
-    """G16, G18: the right-most address that is not trusted is the caller's; a /64 is one caller."""
+    """G16, G18: the right-most address that is not trusted is the caller's, however written; so is a /64."""
     async with world_with(**limited(trusted_proxies=trusted)) as world:
         headers = [("x-forwarded-for", value) for value in forwarded]
         await ask(world.app, "GET", TRACKS, *headers, peer=peer)

@@ -6,7 +6,7 @@ Sources: IANA's registries of special-purpose addresses for IPv4 and IPv6 (begun
 
 import socket
 from contextlib import closing
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
 
@@ -52,6 +52,15 @@ _TRANSLATED = IPv6Network("64:ff9b::/96")
 # Never a server's, on any network.
 _NOBODYS = tuple(IPv4Network(text) for text in ("0.0.0.0/32", "224.0.0.0/4", "255.255.255.255/32"))
 _NOBODYS_6 = tuple(IPv6Network(text) for text in ("::/128", "ff00::/8"))
+
+
+def canonical(text: str) -> str:
+    """An address as it is always written; an IPv4 address within IPv6 is that IPv4 address.
+
+    Raises ValueError. Source: RFC 5952, RFC 4291.
+    """
+    address = ip_address(text)
+    return str((address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address)
 
 
 def is_public(address: Address) -> bool:

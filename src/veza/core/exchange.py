@@ -7,6 +7,7 @@ from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from veza.core.addresses import canonical
 from veza.core.ids import new_id
 
 if TYPE_CHECKING:
@@ -28,6 +29,15 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 # An ASGI extension of our own server: a key of `http.response.start` for header lines as they go on the wire.
 HEADER_LINES = "veza.header_lines"
+
+
+def _plain(peer: str) -> str:
+    if ":" not in peer:
+        return peer
+    try:
+        return canonical(peer)
+    except ValueError:
+        return peer
 
 
 class Exchange:
@@ -65,14 +75,13 @@ class Exchange:
 
     def _find_ip(self) -> str:
         client = self.scope.get("client")
-        peer: str = client[0] if client else "127.0.0.1"
+        peer: str = _plain(client[0]) if client else "127.0.0.1"
         if not self.trusted or not self._is_trusted(peer):
             return peer
         hops = b",".join(v for k, v in self.scope["headers"] if k == b"x-forwarded-for").decode("latin-1")
         for hop in reversed(hops.split(",")):
-            address = hop.strip()
             try:
-                ip_address(address)
+                address = canonical(hop.strip())
             except ValueError:
                 return peer
             peer = address

@@ -1,6 +1,5 @@
 """What a search in the log is narrowed down by, as it was asked for, and whether that makes sense."""
 
-import ipaddress
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
@@ -8,6 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import Parameter
 
+from veza.core.addresses import canonical
 from veza.core.errors import Detail, InvalidRequest
 from veza.rooms.audit.rows import Entry
 
@@ -99,10 +99,9 @@ def _address(text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        ipaddress.ip_address(text)
+        return canonical(text)
     except ValueError:
         raise _refused("ip_address", "Must be an IP address.") from None
-    return text
 
 
 def _refused(field: str, message: str) -> InvalidRequest:
