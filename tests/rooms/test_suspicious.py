@@ -104,6 +104,9 @@ async def test_a_finding_grows_is_read_and_acknowledged(database: Database, tmp_
         seen = (await boss.post(at, json={"note": "Told her."})).json()["data"]["finding"]
         assert (seen["acknowledged_by"], seen["note"]) == (boss.id, "Told her.")
         assert code(await boss.post(at, json={})) == (409, "ALREADY_ACKNOWLEDGED")
+        (hers,) = await findings(ada, path="/audit/suspicious")
+        assert hers["acknowledged_at"] == seen["acknowledged_at"]
+        assert hers["acknowledged_by"] is hers["note"] is None, "what admins say among themselves"
         for query, count in (
             ("acknowledged=true", 1), ("acknowledged=false", 0), ("kind=password_guessing", 1),
             ("kind=mass_deletions", 0), ("severity=critical", 0), (f"user_id={ada.id}&severity=warning", 1),

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar.params import Dependency
 
 from veza.access.actor import Actor
@@ -65,8 +66,10 @@ async def export(tx: Tx, actor: Actor, user_id: UUID, holdings: Holdings) -> dic
 
 
 async def _export_account(tx: Tx, user_id: UUID) -> dict[str, Any]:
+    user = await store.find(tx, user_id)
     return {
-        "user": await store.find(tx, user_id),
+        # Why somebody is suspended is written by admins for admins.
+        "user": msgspec.structs.replace(user, suspended_reason=None) if user else None,
         "former_usernames": await store.list_held(tx, user_id),
     }
 

@@ -47,8 +47,10 @@ class Acknowledgement(msgspec.Struct, frozen=True):
 
 
 async def list_own(tx: Tx, actor: Member, page: Page) -> Findings:
-    """What looks like an attack on the actor's account, or by it."""
-    return await _list(tx, {"user_id": actor.id}, page)
+    """What looks like an attack on the actor's account, or by it; what admins say of it is theirs."""
+    found = await _list(tx, {"user_id": actor.id}, page)
+    told = [msgspec.structs.replace(one, acknowledged_by=None, note=None) for one in found.findings]
+    return Findings(told, found.pagination)
 
 
 async def list_all(
