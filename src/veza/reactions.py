@@ -17,6 +17,7 @@ from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.analytics import jobs as analytics_jobs
 from veza.rooms.audit import jobs as audit_jobs
 from veza.rooms.audit.detectors import detectors
+from veza.rooms.audit.sealing import Sealer
 from veza.rooms.chat import events as chat_events
 from veza.rooms.chat import jobs as chat_jobs
 from veza.rooms.chat import kinds as chat_kinds
@@ -189,7 +190,10 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *chat_jobs.tasks(database, parts.live),
         *recommendation_jobs.tasks(database, parts.storage),
         *audit_jobs.tasks(
-            database, parts.settings.audit_retention_days, detectors(parts.settings.suspicions)
+            database,
+            Sealer(database, parts.keyring),
+            parts.settings.audit_retention_days,
+            detectors(parts.settings.suspicions),
         ),
         Task(PURGE_ANSWERS, purge_answers),
     ]

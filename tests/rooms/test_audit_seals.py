@@ -1,6 +1,7 @@
 """D3: the log is only added to, and whoever changes it past Veza is found out."""
 
 import asyncio
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,19 @@ TAMPERED: dict[str, tuple[list[str], str]] = {
         ],
         "rows up to 3 are gone",
     ),
+    "a purge forged": (
+        [
+            "UPDATE audit_state SET purged_seq = 3, purged_mac = (SELECT mac FROM audit_log WHERE seq = 3)",
+            "DELETE FROM events WHERE id IN (SELECT id FROM audit_log WHERE seq <= 3)",
+            (
+                "INSERT INTO events (id, kind, data, ip, user_agent, request_id, created_at) SELECT {other},"
+                " 'audit.purged', {forged}, '', '', '', created_at FROM audit_log WHERE seq = 12"
+            ),
+            "INSERT INTO audit_queue (id) VALUES ({other})",
+            "DELETE FROM audit_log WHERE seq <= 3",
+        ],
+        "no purge that this server sealed tells of it",
+    ),
     "the end cut off": (
         [
             "DELETE FROM events WHERE id IN (SELECT id FROM audit_log WHERE seq > 9)",
@@ -118,7 +132,10 @@ async def test_whoever_tampers_is_found_out(database: Database, tmp_path: Path) 
         for name, (statements, said) in TAMPERED.items():
             await backup(database)
             other = f"'{new_id()}'" if database.dialect == "postgresql" else f"x'{new_id().hex}'"
-            await tamper(database, *(line.format(other=other) for line in statements))
+            mac = bytes((await columns(database, "mac", "seq = 3"))[0]).hex()
+            told = json.dumps({"up_to": 3, "mac": mac, "rows": 3, "seal": mac})
+            words = {"other": other, "forged": f"'{told}'"}
+            await tamper(database, *(line.format(**words) for line in statements))
             verdict = await check(world)
             assert said in verdict.problem, (name, verdict)
             await restore(database)
@@ -143,7 +160,7 @@ async def backup(database: Database) -> None:
 
 async def restore(database: Database) -> None:
     names = ("audit_log", "audit_state", "events")
-    lines = [
+    lines = ["DELETE FROM audit_queue"] + [
         line
         for name in names
         for line in (
@@ -203,13 +220,13 @@ async def test_what_is_old_goes_from_the_beginning_and_leaves_a_trace(
         boss = await world.person("boss", "admin")
         await written(world, 3)
         assert (await check(world)).problem == ""
-        await forget(database, 0)
+        await forget(database, sealer_of(world), 0)
         assert await database.rows("SELECT COUNT(*) FROM audit_log WHERE kind = 'track.liked'") == [(7,)]
-        await forget(database, 365)
+        await forget(database, sealer_of(world), 365)
         assert "was purged" in (await check(world, Head(2, old.mac))).problem
         assert (await check(world, old)).problem == (await check(world, Head(0, ""))).problem == ""
         before = await columns(database, "seq")
-        await forget(database, 365)
+        await forget(database, sealer_of(world), 365)
         assert await columns(database, "seq") == before
         await seal(world)
         verdict = await check(world)
@@ -221,6 +238,25 @@ async def test_what_is_old_goes_from_the_beginning_and_leaves_a_trace(
         assert found["actions_count"] == dict(rows)
         assert found["total_logs"] == sum(count for _, count in rows)
         assert await database.rows("SELECT COUNT(*) FROM events WHERE kind = 'track.liked'") == [(3,)]
+
+
+async def test_a_clock_set_back_holds_up_nothing(database: Database, tmp_path: Path) -> None:
+    """X8, D9: what was written later than now goes with what comes after it, and nothing new goes early."""
+    async with open_world(database, tmp_path) as world:
+        for days, rows in ((-400, 2), (90, 2), (-399, 1), (90, 1)):
+            with clock.shifted(timedelta(days=days)):
+                await written(world, rows)
+        await forget(database, sealer_of(world), 365)
+        await seal(world)
+        left = await columns(database, "seq")
+        assert left[0] == 6, "what comes after the last of them may be new"
+        await written(world, 1)
+        with clock.shifted(timedelta(days=-1000)):
+            await written(world, 1)
+        await forget(database, sealer_of(world), 365)
+        await seal(world)
+        assert (await columns(database, "seq"))[0] == 6, "nor does a clock that was wrong the other way"
+        assert (await check(world)).problem == ""
 
 
 async def test_many_seal_at_once(database: Database, tmp_path: Path) -> None:

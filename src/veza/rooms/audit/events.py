@@ -7,12 +7,16 @@ from veza.core.events import Event
 
 
 class AuditPurged(Event, frozen=True):
-    """So many rows of the log were too old to be kept: all up to ``up_to``, whose seal was ``mac``."""
+    """So many rows of the log were too old to be kept: all up to ``up_to``, whose seal was ``mac``.
+
+    ``seal`` is of both: nobody else can tell of a purge.
+    """
 
     kind: ClassVar[str] = "audit.purged"
     up_to: int
     mac: str
     rows: int
+    seal: str = ""
 
 
 class AuditExported(Event, frozen=True):

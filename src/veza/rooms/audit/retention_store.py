@@ -32,6 +32,13 @@ _AFTER = Statement(
     .limit(sa.bindparam("most", type_=sa.BigInteger)),
     Old,
 )
+_DATED = Statement(
+    sa.select(A.created_at)
+    .where(A.seq > sa.bindparam("after"), A.created_at <= sa.bindparam("now"))
+    .order_by(A.seq)
+    .limit(1),
+    datetime,
+)
 _EMPTY: Statement[None] = Statement(sa.delete(events).where(any_of(events.c.id, "ids")))
 _EMPTIED: Statement[None] = Statement(sa.update(audit_state).values(emptied_seq=sa.bindparam("seq")))
 _PURGED: Statement[None] = Statement(
@@ -43,6 +50,11 @@ _PURGE: Statement[None] = Statement(sa.delete(audit_log).where(A.seq <= sa.bindp
 async def list_after(tx: Tx, after: int, most: int) -> list[Old]:
     """The first rows after this number."""
     return await tx.all(_AFTER, after=after, most=most)
+
+
+async def find_dated(tx: Tx, after: int, now: datetime) -> datetime | None:
+    """When the first row after this number was written that was not written later than now."""
+    return await tx.first(_DATED, after=after, now=now)
 
 
 async def empty(tx: Tx, ids: Sequence[UUID], seq: int) -> None:

@@ -6,7 +6,8 @@ changes something waits for anybody else's row, as they would if each were chain
 
 A seal is an HMAC under a key of the server's secret: whoever can write to the database alone can neither
 change a row nor make the log anew. Where the log ends is sealed as well, under another key, and only there:
-no row tells how to seal an end at it, so rows cannot be cut off unnoticed either.
+no row tells how to seal an end at it, so rows cannot be cut off unnoticed either. Under a third key that
+rows were purged is told: what is cut off at the beginning without that is missed.
 """
 
 import asyncio
@@ -50,6 +51,7 @@ class Sealer:
         self._database = database
         self._keys = {bytes.fromhex(key_id): key for key_id, key in keyring.derive("audit")}
         self._ends = {bytes.fromhex(key_id): key for key_id, key in keyring.derive("audit.end")}
+        self._purges = {bytes.fromhex(key_id): key for key_id, key in keyring.derive("audit.purge")}
         self._first = next(iter(self._keys))
 
     async def run(self) -> None:
@@ -125,6 +127,19 @@ class Sealer:
         Raises KeyError as :meth:`mac`.
         """
         return mac + hmac.digest(self._ends[mac[: len(self._first)]], b"%d:%b" % (seq, mac), "sha256")
+
+    def purge(self, seq: int, mac: bytes, key_id: bytes | None = None) -> str:
+        """The seal of having purged all up to this row. Raises KeyError as :meth:`mac`."""
+        key_id = self._first if key_id is None else key_id
+        return (key_id + hmac.digest(self._purges[key_id], b"%d:%b" % (seq, mac), "sha256")).hex()
+
+    def is_purge(self, seal: str, seq: int, mac: bytes) -> bool:
+        """Whether this server sealed that it purged all up to that row. Raises KeyError as :meth:`mac`."""
+        try:
+            told = bytes.fromhex(seal)
+        except ValueError:
+            return False
+        return hmac.compare_digest(bytes.fromhex(self.purge(seq, mac, told[: len(self._first)])), told)
 
     def is_end(self, state: State) -> bool:
         """Whether the log was sealed to end there, as far as this server has the key to say so."""

@@ -50,7 +50,7 @@ _STRAY = Statement(
 )
 COUNT_QUEUED = Statement(sa.select(sa.func.count()).select_from(audit_queue), int, heavy=True)
 _PURGES = Statement(
-    sa.select(A.data).where(A.kind == AuditPurged.kind).order_by(A.created_at.desc(), A.seq.desc()).limit(20),
+    sa.select(A.data).where(A.kind == AuditPurged.kind).order_by(A.seq.desc()).limit(20),
     str,
 )
 _QUEUED_PURGES = Statement(
