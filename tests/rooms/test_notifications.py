@@ -166,9 +166,11 @@ async def test_each_type_is_raised_by_what_happens(database: Database, tmp_path:
             ("security_alert", "Your password was changed")
         ]
         async with database.write() as tx:
-            tx.emit(WebhookDisabled(new_id(), UUID(ruth.id), "https://hooks.example", "failing"))
+            tx.emit(WebhookDisabled(new_id(), UUID(ruth.id), "failing"))
         await settled(world)
-        assert (await messages(ruth))[0] == "A webhook of yours was turned off, since it kept failing"
+        assert (await messages(ruth))[
+            0
+        ] == "A webhook of yours was turned off, since its receiver took nothing"
         # What becomes private, or is gone, is not named any more; what is undone is not told.
         for one in (track_id, hidden):
             await olga.put(f"/tracks/{one}", json={"is_public": False})

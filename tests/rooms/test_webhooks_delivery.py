@@ -83,7 +83,7 @@ def _seconds(one: str, other: str) -> float:
 
 
 async def test_who_fails_for_days_is_turned_off_and_told(database: Database, tmp_path: Path) -> None:
-    """W8, W9, W20: 410 at once, all else after five days; by mail; what is missed can be replayed."""
+    """W8, W9, W20, D5: 410 at once, all else after five days; by mail; what is missed can be replayed."""
     async with open_house(database, tmp_path) as world, receiving() as receiver, receiving() as gone:
         ada = await world.person("ada")
         failing = await hook(ada, receiver.url, "playlist.created")
@@ -118,6 +118,9 @@ async def test_who_fails_for_days_is_turned_off_and_told(database: Database, tmp
         with later(world, timedelta(hours=1, seconds=10)):
             await until(is_off)
             await until(is_told)
+        told = await database.rows("SELECT data FROM events WHERE kind = 'webhook.disabled'")
+        assert len(told) == 2
+        assert all("127.0.0.1" in str(row) and "/hook" not in str(row) for row in told), "it may be a secret"
         assert [one["status"] for one in await log_of(ada, failing["id"])] == ["failed"]
         await playlist(ada)
         assert [one["status"] for one in await log_of(ada, failing["id"])] == ["skipped", "failed"]

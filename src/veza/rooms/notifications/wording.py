@@ -73,7 +73,7 @@ WORDINGS: Mapping[Type, Wording] = {
     "sale_made": Wording("You made a sale", subject="order", mails="at once", email=True),
     "message_received": Wording("{who} sent you a message", subject="room"),
     "webhook_disabled": Wording(
-        "A webhook of yours was turned off, since it kept failing",
+        "A webhook of yours was turned off, since its receiver took nothing",
         subject="webhook",
         mails="elsewhere",
         email=True,

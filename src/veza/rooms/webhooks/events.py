@@ -40,13 +40,16 @@ class WebhookKeysChanged(Event, frozen=True):
 
 
 class WebhookDisabled(Event, frozen=True):
-    """A webhook was turned off, for it failed for days (`failing`) or its receiver says that it is `gone`."""
+    """A webhook was turned off, for it failed for days (`failing`) or its receiver says that it is `gone`.
+
+    Only the ``host`` is told, for an address is often a secret itself.
+    """
 
     kind: ClassVar[str] = "webhook.disabled"
     webhook_id: UUID
     user_id: UUID
-    url: str
     reason: str
+    host: str = ""
 
 
 class WebhookTargetForbidden(Event, frozen=True):

@@ -106,7 +106,7 @@ class HookJobs:
             return
         mail = render(
             "webhook_disabled", to=users[0].email, public_url=self._base_url, username=users[0].username,
-            host=read_target(event.url).host, when=job.created_at, reason=_REASONS[event.reason],
+            host=event.host or read_target(hook.url).host, when=job.created_at, reason=_REASONS[event.reason],
         )  # fmt: skip
         try:
             await self._mailer.send(mail, key=job.id)
