@@ -29,6 +29,7 @@ from veza.core.http import JSON_BYTES, on_error
 from veza.core.limits import PersonalLimit, parse_limit
 from veza.core.metrics import watch
 from veza.core.probes import PROBES
+from veza.core.repeats import open_repeats
 from veza.core.worker import Worker, release_leases
 from veza.parts import Parts
 from veza.rooms.accounts.avatars import Avatars
@@ -336,7 +337,8 @@ def _given(parts: Parts, means: Means) -> Given:
 
 def make_speaker(parts: Parts) -> Speaker:
     """What keeps what is said, one for each way in: each gathers what comes by it."""
-    flood = Flood(parts.limiter, parts.limit("chat", parts.settings.rate_limit_chat))
+    repeats = open_repeats(parts.settings.redis_url or None)
+    flood = Flood(parts.limiter, parts.limit("chat", parts.settings.rate_limit_chat), repeats)
     return Speaker(parts.database, parts.live, flood)
 
 

@@ -12,6 +12,7 @@ from veza.core.backoff import Backoff, SharedBackoff, open_backoff
 from veza.core.errors import Unavailable
 from veza.core.limits import Limit, Limiter, SharedLimiter, Standing, address_key, open_limiter, parse_limit
 from veza.core.recent import MOST_KEYS, Recent
+from veza.core.repeats import open_repeats
 from veza.core.valkey import Valkey
 
 LIMIT = Limit("test", 5, 60)
@@ -34,6 +35,13 @@ async def limiter(request):
 @pytest.fixture(params=["process", "shared"])
 async def backoff(request):
     made = open_backoff("login", request.getfixturevalue("server") if request.param == "shared" else None)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=["process", "shared"])
+async def repeats(request):
+    made = open_repeats(request.getfixturevalue("server") if request.param == "shared" else None)
     yield made
     await made.close()
 
@@ -232,6 +240,30 @@ def test_what_is_kept_lives_as_long_as_it_must_and_little_longer():
     assert len(kept) <= 4
     kept.find("x", 1000)
     assert len(kept) == 0
+
+
+async def test_the_same_words_again_and_again_are_too_many(repeats):
+    """Three times in half a minute, wherever; other words begin anew, and a retry is no repetition."""
+    key = fresh()
+    assert [await repeats.say(key, "buy", None) for _ in range(3)] == [0, 0, 0]
+    assert 29 <= await repeats.say(key, "buy", None) <= 30
+    assert [await repeats.say(key, "sell", "mark") for _ in range(9)] == [0] * 9
+    said = [await repeats.say(key, "sell", mark) for mark in ("other", "other", None, "mark")]
+    assert said[:3] == [0, 0, 0]
+    assert said[3] > 0
+    assert await repeats.say(fresh(), "sell", None) == 0
+
+
+async def test_repetitions_are_counted_together_or_alone(server):
+    """Every process knows what another heard; without the store each goes by itself."""
+    one, other = open_repeats(server), open_repeats(server)
+    key = fresh()
+    assert [await who.say(key, "buy", None) for who in (one, other, one)] == [0, 0, 0]
+    assert await other.say(key, "buy", None) > 0
+    alone = open_repeats("redis://127.0.0.1:1")
+    assert [await alone.say(key, "buy", None) > 0 for _ in range(4)] == [False] * 3 + [True]
+    for who in (one, other, alone):
+        await who.close()
 
 
 async def test_ten_failures_slow_an_account_down(backoff):
