@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from veza.core import clock
 from veza.core import worker as worker_module
 from veza.core.db import Database, Statement, Tx, open_database
+from veza.core.errors import Unavailable
 from veza.core.events import Context, Event, EventJob, Outbox, events
 from veza.core.jobs import CHANNEL, Job, JobKind, LeaseLost, NoPayload, enqueue, finish, jobs
 from veza.core.worker import Task, Worker, release_leases, retry_after
@@ -425,6 +426,38 @@ async def test_a_failed_job_is_tried_again_later_and_later(database: Database) -
         passed += timedelta(minutes=1)
         await clear_error(database)
     assert attempts == [1, 2, 3, 4]
+
+
+async def test_a_job_outlasts_a_part_that_is_away(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X15: for a day its tries do not count; what lasts longer, or is its own fault, does."""
+    monkeypatch.setattr(worker_module, "AWAY_RETRY", timedelta(milliseconds=5))
+    patient = JobKind("patient", Note, attempts=1, outlasts=True)
+    tried: list[int] = []
+
+    async def store(job: Job, _payload: Note) -> None:
+        tried.append(job.attempt)
+        if len(tried) < 4 or len(tried) == 5:
+            raise Unavailable
+
+    await queue(database, patient)
+    async with working(database, [Task(patient, store)]):
+        await until(lambda: none_left_now(database))
+        assert tried == [1] * 4
+    await queue(database, patient)
+    with clock.shifted(worker_module.LONGEST_AWAY):
+        async with working(database, [Task(patient, store)]):
+
+            async def dead() -> bool:
+                return (await rows(database))[0].dead_at is not None
+
+            await until(dead)
+    assert len(tried) == 5
+
+
+async def none_left_now(database: Database) -> bool:
+    return not await rows(database)
 
 
 async def clear_error(database: Database) -> None:

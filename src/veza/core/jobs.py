@@ -28,7 +28,8 @@ class JobKind(Generic[P]):
 
     ``lane`` groups kinds that share workers; ``lease`` is how long a worker may be silent; ``every`` makes
     it recurring: one row, due again so long after each success. What follows from events ``together`` is
-    done for many of them at a time (:mod:`veza.core.hearing`), and by jobs only where that fails.
+    done for many of them at a time (:mod:`veza.core.hearing`), and by jobs only where that fails. One that
+    ``outlasts`` waits for a day for a part that is away, the storage or the database: that is not its fault.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class JobKind(Generic[P]):
         attempts: int = 10,
         every: timedelta | None = None,
         together: bool = False,
+        outlasts: bool = False,
     ) -> None:
         self.name = name
         self.payload = payload
@@ -49,6 +51,7 @@ class JobKind(Generic[P]):
         self.attempts = attempts
         self.every = every
         self.together = together
+        self.outlasts = outlasts
 
 
 class NoPayload(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import structlog
 
 from veza.core import clock
 from veza.core.db import Database, Tx
+from veza.core.errors import Unavailable
 from veza.core.job_times import ClockWatch, set_right
 from veza.core.jobs import (
     BURY,
@@ -40,6 +41,9 @@ STOP_LIMIT = 10.0
 SHARED_POLL = 2.0
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=10)
+# What is away is asked for again so soon, and so long.
+AWAY_RETRY = timedelta(seconds=5)
+LONGEST_AWAY = timedelta(days=1)
 
 
 class Task:
@@ -204,6 +208,11 @@ class Worker:
         except Exception as error:
             log.exception("jobs.failed", kind=job.kind, job_id=str(job.id), attempt=job.attempt)
             self._concluding.add(job)
+            away = isinstance(error, Unavailable) and clock.now() - job.created_at < LONGEST_AWAY
+            if task.kind.outlasts and away:
+                observe_job(job.kind, "failed", perf_counter() - began)
+                await self._put_off(job)
+                return
             outcome = "dead" if self._is_last(job, task) else "failed"
             observe_job(job.kind, outcome, perf_counter() - began)
             await self._fail(job, task, f"{type(error).__name__}: {error}")
@@ -244,6 +253,12 @@ class Worker:
 
     def _is_last(self, job: Job, task: Task) -> bool:
         return task.kind.every is None and job.attempt >= task.kind.attempts
+
+    async def _put_off(self, job: Job) -> None:
+        """Try it again in a while, as often as now."""
+        until = clock.now() + AWAY_RETRY * random.uniform(0.8, 1.2)  # noqa: S311 - as above
+        async with self._database.write() as tx:
+            await tx.run(GIVE_BACK, job_id=job.id, lease=job.attempt, now=until)
 
     async def _fail(self, job: Job, task: Task, problem: str) -> None:
         if self._is_last(job, task):

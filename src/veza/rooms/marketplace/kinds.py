@@ -54,5 +54,5 @@ MARK_TRACKS = JobKind("marketplace.mark_tracks", MarkTracks)
 RELEASE_FILES = JobKind("marketplace.release_files", NoPayload, every=timedelta(hours=24))
 CLOSE_USER = JobKind("marketplace.close_user", EventJob)
 # In a lane before all other work on media: somebody waits for it, who has paid, and it takes seconds.
-MAKE_COPY = JobKind("marketplace.make_copy", MakeCopy, lane="bought", attempts=5)
+MAKE_COPY = JobKind("marketplace.make_copy", MakeCopy, lane="bought", attempts=5, outlasts=True)
 SWEEP_COPIES = JobKind("marketplace.sweep_copies", NoPayload, every=timedelta(hours=24))

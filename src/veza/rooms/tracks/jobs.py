@@ -69,10 +69,17 @@ class RemoveCover(msgspec.Struct, frozen=True):
     folder: str | None
 
 
-PROCESS = JobKind("tracks.process", ProcessTrack, lane="media", lease=timedelta(seconds=60), attempts=3)
+PROCESS = JobKind(
+    "tracks.process", ProcessTrack, lane="media", lease=timedelta(seconds=60), attempts=3, outlasts=True
+)
 # The same for what came in bulk, when nobody waits for anything else.
 PROCESS_IMPORTED = JobKind(
-    "tracks.process_imported", ProcessTrack, lane="backlog", lease=timedelta(seconds=60), attempts=3
+    "tracks.process_imported",
+    ProcessTrack,
+    lane="backlog",
+    lease=timedelta(seconds=60),
+    attempts=3,
+    outlasts=True,
 )
 REMOVE_FILES = JobKind("tracks.remove_files", RemoveFiles)
 REMOVE_EARLY = JobKind("tracks.remove_early", RemoveFiles)

@@ -27,6 +27,6 @@ class RemoveFile(msgspec.Struct, frozen=True):
 
 
 REMOVE_CHUNKS = JobKind("uploads.remove_chunks", RemoveChunks)
-CHECK = JobKind("uploads.check", CheckFile, attempts=3)
+CHECK = JobKind("uploads.check", CheckFile, attempts=3, outlasts=True)
 REMOVE_FILE = JobKind("uploads.remove_file", RemoveFile)
 SWEEP = JobKind("uploads.sweep", NoPayload, every=timedelta(hours=1))
