@@ -35,7 +35,7 @@ from veza.core.db import Tx
 from veza.core.edge import render_error
 from veza.core.errors import Detail, VezaError
 from veza.core.exchange import Exchange
-from veza.core.idempotency import Replayed
+from veza.core.idempotency import KeptAnswer, Replayed
 
 T = TypeVar("T")
 BodyT = TypeVar("BodyT", bound=msgspec.Struct)
@@ -45,6 +45,8 @@ AnyRequest = Request[Any, Any, Any]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 JSON_BYTES = 1_000_000
+# What the framework says of a caller who leaves in the middle of a body.
+_LEFT = "client disconnected prematurely"
 # All that the framework tells of a parameter that did not come.
 _MISSING = re.compile(r"Missing required \w+ parameter '(\w+)'")
 
@@ -275,12 +277,39 @@ def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Litestar's errors and ours, rendered in the one way."""
     del request
     if isinstance(error, Replayed):
-        kept = error.answer
-        again = {"Idempotency-Replayed": "true"}
-        return Response(kept.body, status_code=kept.status, headers=again, media_type="application/json")
+        return _again(error.answer)
     status, headers, body = render_error(as_veza_error(error))
     named = {name.decode(): value.decode("latin-1") for name, value in headers}
-    return Response(body, status_code=status, headers=named, media_type="application/json")
+    return _Refusal(body, status_code=status, headers=named, media_type="application/json")
+
+
+def _again(kept: KeptAnswer) -> Response[bytes]:
+    again = {"Idempotency-Replayed": "true"}
+    return Response(kept.body, status_code=kept.status, headers=again, media_type="application/json")
+
+
+class _Refusal(Response[bytes]):
+    """A refusal; or the answer to the same request, if another process has done it meanwhile."""
+
+    def to_asgi_response(self, *given: Any, **named: Any) -> Any:
+        """Look for that answer where there may be one."""
+        request: AnyRequest = named["request"]
+        exchange: Exchange | None = request.scope.get("veza")  # type: ignore[assignment]  # ours
+        refuse = super().to_asgi_response(*given, **named)
+        if exchange is None or exchange.claim is None or exchange.tx is None:
+            return refuse
+        claim, tx = exchange.claim, exchange.tx
+        if not tx.database.shared:
+            return refuse
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            await tx.close()  # one connection at a time
+            async with tx.database.read() as view:
+                kept = await claim.find_other(view)
+            found = refuse if kept is None else _again(kept).to_asgi_response(*given, **named)
+            await found(scope, receive, send)
+
+        return answer
 
 
 def as_veza_error(error: Exception) -> VezaError:
@@ -298,6 +327,8 @@ def as_veza_error(error: Exception) -> VezaError:
             return errors.PayloadTooLarge()
         case 400:
             return _bad_parameters(error)
+        case 500 if error.detail == _LEFT:
+            return errors.InvalidRequest("The body did not come to its end.")
         case _:
             raise error
 

@@ -127,16 +127,23 @@ class Claim:
         Raises :class:`Replayed` when it was answered before, and :class:`KeyReused` when the key was used for
         another request.
         """
-        user_id, route, key = self._name
-        kept = await tx.first(_FIND, user_id=user_id, route=route, key=key)
+        kept = await self._find(tx, cover)
         if kept is None:
             self._fingerprint, self._cover = fingerprint, cover
             return
-        if cover is not None:
-            kept = self._uncovered(kept, cover)
         if kept.fingerprint != fingerprint:
             raise KeyReused
         raise Replayed(kept)
+
+    async def find_other(self, view: Tx) -> KeptAnswer | None:
+        """The answer that another process has kept since the check, which found this very request new."""
+        kept = None if self._fingerprint is None else await self._find(view, self._cover)
+        return kept if kept is not None and kept.fingerprint == self._fingerprint else None
+
+    async def _find(self, tx: Tx, cover: Cover | None) -> KeptAnswer | None:
+        user_id, route, key = self._name
+        kept = await tx.first(_FIND, user_id=user_id, route=route, key=key)
+        return kept if kept is None or cover is None else self._uncovered(kept, cover)
 
     def _uncovered(self, kept: KeptAnswer, cover: Cover) -> KeptAnswer:
         try:
