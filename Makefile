@@ -4,10 +4,10 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools serve test lint check bench lock clean
+.PHONY: help setup tools serve test test-cluster lint check bench lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make the environment .venv (does nothing where it is up to date)
 	@requirements/install veza
@@ -17,6 +17,9 @@ serve: setup ## run Veza at http://127.0.0.1:8080
 
 test: tools ## run all tests, on every core
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-cluster: tools ## run the tests of the rooms on two API processes and two workers, and kill each part under load
+	@$(BIN)/python -m pytest -n auto --cluster $(ARGS)
 
 lint: tools ## run the checks that need no test: style, types, direction of imports
 	@$(BIN)/ruff check .

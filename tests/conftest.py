@@ -10,15 +10,19 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 import uvloop
 
 from tests.bucket import start_s3
+from tests.cluster.choosing import choose
 from tests.home import Home
 from tests.postgres import start_postgres
 from veza.core import clock
@@ -27,6 +31,9 @@ from veza.core.db.migrate import upgrade
 from veza.core.errors import Unavailable
 from veza.core.ids import new_id
 from veza.core.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from tests.cluster.nodes import Stand
 
 DIALECTS = ("sqlite", "postgresql")
 IN_MEMORY = Path("/dev/shm")
@@ -43,6 +50,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--flips", default="7", help="files of each format with bits turned over")
     parser.addoption("--sales", default="15", help="products bought while they are changed and archived")
     parser.addoption("--backups", default="2", help="backups that are made while everybody writes")
+    parser.addoption(
+        "--cluster",
+        action="store_true",
+        help="run what rooms do against several processes on several engines",
+    )
     parser.addoption("--playlists", default="4", help="lives of a playlist that is changed at random")
 
 
@@ -73,11 +85,12 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What waits comes first, or one core would wait for the last of it: the workers begin with a piece each.
 
     So servers that are killed are forked from one nursery, and what is stored in a bucket shares one.
     """
+    choose(config, items)
     items.sort(key=_place)
 
 
@@ -130,6 +143,37 @@ async def _works(storage: Storage) -> bool:
     except Unavailable:
         return False
     return True
+
+
+@pytest.fixture(scope="session")
+def stand(s3_server: dict[str, str]) -> Iterator["Stand"]:
+    """What nodes of a cluster stand on, beside a database."""
+    from tests.cluster.nodes import standing  # noqa: PLC0415 - few runs of tests have use for it
+
+    # A short path, for a socket's may have about a hundred characters.
+    with tempfile.TemporaryDirectory() as folder, standing(Path(folder), s3_server) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _spread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With `--cluster` every world is one of many nodes."""
+    if not request.config.getoption("--cluster"):
+        yield
+        return
+    from tests import world  # noqa: PLC0415 - as above
+    from tests.cluster.moved import moving  # noqa: PLC0415 - as above
+    from tests.cluster.spread import open_spread_world  # noqa: PLC0415 - as above
+    from tests.cluster.spread_house import open_spread_house  # noqa: PLC0415 - as above
+    from tests.rooms import sessions_house  # noqa: PLC0415 - as above
+
+    made: Stand = request.getfixturevalue("stand")
+    world.elsewhere.append(partial(open_spread_world, made))
+    sessions_house.elsewhere.append(partial(open_spread_house, made))
+    with moving(made.shift):
+        yield
+    sessions_house.elsewhere.pop()
+    world.elsewhere.pop()
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 The server belongs to a guard, which is this file run as a program. The guard holds one end of a pipe and the
 tests the other: when they let go of it, by `stop` or because they were killed, the guard ends the server and
-removes its files. PostgreSQL refuses to run as root; started by root, it runs as `nobody` from a copy of its
-programs, since that account may not be able to read the environment they lie in.
+removes its files. Meanwhile it kills the server, and starts it again on its files, as it is told. PostgreSQL
+refuses to run as root; started by root, it runs as `nobody` from a copy of its programs, since that account
+may not be able to read the environment they lie in.
 """
 
 import importlib.util
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +36,45 @@ SETTINGS = {
 }
 
 
-def start_postgres(**settings: str) -> tuple[str, Callable[[], None]]:
-    """Start a server; return the address of its database `postgres`, for asyncpg, and what stops it.
+class Postgres:
+    """A server: the address of its database `postgres`, for asyncpg, and its life and death."""
 
-    `settings` are added to SETTINGS, or instead of them.
+    def __init__(self, url: str, guard: subprocess.Popen[str]) -> None:
+        self.url = url
+        self._guard = guard
+
+    def kill(self) -> None:
+        """Kill every process of it at once: what was not synced is with the kernel, or lost."""
+        self._tell("kill")
+
+    def start(self) -> None:
+        """Start it again on the same files; it takes connections when this returns."""
+        self._tell("start")
+
+    def stop(self) -> None:
+        """End it, and leave nothing of it."""
+        with self._guard:  # closes the pipes, which is the sign to stop, and waits
+            pass
+
+    def _tell(self, what: str) -> None:
+        assert self._guard.stdin is not None
+        assert self._guard.stdout is not None
+        self._guard.stdin.write(f"{what}\n")
+        self._guard.stdin.flush()
+        if self._guard.stdout.readline() != "done\n":
+            raise RuntimeError(f"PostgreSQL did not {what}")
+
+
+def start_postgres(**settings: str) -> tuple[str, Callable[[], None]]:
+    """Start a server; return its address and what stops it. See :func:`open_postgres`."""
+    server = open_postgres(**settings)
+    return server.url, server.stop
+
+
+def open_postgres(**settings: str) -> Postgres:
+    """Start a server; `settings` are added to SETTINGS, or instead of them.
+
+    With `follow`, the folder of another's socket, it is a streaming copy of that one.
 
     Raises RuntimeError when it does not start; the reason is on standard error.
     """
@@ -54,18 +91,13 @@ def start_postgres(**settings: str) -> tuple[str, Callable[[], None]]:
         text=True,
         start_new_session=True,  # Ctrl-C is for the tests: they let go when they are done
     )
-    assert guard.stdin is not None
     assert guard.stdout is not None
-
-    def stop() -> None:
-        with guard:  # closes the pipes, which is the sign to stop, and waits
-            pass
-
     folder = guard.stdout.readline().strip()
+    server = Postgres(f"postgresql://postgres@/postgres?host={folder}", guard)
     if not folder:
-        stop()
+        server.stop()
         raise RuntimeError("PostgreSQL did not start")
-    return f"postgresql://postgres@/postgres?host={folder}", stop
+    return server
 
 
 def _wheel() -> Path:
@@ -80,7 +112,7 @@ def _guard(wheel: Path, settings: dict[str, str]) -> None:
     """Run a server until standard input ends, then leave nothing of it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = Path(tempfile.mkdtemp(prefix="veza-postgres-"))
-    server = None
+    server, leader = None, settings.pop("follow", "")
     try:
         account: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -88,10 +120,16 @@ def _guard(wheel: Path, settings: dict[str, str]) -> None:
             account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             wheel = _copy(wheel, folder / "wheel")
-        server = _serve(wheel / "pginstall18" / "bin", folder, account, settings)
-        sys.stdout.write(f"{folder}\n")
-        sys.stdout.flush()
-        sys.stdin.read()
+        programs = wheel / "pginstall18" / "bin"
+        _make(programs, folder, account, leader)
+        server = _serve(programs, folder, account, settings)
+        _say(str(folder))
+        for line in sys.stdin:
+            if line.strip() == "kill":
+                _kill(server)
+            else:
+                server = _serve(programs, folder, account, settings)
+            _say("done")
     finally:
         if server is not None:
             _end(server)
@@ -107,17 +145,31 @@ def _copy(wheel: Path, target: Path) -> Path:
     return target / wheel.name
 
 
-def _serve(
-    programs: Path, folder: Path, account: dict[str, Any], settings: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    """Make a database cluster in `folder` and start its server; return when it takes connections."""
-    data = folder / "data"
-    log = folder / "log"
-    common: dict[str, Any] = {"cwd": folder, "env": {"LC_ALL": "C"}, "stdin": subprocess.DEVNULL, **account}
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _common(folder: Path, account: dict[str, Any]) -> dict[str, Any]:
+    return {"cwd": folder, "env": {"LC_ALL": "C"}, "stdin": subprocess.DEVNULL, **account}
+
+
+def _make(programs: Path, folder: Path, account: dict[str, Any], leader: str) -> None:
+    """Make a database cluster in `folder`, an empty one or a copy."""
+    copy: list[str | Path] = [
+        programs / "pg_basebackup",
+        "-h",
+        leader,
+        "-U",
+        "postgres",
+        "-D",
+        folder / "data",
+    ]
+    copy += ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
     make: list[str | Path] = [
         programs / "initdb",
         "-D",
-        data,
+        folder / "data",
         "-U",
         "postgres",
         "-A",
@@ -126,12 +178,21 @@ def _serve(
         "UTF8",
         "--no-sync",
     ]
-    subprocess.run(make, check=True, stdout=subprocess.DEVNULL, timeout=START_LIMIT, **common)
+    common = _common(folder, account)
+    subprocess.run(
+        copy if leader else make, check=True, stdout=subprocess.DEVNULL, timeout=START_LIMIT, **common
+    )
+
+
+def _serve(
+    programs: Path, folder: Path, account: dict[str, Any], settings: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start the server of the cluster in `folder`; return when it takes connections."""
+    data, log = folder / "data", folder / "log"
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", folder, *options], stdout=out, stderr=out, **common
-        )
+    command: list[str | Path] = [programs / "postgres", "-D", data, "-k", folder, *options]
+    with log.open("ab") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=out, **_common(folder, account))
     deadline = time.monotonic() + START_LIMIT
     while server.poll() is None and time.monotonic() < deadline:
         if _is_ready(data / "postmaster.pid"):
@@ -149,8 +210,20 @@ def _is_ready(status: Path) -> bool:
         return False
 
 
+def _kill(server: subprocess.Popen[bytes]) -> None:
+    """Kill it with all its children, each of which is in a session of its own."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    server.kill()
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
+    server.wait()
+
+
 def _end(server: subprocess.Popen[bytes]) -> None:
     """Stop at once and without a checkpoint: nothing is kept."""
+    if server.poll() is not None:
+        return
     server.send_signal(signal.SIGQUIT)
     try:
         server.wait(STOP_LIMIT)

@@ -1,8 +1,8 @@
 """A small cast of people around the whole application, as it is when it serves, but for the sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +104,23 @@ class World:
                 await asyncio.sleep(0.05)
 
 
+Opening = Callable[..., AbstractAsyncContextManager[World]]
+# What opens worlds instead: with `--cluster` the application is many processes (tests/cluster/spread.py).
+elsewhere: list[Opening] = []
+
+
+def open_world(
+    database: Database, folder: Path, *, work: bool = False, **choices: Any
+) -> AbstractAsyncContextManager[World]:
+    """A world on an empty database; ``choices`` are settings. With ``work`` its jobs are run."""
+    opening = elsewhere[-1] if elsewhere else _open_here
+    return opening(database, folder, work=work, **choices)
+
+
 @asynccontextmanager
-async def open_world(
+async def _open_here(
     database: Database, folder: Path, *, work: bool = False, **choices: Any
 ) -> AsyncIterator[World]:
-    """A world on an empty database; ``choices`` are settings. With ``work`` its jobs are run."""
     settings = Settings(**{"data_dir": folder / "data", "rate_limit_enabled": False, **choices})
     parts = msgspec.structs.replace(make_parts(settings, database=database), hasher=CheapHasher())
     world = World(parts, make_app(parts, work=False))

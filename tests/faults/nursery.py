@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 PROGRAM = Path(__file__).with_name("nursery_program.py")
+ROOT = Path(__file__).parents[2]
 _turn = asyncio.Lock()
 
 
@@ -122,7 +123,7 @@ def _nursery() -> socket.socket:
     with theirs:
         program = subprocess.Popen(
             [sys.executable, PROGRAM],
-            env=inherited | {"OPENBLAS_NUM_THREADS": "1"},
+            env=inherited | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
             stdin=theirs,
             stdout=subprocess.DEVNULL,
         )

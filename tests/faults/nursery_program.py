@@ -24,11 +24,13 @@ from typing import Any
 
 from refusing import be_watched  # beside this program
 
-from veza import chatting, cli, importing, process
+from tests.cluster.moved import SharedShift
+from tests.quick import CheapHasher
+from veza import chatting, cli, importing, parts, process
 from veza.app import make_app
 from veza.backup import commands, tables
+from veza.core import clock
 from veza.core.db import Statement, loading_sqlite, migrate
-from veza.parts import make_parts
 from veza.rooms.search import build as search
 from veza.settings import Settings
 
@@ -44,12 +46,12 @@ async def warm() -> None:
     for name in tables.kept_tables():
         _ = tables.all_rows(name).sqlite
     with tempfile.TemporaryDirectory() as folder:
-        parts = make_parts(Settings(data_dir=Path(folder)))
-        await migrate.upgrade(parts.database)
-        await search.complete(parts.database)
-        make_app(parts)
-        await parts.database.close()
-        await parts.storage.close()
+        made = parts.make_parts(Settings(data_dir=Path(folder)))
+        await migrate.upgrade(made.database)
+        await search.complete(made.database)
+        make_app(made)
+        await made.database.close()
+        await made.storage.close()
     for thing in gc.get_objects():
         if isinstance(thing, Statement):
             assert thing.sqlite.text
@@ -110,6 +112,9 @@ def become(command: dict[str, Any], streams: list[int]) -> None:
     os.chdir(command["folder"])
     os.environ.clear()
     os.environ.update(command["environment"])
+    if shift := os.environ.pop("TESTS_CLOCK", ""):  # a node of a world of tests: quick, and moved by them
+        clock._shift = SharedShift(Path(shift))
+        parts.PasswordHasher = CheapHasher
     sys.argv = ["veza", *command["words"]]
     if kernel := os.environ.pop("REFUSING", ""):
         be_watched(kernel)

@@ -1,7 +1,7 @@
 """The room of sessions behind the real edge: people made by the real services, cheap password hashes."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -50,7 +50,8 @@ BASE_URL = "https://veza.example"
 PASSWORD = "seven purple lanterns"
 NEW_PASSWORD = "eleven quiet harbours"
 
-_SECRETS = Keyring([new_secret().encode()])
+SECRET = new_secret()
+_SECRETS = Keyring([SECRET.encode()])
 _JOBS = Statement(sa.select(jobs.c.id, jobs.c.kind, jobs.c.payload, jobs.c.attempt, jobs.c.created_at), Job)
 _STRIKE: Statement[None] = Statement(sa.delete(jobs).where(jobs.c.id == sa.bindparam("job_id")))
 
@@ -100,8 +101,7 @@ class Client:
         self.house = house
         self.user_agent = user_agent
         self.access = self.refresh_token = ""
-        transport = httpx.ASGITransport(house.edge, client=(ip, 1234))
-        self.http = QuickClient(transport=transport, base_url=f"{BASE_URL}/api/v1", timeout=30)
+        self.http = QuickClient(transport=house.way_from(ip), base_url=f"{BASE_URL}/api/v1", timeout=30)
 
     async def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
         headers = {"user-agent": self.user_agent, **request.pop("headers", {})}
@@ -172,6 +172,10 @@ class House:
 
     def client(self, ip: str = "192.0.2.1", user_agent: str = "test/1") -> Client:
         return Client(self, ip, user_agent)
+
+    def way_from(self, ip: str) -> httpx.AsyncBaseTransport:
+        """How whoever is at this address reaches the room."""
+        return httpx.ASGITransport(self.edge, client=(ip, 1234))
 
     async def move_in(self, name: str, role: str = "user") -> User:
         """Make an account without signing in."""
@@ -313,8 +317,19 @@ def detail_of(answer: httpx.Response) -> tuple[str, str]:
     return detail["field"], detail["code"]
 
 
+Opening = Callable[[Database, Limit | None], AbstractAsyncContextManager[House]]
+# What opens houses instead: with `--cluster` the room is many processes (tests/cluster/spread_house.py).
+elsewhere: list[Opening] = []
+
+
+def open_house(database: Database, per_address: Limit | None = None) -> AbstractAsyncContextManager[House]:
+    """A house; ``per_address`` limits logins and registrations."""
+    opening = elsewhere[-1] if elsewhere else _open_here
+    return opening(database, per_address)
+
+
 @asynccontextmanager
-async def open_house(database: Database, per_address: Limit | None = None) -> AsyncIterator[House]:
+async def _open_here(database: Database, per_address: Limit | None) -> AsyncIterator[House]:
     made = House(database, per_address)
     try:
         yield made

@@ -3,25 +3,23 @@
 import asyncio
 import hashlib
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
+import obstore
 import pytest
 
 from tests.rooms.tracks_house import NOBODY, code, files, settled, used
 from tests.rooms.uploads_house import Sender, chunks_left, form, wave
-from tests.world import open_world
+from tests.world import World, open_world
 from veza.core.db import Database
-from veza.core.storage import LocalStorage
-from veza.rooms.tracks.jobs import original_key
 
 SIZE = 20_000
 
 
-def original(world: Any, track_id: str) -> bytes:
-    storage = world.parts.storage
-    assert isinstance(storage, LocalStorage)
-    return storage.local_path(original_key(UUID(track_id))).read_bytes()
+def original(world: World, track_id: str) -> bytes:
+    """What is stored."""
+    storage, key = world.parts.storage, f"tracks/{track_id}/original"
+    path = storage.local_path(key)
+    return bytes(obstore.get(storage._store, key).bytes()) if path is None else path.read_bytes()
 
 
 @pytest.mark.parametrize("order", ["forwards", "backwards", "at once"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import obstore
 import pytest
 
 from tests.media.corpus import BY_NAME, make
@@ -110,12 +111,14 @@ class Slow:
 
 
 def files(world: World, track_id: str = "") -> list[str]:
-    """The keys of all stored files, or of a track's; and whatever lies in scratch."""
+    """The keys of all stored files, or of a track's; and whatever lies in scratch, if that is with them."""
     storage = world.parts.storage
-    assert isinstance(storage, LocalStorage)
-    # `walk` does not mind what goes away meanwhile.
-    found = (Path(top) / name for top, _, names in os.walk(storage.folder) for name in names)
-    names = sorted(str(path.relative_to(storage.folder)) for path in found)
+    if isinstance(storage, LocalStorage):
+        # `walk` does not mind what goes away meanwhile.
+        found = (Path(top) / name for top, _, names in os.walk(storage.folder) for name in names)
+        names = sorted(str(path.relative_to(storage.folder)) for path in found)
+    else:
+        names = sorted(meta["path"] for page in obstore.list(storage._store) for meta in page)
     return [name for name in names if track_id in name and not name.startswith("avatars")]
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import httpx
+import obstore
 
 from tests.world import JSON, Person, World
+from veza.core.storage import LocalStorage
 
 
 class Sender:
@@ -85,6 +87,10 @@ def wave(size: int, seed: int = 1) -> bytes:
 
 
 def chunks_left(world: World) -> list[str]:
-    """What lies in the folder of chunks."""
+    """The uploads that have chunks in the storage."""
+    storage = world.parts.storage
+    if not isinstance(storage, LocalStorage):
+        pages = obstore.list(storage._store, prefix="chunks")
+        return sorted({meta["path"].split("/")[1] for page in pages for meta in page})
     folder = world.parts.chunks.folder  # type: ignore[attr-defined]  # of the local one
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

@@ -1,0 +1,157 @@
+"""People who change things all the time, and remember what was said to be done, and what failed when."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.rooms.listening_house import track
+from tests.world import Person
+
+PAUSE = 0.02
+PATIENCE = 0.1
+
+
+class Trouble:
+    """One request that failed: when (monotonic seconds), at what, and how."""
+
+    def __init__(self, what: str, how: str) -> None:
+        self.at = time.monotonic()
+        self.what = what
+        self.how = how
+
+    def __repr__(self) -> str:
+        return f"{self.what} at {self.at:.2f}: {self.how}"
+
+
+class Load:
+    """Likes, plays, comments, messages and uploads of some people, until :meth:`stop`.
+
+    Whatever fails is tried again under the same key, as a client of the platform would.
+    """
+
+    def __init__(self, people: list[Person], songs: list[str], room_id: str, file: Path) -> None:
+        self.people = people
+        self.songs = songs
+        self.room_id = room_id
+        self.file = file.read_bytes()
+        self.liked: set[tuple[str, str]] = set()
+        self.played: set[tuple[str, str]] = set()
+        self.comments: dict[str, str] = {}
+        self.messages: dict[str, str] = {}
+        self.uploads: dict[str, str] = {}
+        self.troubles: list[Trouble] = []
+        self.done = 0
+        self._running: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self._count = 0
+
+    def start(self) -> None:
+        acts = (self._like, self._play, self._comment, self._say)
+        for n, person in enumerate(self.people):
+            self._running += [
+                asyncio.create_task(self._go_on(act, person, random.Random(n), PAUSE)) for act in acts
+            ]
+        self._running.append(
+            asyncio.create_task(self._go_on(self._upload, self.people[0], random.Random(0), 0.5))
+        )
+
+    async def stop(self) -> None:
+        """Let what is under way come to its end."""
+        self._stopping = True
+        await asyncio.gather(*self._running)
+
+    async def _go_on(
+        self, act: Callable[[Person, random.Random], Awaitable[None]], person: Person, dice: Any, pause: float
+    ) -> None:
+        while not self._stopping:
+            await act(person, dice)
+            self.done += 1
+            await asyncio.sleep(pause * dice.uniform(0.5, 1.5))
+
+    async def _ask(self, what: str, person: Person, path: str, **request: Any) -> Any:
+        """Ask until it is done; the answer's data. 201 and 200 are a promise."""
+        while True:
+            try:
+                answer = await person.post(path, **request)
+            except httpx.HTTPError as error:
+                self.troubles.append(Trouble(what, type(error).__name__))
+            else:
+                if answer.is_success:
+                    return answer.json()["data"]
+                # A 409 tells that the try before is still under way at a node.
+                assert answer.status_code in {409, 502, 503}, answer.text
+                self.troubles.append(Trouble(what, f"{answer.status_code} {answer.text[:160]}"))
+            await asyncio.sleep(PATIENCE)
+
+    def _word(self) -> str:
+        self._count += 1
+        return f"word-{self._count}"
+
+    async def _like(self, person: Person, dice: random.Random) -> None:
+        song = dice.choice(self.songs)
+        await self._ask("like", person, f"/tracks/{song}/like")
+        self.liked.add((person.id, song))
+
+    async def _play(self, person: Person, dice: random.Random) -> None:
+        song = dice.choice(self.songs)
+        await self._ask("play", person, f"/tracks/{song}/play", json={"duration": 50})
+        self.played.add((person.id, song))
+
+    async def _comment(self, person: Person, dice: random.Random) -> None:
+        word, song = self._word(), dice.choice(self.songs)
+        key = {"Idempotency-Key": word}
+        await self._ask("comment", person, f"/tracks/{song}/comments", json={"content": word}, headers=key)
+        self.comments[word] = song
+
+    async def _say(self, person: Person, _: random.Random) -> None:
+        word = self._word()
+        said = {"content": word, "client_id": word}
+        data = await self._ask("message", person, f"/chat/rooms/{self.room_id}/messages", json=said)
+        self.messages[word] = data["message"]["id"]
+
+    async def _upload(self, person: Person, _: random.Random) -> None:
+        word = self._word()
+        files, key = {"file": (f"{word}.mp3", self.file)}, {"Idempotency-Key": word}
+        data = await self._ask("upload", person, "/tracks", files=files, data={"title": word}, headers=key)
+        self.uploads[word] = data["track"]["id"]
+
+    async def check(self) -> None:
+        """Everything that was said to be done is done, and once."""
+        likes, plays = {}, {}
+        for song in self.songs:
+            there = await track(self.people[0], song)
+            likes[song], plays[song] = there["like_count"], there["play_count"]
+        assert likes == {song: sum(1 for _, other in self.liked if other == song) for song in self.songs}
+        # One listener's plays of a track count once in half a minute: so at least one of each is there.
+        for song in self.songs:
+            assert plays[song] >= len({who for who, other in self.played if other == song})
+        comments = [word for song in self.songs for word in await self._comments(song)]
+        assert sorted(comments) == sorted(self.comments)
+        messages = await self._messages()
+        assert {one["content"]: one["id"] for one in messages} == self.messages
+        assert [one["seq"] for one in messages] == list(range(1, len(self.messages) + 1))
+
+    async def _comments(self, song: str) -> list[str]:
+        found: list[str] = []
+        page = 1
+        while True:
+            data = (await self.people[0].get(f"/tracks/{song}/comments?limit=100&page={page}")).json()["data"]
+            found += [one["content"] for one in data["comments"]]
+            if page >= data["pagination"]["total_pages"]:
+                return found
+            page += 1
+
+    async def _messages(self) -> list[Any]:
+        found: list[Any] = []
+        path = f"/chat/rooms/{self.room_id}/messages?limit=100"
+        while True:
+            before = f"&before={found[0]['id']}" if found else ""
+            data = (await self.people[0].get(path + before)).json()["data"]
+            found = data["messages"] + found
+            if not data["has_more"]:
+                return found
