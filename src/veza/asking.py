@@ -48,7 +48,7 @@ async def _listener(request: AnyRequest, hearing: TheHearing, track_id: UUID, si
 def _tx(request: AnyRequest) -> Tx:
     here, database = _exchange(request), _database(request)
     if here.tx is None:
-        here.tx = database.read() if request.method == "GET" else database.write()
+        here.tx = database.look() if request.method == "GET" else database.write()
         here.tx.context = partial(_context, here)
     return here.tx
 

@@ -75,7 +75,9 @@ def make_parts(settings: Settings, *, database: Database | None = None) -> Parts
     begun = database is None and settings.embedded and file.exists()
     keyring = Keyring.load_or_create(settings.data_dir, settings.secret_key or None, may_create=not begun)
     if database is None:
-        database = _made("DATABASE_URL", lambda: open_database(settings.database))
+        database = _made(
+            "DATABASE_URL", lambda: open_database(settings.database, read_url=settings.database_read_url)
+        )
     tokens = Tokens(keyring)
     scratch = settings.data_dir / "scratch"
     storage = _made("STORAGE_URL", lambda: open_storage(settings.storage, scratch=scratch, s3=settings.s3))

@@ -35,6 +35,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Annotated[
         str, doc("`sqlite:///path` or `postgresql://…`; by default SQLite in the data folder.")
     ] = ""
+    database_read_url: Annotated[
+        str, doc("A streaming copy of the PostgreSQL database, for reading; if unset, there is none.")
+    ] = ""
     storage_url: Annotated[str, doc("`file:///path` or `s3://bucket`; by default the data folder.")] = ""
     redis_url: Annotated[
         str,
@@ -224,6 +227,7 @@ _SECRET = {
     "smtp_url",
     "redis_url",
     "database_url",
+    "database_read_url",
 }
 _TRUTHS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 _MOST_PORT = 65_535
@@ -346,6 +350,8 @@ def _check_numbers(settings: Settings) -> None:
 def _check_addresses(settings: Settings) -> None:
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise BadSetting("VEZA_DATABASE_URL must begin with sqlite:/// or postgresql://.")
+    if settings.database_read_url:
+        _check_copy(settings)
     if not settings.storage.startswith(("file:///", "s3://")):
         raise BadSetting("VEZA_STORAGE_URL must begin with file:/// or s3://.")
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
@@ -357,6 +363,13 @@ def _check_addresses(settings: Settings) -> None:
             raise BadSetting("VEZA_CORS_ORIGINS must look like https://a.example,https://b.example, or be *.")
     if not settings.serve_jobs and settings.embedded:
         raise BadSetting("VEZA_SERVE_JOBS=false needs PostgreSQL: with SQLite nobody else can do the work.")
+
+
+def _check_copy(settings: Settings) -> None:
+    if not settings.database_read_url.startswith(("postgresql://", "postgres://")):
+        raise BadSetting("VEZA_DATABASE_READ_URL must begin with postgresql://.")
+    if settings.embedded:
+        raise BadSetting("VEZA_DATABASE_READ_URL needs PostgreSQL in VEZA_DATABASE_URL as well.")
 
 
 def _is_web(url: str) -> bool:

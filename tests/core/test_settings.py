@@ -25,6 +25,9 @@ ROWS = {
         {"postgresql://u@h/veza": "postgresql://u@h/veza", "sqlite:////srv/v.db": "sqlite:////srv/v.db"},
         {"mysql://h/veza": "sqlite:/// or postgresql://", "veza.db": "sqlite:/// or postgresql://"},
     ),
+    "database_read_url": (
+        {}, {"postgresql://u@h/veza": "PostgreSQL in VEZA_DATABASE_URL", "sqlite:////srv/v.db": "postgresql://"},
+    ),
     "storage_url": (
         {"s3://bucket/prefix": "s3://bucket/prefix", "file:///srv/files": "file:///srv/files"},
         {"ftp://h/files": "file:/// or s3://", "/srv/files": "file:/// or s3://"},

@@ -215,6 +215,13 @@ class Database(ABC):
     def read(self) -> Tx:
         """A view; use it with ``async with``, or close it."""
 
+    def look(self) -> Tx:
+        """A view for whoever asks from outside, and only looks: perhaps of a copy of the database.
+
+        It shows all that was committed before its first statement, and may show nothing that came later.
+        """
+        return self.read()
+
     @abstractmethod
     def snapshot(self) -> Tx:
         """A view all of whose statements see one moment, that of the first of them.

@@ -1,7 +1,7 @@
 """PostgreSQL by asyncpg: the same transactions, for several processes on several hosts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from time import perf_counter
 from typing import Any, TypeVar
@@ -9,64 +9,21 @@ from typing import Any, TypeVar
 import asyncpg
 import structlog
 
-from veza.core.db.base import Database, Tx, UniqueViolation
+from veza.core.db.base import Database, Tx
+from veza.core.db.postgres_pool import ERRORS, open_pool, translate
+from veza.core.db.replica import Replica
 from veza.core.db.statement import Statement
-from veza.core.errors import Conflict, DatabaseBusy, InsufficientStorage, Unavailable
+from veza.core.errors import DatabaseBusy, Unavailable
 from veza.core.metrics import observe_commit
 
+T = TypeVar("T")
 RowT = TypeVar("RowT")
 log = structlog.get_logger()
 
-SESSION = {
-    "application_name": "veza",
-    "timezone": "UTC",
-    "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "60s",
-    "jit": "off",  # compiling costs more than our statements do
-}
 # For the first rows of a table that has to be sorted, too.
 SCAN_SECONDS = 3_600
 # The same number in every process: "veza" in ASCII.
 SCRIPT_LOCK = 0x76657A61
-
-
-def translate(error: Exception) -> Exception:  # noqa: PLR0911 - a table
-    """The error as the rest of Veza knows it."""
-    match error:
-        case asyncpg.UniqueViolationError():
-            return UniqueViolation(error.constraint_name or "")
-        case asyncpg.IntegrityConstraintViolationError():
-            return Conflict()
-        case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.LockNotAvailableError():
-            return DatabaseBusy(headers={"Retry-After": "1"})
-        case asyncpg.DiskFullError():
-            return InsufficientStorage()
-        case (
-            asyncpg.PostgresConnectionError()
-            | asyncpg.OperatorInterventionError()
-            | asyncpg.TooManyConnectionsError()
-            | asyncpg.InvalidCachedStatementError()
-            | asyncpg.ReadOnlySQLTransactionError()
-            | OSError()
-            | TimeoutError()
-        ):
-            return Unavailable(headers={"Retry-After": "1"})
-        case asyncpg.InterfaceError() if any(sign in str(error) for sign in _GONE):
-            return Unavailable(headers={"Retry-After": "1"})
-    return error
-
-
-# Said of a connection that is closed or closing, or that was lost and so taken from its user.
-_GONE = ("clos", "released back to the pool")
-_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-
-
-class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
-    """A connection whose session we never alter, so that giving it back needs no round trip to reset it."""
-
-    def get_reset_query(self) -> str:
-        """Nothing to undo."""
-        return ""
 
 
 class PostgresDatabase(Database):
@@ -75,10 +32,11 @@ class PostgresDatabase(Database):
     dialect = "postgresql"
     shared = True
 
-    def __init__(self, url: str, *, size: int = 10) -> None:
+    def __init__(self, url: str, *, size: int = 10, read_url: str = "") -> None:
         super().__init__()
         self.url = url
         self._size = size
+        self._replica = Replica(read_url, size, self.acquire, self.release) if read_url else None
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._closed = False
@@ -96,16 +54,7 @@ class PostgresDatabase(Database):
         return self._pool
 
     async def _open(self) -> asyncpg.Pool:
-        opened = await asyncpg.create_pool(
-            self.url,
-            min_size=1,
-            max_size=self._size,
-            connection_class=_Connection,
-            command_timeout=30,
-            statement_cache_size=500,
-            max_cached_statement_lifetime=0,
-            server_settings=SESSION,
-        )
+        opened = await open_pool(self.url, self._size)
         if self._closed:  # meanwhile
             opened.terminate()
         return opened
@@ -114,7 +63,7 @@ class PostgresDatabase(Database):
         """A connection of the pool; at most 10 seconds' wait."""
         try:
             return await (await self.pool()).acquire(timeout=10)
-        except _ERRORS as error:
+        except ERRORS as error:
             raise translate(error) from error
 
     def listen(self, channel: str, callback: Callable[[], None]) -> None:
@@ -136,7 +85,7 @@ class PostgresDatabase(Database):
         while True:
             try:
                 await self._listen_once()
-            except _ERRORS:
+            except ERRORS:
                 log.warning("postgres.listen_lost")
             await asyncio.sleep(1)
 
@@ -155,6 +104,10 @@ class PostgresDatabase(Database):
     def read(self) -> Tx:
         """A connection of the pool, from the first statement to the end."""
         return _PostgresTx(self, writes=False)
+
+    def look(self) -> Tx:
+        """The same, perhaps on a connection to the copy, where there is one."""
+        return self.read() if self._replica is None else _Look(self, self._replica)
 
     def snapshot(self) -> Tx:
         """A transaction at REPEATABLE READ that only reads."""
@@ -209,6 +162,8 @@ class PostgresDatabase(Database):
             self._listening.cancel()
             await asyncio.wait([self._listening])
         self._closed = True
+        if self._replica is not None:
+            await self._replica.close()
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), 10)
@@ -256,7 +211,9 @@ class _PostgresTx(Tx):
         except BaseException as error:
             if self._how:
                 self._failure = error
-            if isinstance(error, _ERRORS) and (meaning := translate(error)) is not error:
+            if isinstance(error, asyncpg.InternalClientError) and self._connection is not None:
+                self._connection.terminate()  # it stays in the middle of that for ever
+            if isinstance(error, ERRORS) and (meaning := translate(error)) is not error:
                 raise meaning from error
             raise
 
@@ -329,7 +286,7 @@ class _PostgresTx(Tx):
         self._over = True
         try:
             return str(await connection.execute(how))
-        except _ERRORS as error:
+        except ERRORS as error:
             with suppress(asyncpg.InterfaceError):  # lost, and terminated already
                 connection.terminate()
             meaning = translate(error)
@@ -347,9 +304,52 @@ class _PostgresTx(Tx):
             await asyncio.shield(self._undo())
         else:
             connection, self._connection = self._connection, None
-            await self.database.release(connection)
+            await self._give_back(connection)
+
+    async def _give_back(self, connection: asyncpg.Connection) -> None:
+        await self.database.release(connection)
 
     async def _undo(self) -> None:
         # The connection may be in the middle of a cancelled statement, or gone: either way nothing is kept.
-        with suppress(Unavailable, *_ERRORS):
+        with suppress(Unavailable, *ERRORS):
             await self._finish("ROLLBACK")
+
+
+class _Look(_PostgresTx):
+    """A view of the copy, if that is as new as whoever looks may ask for; else of the primary."""
+
+    def __init__(self, database: PostgresDatabase, replica: Replica) -> None:
+        super().__init__(database, writes=False)
+        self._replica = replica
+        self._lent = False
+
+    async def _begin(self) -> asyncpg.Connection:
+        if self._connection is None and not self._over:
+            self._connection = await self._replica.acquire()
+            self._lent = self._connection is not None
+        return await super()._begin()
+
+    async def first(self, statement: Statement[RowT], /, **params: Any) -> RowT | None:
+        return await self._ask(super().first, statement, params)
+
+    async def all(self, statement: Statement[RowT], /, **params: Any) -> list[RowT]:
+        return await self._ask(super().all, statement, params)
+
+    async def _ask(self, how: Callable[..., Awaitable[T]], statement: Any, params: dict[str, Any]) -> T:
+        """Ask the primary what the copy could not answer: it ends what is in the way of its following."""
+        try:
+            return await how(statement, **params)
+        except (DatabaseBusy, Unavailable) as error:
+            if not self._lent:
+                raise
+            self._replica.rest(error)
+            await self.close()
+            self._over = False
+            return await how(statement, **params)
+
+    async def _give_back(self, connection: asyncpg.Connection) -> None:
+        if self._lent:
+            self._lent = False
+            await self._replica.release(connection)
+        else:
+            await super()._give_back(connection)

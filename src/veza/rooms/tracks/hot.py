@@ -122,7 +122,7 @@ class HotTracks:
                 return None
             page, filters = wanted
             version = self._lists.version
-            async with self._database.read() as view:
+            async with self._database.look() as view:
                 found = await service.list_tracks(view, GUEST, page, **filters)
             kept = self._lists.keep(version, query, _encode(reply(found)))
         return kept.answer(exchange, viewer)
@@ -140,7 +140,7 @@ class HotTracks:
                 return None
             version = self._tracks.version
             try:
-                async with self._database.read() as view:
+                async with self._database.look() as view:
                     track = await service.get_visible(view, GUEST, track_id)
             except TrackNotFound:
                 return None
