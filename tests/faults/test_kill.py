@@ -98,7 +98,7 @@ class Client:
         while True:
             try:
                 answer = await self.http.request(method, path, **options)
-            except httpx.HTTPError:
+            except (httpx.HTTPError, AttributeError):  # the latter when the server dies just as it accepts
                 answer = None
             # 503: it is just starting or ending. 409: the first request with this key is still under way.
             busy = answer is not None and (answer.status_code == 503 or "IN_PROGRESS" in answer.text)
