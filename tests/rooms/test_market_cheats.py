@@ -185,3 +185,28 @@ async def test_what_is_offered_in_the_moment_of_a_suspension(
             told = EventJob(new_id(), UserSuspended.kind, {"user_id": seller.id})
             await close.run(Job(new_id(), CLOSE_USER.name, "{}", 1, clock.now()), told)
             assert await listed(bob) == []
+
+
+async def test_a_share_that_was_booked_waits_for_a_suspension_too(database: Database, tmp_path: Path) -> None:
+    """K15: the provider was away when it was to be handed over, and the seller was suspended meanwhile."""
+    async with open_shop(database, tmp_path) as shop:
+        adam = await shop.person("adam", "admin")
+        olga, bob = await shop.person("olga"), await shop.person("bob")
+        await shop.connect(olga)
+        mix = (await offer(olga, price=20))["id"]
+        order = (await shop.order(bob, mix))["id"]
+        service = f"{ORDERS}/{order}/services/{mix}"
+        assert (await olga.post(f"{service}/deliver", json={"note": "Here"})).is_success
+        shop.stripe.down = True
+        assert (await bob.post(f"{service}/accept")).is_success
+        await shop.work()
+        assert await database.rows("SELECT state FROM seller_shares") == [("begun",)]
+        shop.stripe.down = False
+        assert (await adam.post(f"/admin/users/{olga.id}/suspend", json={"reason": "Theft"})).is_success
+        await shop.again()
+        assert shop.stripe.list("transfer") == []
+        assert (await adam.post(f"/admin/users/{olga.id}/restore")).is_success
+        # As whoever asks after shares does, each quarter of an hour.
+        job = Job(new_id(), PAY_SELLERS.name, "{}", 1, clock.now())
+        await shop.tasks[PAY_SELLERS.name].run(job, PaySellers(UUID(order)))
+        assert [one["amount"] for one in shop.stripe.list("transfer")] == [1_800]

@@ -105,7 +105,8 @@ async def _hand_what_waits(tx: Tx, user_id: UUID) -> None:
     while True:
         waiting = await store.unpaid(tx, user_id, after, _PIECE)
         for order_id in waiting:
-            await enqueue(tx, PAY_SELLERS, PaySellers(order_id), unique_key=f"pay:{order_id}")
+            # Without a key: a job at work on the order now may have passed over this seller already.
+            await enqueue(tx, PAY_SELLERS, PaySellers(order_id))
         if len(waiting) < _PIECE:
             return
         after = waiting[-1]

@@ -85,17 +85,18 @@ def _handover(share: Share, charge: Charge, *, again: bool) -> Handover:
 async def may_hand(tx: Tx, share: Share, handover: Handover) -> bool:
     """Whether a share that was booked, and that the provider has not made, is to be asked for now.
 
-    Not if the payment has come to be disputed since: what was never asked for is booked back, and the rest
-    waits for the end of that. Nor if all of it was given back meanwhile.
+    Not if the payment has come to be disputed since, or the seller to be suspended: what was never asked for
+    is booked back, and the rest waits for the end of that. Nor if all of it was given back meanwhile.
     """
     now = await _lock(tx, share)
     if now is None or now.state != "begun":
         return False
     disputed = await charges_store.is_disputed(tx, share.order_id)
-    if (disputed and not handover.again) or now.taken_back >= now.amount:
+    waits = disputed or bool(await accounts.list_suspended(tx, [share.seller_id]))
+    if (waits and not handover.again) or now.taken_back >= now.amount:
         await failed(tx, share)
         return False
-    return not disputed
+    return not waits
 
 
 async def _owed(tx: Tx, order: Order, items: Sequence[Item]) -> int:
