@@ -18,6 +18,7 @@ from veza.core import worker as worker_module
 from veza.core.db import Database, Statement, Tx, open_database
 from veza.core.errors import Unavailable
 from veza.core.events import Context, Event, EventJob, Outbox, events
+from veza.core.job_times import ClockWatch
 from veza.core.jobs import CHANNEL, Job, JobKind, LeaseLost, NoPayload, enqueue, finish, jobs
 from veza.core.worker import Task, Worker, release_leases, retry_after
 
@@ -664,3 +665,13 @@ async def test_what_happened_is_recorded_with_what_follows(database: Database) -
         await none_left(database)
     assert {kind for kind, _ in told} == {"one", "two"}
     assert {(event.kind, event.data["song"]) for _, event in told} == {("sung", "a")}
+
+
+def test_a_clock_that_was_set_back_is_told_of_until_it_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """X8: what sets jobs right may fail at first, of a database that is away."""
+    watch, now = ClockWatch(), clock.now
+    assert not watch.went_back()
+    monkeypatch.setattr(clock, "now", lambda: now() - timedelta(hours=1))
+    assert [watch.went_back(), watch.went_back()] == [True, True]
+    watch.noted()
+    assert not watch.went_back()

@@ -39,9 +39,16 @@ class ClockWatch:
         self._ahead = _ahead()
 
     def went_back(self) -> bool:
-        """Whether that has happened since this was last asked."""
-        before, self._ahead = self._ahead, _ahead()
-        return before - self._ahead > LEAST.total_seconds()
+        """Whether that has happened and was not :meth:`noted` yet: what follows from it may fail at first."""
+        ahead = _ahead()
+        if self._ahead - ahead > LEAST.total_seconds():
+            return True
+        self._ahead = ahead
+        return False
+
+    def noted(self) -> None:
+        """What follows from it is done."""
+        self._ahead = _ahead()
 
 
 def _ahead() -> float:

@@ -159,6 +159,7 @@ class Worker:
             log.warning("jobs.clock_set_back", lane=self._lane)
             async with self._database.write() as tx:
                 await self._set_right(tx)
+            self._clock.noted()
         now, waits = clock.now(), list[tuple[str, float]]()
         async with self._database.read() as view:
             for each in self._lanes:

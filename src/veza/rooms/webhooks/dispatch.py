@@ -98,6 +98,7 @@ class Dispatcher:
         if self._clock.went_back():
             log.warning("webhooks.clock_set_back")
             await set_right(self._database, LEASE)
+            self._clock.noted()
         places = self._places()
         async with self._database.read() as view:
             fresh = await queues_store.any_fresh(view)
