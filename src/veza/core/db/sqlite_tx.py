@@ -4,6 +4,7 @@
 
 import asyncio
 import contextlib
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from itertools import islice
@@ -39,8 +40,8 @@ def _raise(error: Exception) -> NoReturn:
 class _SqliteTx(Tx):
     database: "SqliteDatabase"
 
-    async def _fetch(self, statement: Statement[Any], params: Mapping[str, Any]) -> list[Any]:
-        raise NotImplementedError
+    @abstractmethod
+    async def _fetch(self, statement: Statement[Any], params: Mapping[str, Any]) -> list[Any]: ...
 
     async def first(self, statement: Statement[RowT], /, **params: Any) -> RowT | None:
         rows = await self._fetch(statement, params)
