@@ -4,7 +4,6 @@ The router names the routes, the protocol its frames: one that has no row fails,
 """
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -15,6 +14,7 @@ from uuid import UUID
 from litestar.routes import HTTPRoute
 
 from tests.core.test_guards import contents
+from tests.filling import filled
 from tests.rooms.test_chat_feeds import FakeWire
 from tests.rooms.test_track_guard import anonymous
 from tests.world import Person, World, open_world
@@ -190,8 +190,8 @@ class Scene:
         """What somebody is answered at an endpoint of this scene."""
         method, _, path = endpoint.partition(" ")
         body = BODIES.get(endpoint)
-        more = {} if body is None else {"json": self._filled(body)}
-        answer = await self.cast[name].client.request(method, self._filled(path), **more)
+        more = {} if body is None else {"json": filled(body, self.places)}
+        answer = await self.cast[name].client.request(method, filled(path, self.places), **more)
         found = answer.json()
         return answer.status_code, "" if found["success"] else found["error"]["code"]
 
@@ -199,16 +199,9 @@ class Scene:
         """The code of what a frame is answered with, if any."""
         socket, wire = self.sockets[name]
         socket.typed = 0.0
-        await self.talk.hear(socket, json.dumps({"type": kind, "id": 1, **self._filled(FIELDS[kind])}))
+        await self.talk.hear(socket, json.dumps({"type": kind, "id": 1, **filled(FIELDS[kind], self.places)}))
         answer = wire.frames[-1]
         return "" if answer["type"] in {"ack", "pong"} else str(answer["code"])
-
-    def _filled(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self._filled(one) for key, one in value.items()}
-        if isinstance(value, str):
-            return re.sub(r"{(\w+)}", lambda found: self.places[found[1]], value)
-        return value
 
 
 async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import httpx
 from litestar.routes import HTTPRoute
 
 from tests.core.test_guards import contents
+from tests.filling import filled
 from tests.rooms.listening_house import song
 from tests.rooms.playlists_house import check_sums, member
 from tests.rooms.test_track_guard import anonymous
@@ -118,18 +119,9 @@ class Scene:
         body = BODIES.get(endpoint) if base else None
         if endpoint == "PUT /cover":
             form = {"not file": ("a.jpg", b"")}
-            return await self.cast[name].client.request(method, self._filled(base + path), files=form)
-        more = {} if body is None else {"json": self._filled(body)}
-        return await self.cast[name].client.request(method, self._filled(base + path), **more)
-
-    def _filled(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self._filled(one) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._filled(one) for one in value]
-        if isinstance(value, str):
-            return re.sub(r"{(\w+)}", lambda found: self.places[found[1]], value)
-        return value
+            return await self.cast[name].client.request(method, filled(base + path, self.places), files=form)
+        more = {} if body is None else {"json": filled(body, self.places)}
+        return await self.cast[name].client.request(method, filled(base + path, self.places), **more)
 
 
 async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from msgspec import to_builtins
 
 from tests.core.asking import Answer, ask
 from tests.core.test_guards import contents
+from tests.filling import filled
 from tests.receiver import receiving
 from tests.rooms import test_admin_guard, test_chat_guard, test_playlists_guard, test_track_guard
 from tests.rooms.market_house import bought, offer, offer_track
@@ -311,21 +312,12 @@ class Scene:
         if endpoint in FORMS:
             body, typed = form([("not file", "x")])
             headers += typed.items()
-        given = self._filled(BODIES.get(endpoint))
-        where = f"/api/v1{self._filled(path)}"
+        given = filled(BODIES.get(endpoint), self.places)
+        where = f"/api/v1{filled(path, self.places)}"
         answer = await ask(self.world.app, method, where, *headers, body=body, json_body=given)
         if endpoint in ENDING and name != "guest":
             await self.sign_in(name)
         return answer
-
-    def _filled(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self._filled(one) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._filled(one) for one in value]
-        if isinstance(value, str):
-            return re.sub(r"{(\w+)}", lambda found: self.places[found[1]], value)
-        return value
 
 
 Setting = Callable[[str], Awaitable[None]]
