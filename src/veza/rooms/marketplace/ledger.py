@@ -95,11 +95,17 @@ async def write(tx: Tx, items: Iterable[Item], currency: str, kind: str) -> None
 
 
 async def book(
-    tx: Tx, order_id: UUID, kind: str, move: tuple[str, str, int, str], owner: UUID | None = None
+    tx: Tx,
+    order_id: UUID,
+    kind: str,
+    move: tuple[str, str, int, str],
+    owner: UUID | None = None,
+    once: UUID | None = None,
 ) -> None:
     """Write down that of an order, which is locked, an amount moved: from, to, how much, in what currency.
 
-    ``owner`` is the seller whose account one of the two is. A negative amount moves the other way.
+    ``owner`` is the seller whose account one of the two is. A negative amount moves the other way. ``once``
+    is the id of what is written first, for :func:`has` to find.
     """
     giver, taker, amount, currency = move
     if not amount:
@@ -107,11 +113,16 @@ async def book(
     now, position = clock.now(), await store.next_position(tx, order_id, _BEHIND)
     moved = ((giver, -amount), (taker, amount))
     rows = [
-        Entry(new_id(), order_id, position, kind, account, owner if account == SELLER else None, change,
+        Entry(entry_id, order_id, position, kind, account, owner if account == SELLER else None, change,
               currency, now)
-        for account, change in moved
+        for entry_id, (account, change) in zip((once or new_id(), new_id()), moved, strict=True)
     ]  # fmt: skip
     await store.add(tx, rows)
+
+
+async def has(tx: Tx, entry_id: UUID) -> bool:
+    """Whether this is written down."""
+    return await store.has(tx, entry_id)
 
 
 async def move(tx: Tx, payout: Payout, kind: str) -> None:

@@ -60,6 +60,7 @@ _OF_ORDER = Statement(
     .order_by(G.position, G.id),
     Entry,
 )
+_ONE = Statement(sa.select(G.id).where(G.id == sa.bindparam("entry")), UUID)
 _LAST_POSITION = Statement(sa.select(sa.func.max(G.position)).where(G.order_id == sa.bindparam("order")), int)
 
 
@@ -71,6 +72,11 @@ async def add(tx: Tx, entries: Sequence[Entry]) -> None:
 async def list_of_order(tx: Tx, order_id: UUID) -> list[Entry]:
     """Everything that stands there of an order."""
     return await tx.all(_OF_ORDER, order=order_id)
+
+
+async def has(tx: Tx, entry_id: UUID) -> bool:
+    """Whether there is an entry of this id."""
+    return await tx.first(_ONE, entry=entry_id) is not None
 
 
 async def next_position(tx: Tx, order_id: UUID, least: int) -> int:

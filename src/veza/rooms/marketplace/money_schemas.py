@@ -72,7 +72,7 @@ class StatementLine(msgspec.Struct, frozen=True):
 
     A ``sale`` or the ``release`` of a service brings something, a ``refund`` or a ``payout`` takes it away
     again, and of a payout that has ``failed`` it comes back. What the payment provider pays is ``handed`` to
-    them, and ``handed_back`` where that fails or a line is refunded.
+    them, and ``handed_back`` where that fails or a line is refunded; also ``handed`` is what they have twice.
     """
 
     date: datetime

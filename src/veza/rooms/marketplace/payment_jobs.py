@@ -19,6 +19,7 @@ from veza.rooms.marketplace import (
     sellers,
     sellers_store,
     shares,
+    superseded,
 )
 from veza.rooms.marketplace.kinds import DISPUTED, PAY_BACK, PayBack
 from veza.rooms.marketplace.payment_kinds import (
@@ -30,12 +31,14 @@ from veza.rooms.marketplace.payment_kinds import (
     PATIENCE,
     PAY_SELLERS,
     TAKE_BACK,
+    TAKE_BACK_TWICE,
     AskAccount,
     AskIntent,
     AskPayment,
     LookAgain,
     PaySellers,
     TakeBack,
+    TakeBackTwice,
 )
 from veza.rooms.marketplace.payments import (
     Handover,
@@ -73,8 +76,9 @@ class PaymentJobs:
             Task(ASK_INTENT, self.ask_intent),
             Task(ASK_ACCOUNT, self.ask_account),
             Task(PAY_SELLERS, self.pay_sellers),
-            Task(LOOK_AGAIN, self.look_again),
+            Task(LOOK_AGAIN, self.look_again, shares.look_later),
             Task(TAKE_BACK, self.take_back, shares.not_taken_back),
+            Task(TAKE_BACK_TWICE, self.take_back_twice, superseded.not_taken_back),
             Task(ASK_MISSED, self.ask_missed),
         ]
 
@@ -157,16 +161,18 @@ class PaymentJobs:
 
     async def look_again(self, job: Job, what: LookAgain) -> None:
         """Ask whether a share was handed over after all, whose answer another was to get."""
-        del job
         async with self._database.write() as tx:
-            found = await shares.find_failed(tx, what)
+            found = await shares.find_asked(tx, what)
             order = await orders_store.find(tx, what.order_id)
         if found is None or order is None:
             return
         share, handover = found
         reference = await self._money(order.provider).find_handover(handover)
-        if reference is not None:
-            async with self._database.write() as tx:
+        async with self._database.write() as tx:
+            await finish(tx, job)
+            if reference is None:
+                await shares.look_later(tx, what)
+            else:
                 await shares.done(tx, share, reference)
 
     async def take_back(self, job: Job, what: TakeBack) -> None:
@@ -180,6 +186,16 @@ class PaymentJobs:
         if share.reference is None:
             raise NotYet
         await self._money(what.provider).take_back(share.reference, what.amount, what.key)
+
+    async def take_back_twice(self, job: Job, what: TakeBackTwice) -> None:
+        """Have a share taken back that was handed over beside another."""
+        async with self._database.write() as tx:
+            if not await superseded.is_twice(tx, job, what):
+                return
+        await self._money(what.provider).take_back(what.reference, what.amount, what.key)
+        async with self._database.write() as tx:
+            await finish(tx, job)
+            await shares.resume(tx, what.order_id)  # what exceeded the payment by this was refused
 
     async def ask_missed(self, job: Job, what: NoPayload) -> None:
         """Ask for what was not told, and after orders that have waited for their payment for some time."""

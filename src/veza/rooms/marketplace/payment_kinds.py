@@ -34,11 +34,18 @@ class PaySellers(msgspec.Struct, frozen=True):
 
 
 class LookAgain(msgspec.Struct, frozen=True):
-    """An attempt at a share that came to nothing, of which it is to be asked whether it did."""
+    """An attempt at a share that came to nothing, of which it is to be asked whether it did.
+
+    ``account`` and ``amount``, in minor units, are what it was asked with; where they are not said, the
+    share's own. ``looks`` is how often it was asked before.
+    """
 
     order_id: UUID
     share_id: UUID
     attempt: int
+    account: str = ""
+    amount: int = 0
+    looks: int = 0
 
 
 class TakeBack(msgspec.Struct, frozen=True):
@@ -51,8 +58,30 @@ class TakeBack(msgspec.Struct, frozen=True):
     key: str
 
 
-# A notice mostly comes within seconds, and nobody waits for an answer of Stripe's for longer than one minute.
+class TakeBackTwice(msgspec.Struct, frozen=True):
+    """What a provider made of an attempt at a share that another has taken the place of, in minor units."""
+
+    provider: str
+    order_id: UUID
+    share_id: UUID
+    seller_id: UUID
+    attempt: int
+    account: str
+    amount: int
+    reference: str
+
+    @property
+    def key(self) -> str:
+        """What tells this from others: all of an attempt is taken back once."""
+        return f"{self.share_id}:{self.attempt}:twice"
+
+
+# A notice mostly comes within seconds. And whoever asks Stripe for something asks for the last time within
+# two minutes: thrice, each time at most ten seconds for a turn, a connection, the question, and the answer.
 PATIENCE = timedelta(minutes=10)
+# Unless their machine stood still: what was not made is looked for once more so much later, so often.
+LOOK_LATER = timedelta(days=1)
+MOST_LOOKS = 3
 
 ASK_PAYMENT = JobKind("marketplace.ask_payment", AskPayment, attempts=50)
 ASK_INTENT = JobKind("marketplace.ask_intent", AskIntent, attempts=50)
@@ -60,4 +89,5 @@ ASK_ACCOUNT = JobKind("marketplace.ask_account", AskAccount, attempts=50)
 PAY_SELLERS = JobKind("marketplace.pay_sellers", PaySellers, attempts=50)
 LOOK_AGAIN = JobKind("marketplace.look_again", LookAgain, attempts=50)
 TAKE_BACK = JobKind("marketplace.take_back", TakeBack, attempts=50)
+TAKE_BACK_TWICE = JobKind("marketplace.take_back_twice", TakeBackTwice, attempts=50)
 ASK_MISSED = JobKind("marketplace.ask_missed", NoPayload, every=timedelta(minutes=15))

@@ -5,8 +5,8 @@ way. Where the provider refuses, it is booked back, and tried again once the sel
 an answer was lost, the provider is asked what it has made before it is asked to make anything.
 
 One may be asked twice at once, and first refuse, then do it: so what was booked back is looked for once more
-when nobody can be asking any longer, and whatever turns out to be handed over is taken back as far as it was
-refunded since.
+when nobody can be asking any longer, and whatever turns out to be handed over is taken back as far as it is
+not the seller's any more. Where it was tried anew meanwhile, see :mod:`superseded`.
 
 A share is handed over in one piece: as long as a service in it is not accepted, or its seller is suspended,
 all of it waits.
@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
-import structlog
 
 from veza.core import clock
 from veza.core.db import Tx
@@ -29,17 +28,19 @@ from veza.rooms.marketplace.charges_store import Charge
 from veza.rooms.marketplace.orders_store import Item, Order
 from veza.rooms.marketplace.payment_kinds import (
     LOOK_AGAIN,
+    LOOK_LATER,
+    MOST_LOOKS,
     PATIENCE,
     PAY_SELLERS,
     TAKE_BACK,
+    TAKE_BACK_TWICE,
     LookAgain,
     PaySellers,
     TakeBack,
+    TakeBackTwice,
 )
 from veza.rooms.marketplace.payments import Handover
 from veza.rooms.marketplace.sellers_store import Share
-
-log = structlog.get_logger()
 
 
 async def resume(tx: Tx, order_id: UUID) -> None:
@@ -132,35 +133,48 @@ async def _book(
         created_at=before.created_at if before else clock.now(),
     )
     await (store.set_share if before else store.add_share)(tx, share)
-    await _move(tx, share, "handed", share.amount)
+    await move(tx, share, "handed", share.amount)
     return share
 
 
-async def _move(tx: Tx, share: Share, kind: str, amount: int) -> None:
-    move = (ledger.SELLER, ledger.HANDED, amount, share.currency)
-    await ledger.book(tx, share.order_id, kind, move, share.seller_id)
+async def move(tx: Tx, share: Share, kind: str, amount: int, once: UUID | None = None) -> None:
+    """Write down that so much of a seller's was handed to them, or, negative, taken back."""
+    moved = (ledger.SELLER, ledger.HANDED, amount, share.currency)
+    await ledger.book(tx, share.order_id, kind, moved, share.seller_id, once)
 
 
 async def done(tx: Tx, share: Share, reference: str) -> None:
-    """A provider has handed a share over; told twice, it is once.
+    """A provider has handed a share over, as it was asked to by this attempt; told twice, it is once."""
+    await accounts.stay(tx, [share.seller_id])  # and asks for nothing by hand meanwhile
+    order = await orders_store.lock(tx, share.order_id)
+    now = await store.lock_share(tx, share.id)
+    if order is None or now is None:
+        return
+    if now.attempt != share.attempt:  # tried anew since
+        told = TakeBackTwice(
+            order.provider, order.id, share.id, share.seller_id, share.attempt, share.account, share.amount,
+            reference,
+        )  # fmt: skip
+        await enqueue(tx, TAKE_BACK_TWICE, told, unique_key=told.key)
+    elif now.state != "done":
+        await keep(tx, order, now, reference)
 
-    What was refunded while nobody thought so is taken back.
+
+async def keep(tx: Tx, order: Order, share: Share, reference: str) -> None:
+    """By this a share is handed over, of an order that is locked.
+
+    What was refunded while nobody thought so is taken back; and where it was booked back, as another said
+    who asked at the same time, what the seller was paid otherwise since.
     """
-    now = await _lock(tx, share)
-    if now is None:  # tried anew since, and now made twice
-        log.error("payments.handed_twice", order_id=str(share.order_id), transfer=reference)
-        return
-    if now.state == "done":
-        return
-    if now.state == "failed":  # so said another who asked at the same time
-        await _move(tx, now, "handed", now.amount - now.taken_back)
-    now = msgspec.structs.replace(now, state="done", reference=reference)
-    await store.set_share(tx, now)
-    order = await orders_store.find(tx, now.order_id)
-    if order is not None:
-        items = await orders_store.items_of(tx, [order.id])
-        theirs = [item for item in items if item.seller_id == now.seller_id and item.refundable]
-        await _take_back(tx, order, now, now.amount - now.taken_back - _net(theirs))
+    items = await orders_store.items_of(tx, [order.id])
+    theirs = [item for item in items if item.seller_id == share.seller_id]
+    owed = _net([item for item in theirs if item.refundable])
+    if share.state == "failed":
+        owed = max(await _owed(tx, order, theirs), 0)
+        await move(tx, share, "handed", share.amount - share.taken_back)
+    share = msgspec.structs.replace(share, state="done", reference=reference)
+    await store.set_share(tx, share)
+    await _take_back(tx, order, share, share.amount - share.taken_back - owed)
 
 
 async def failed(tx: Tx, share: Share) -> None:
@@ -171,17 +185,31 @@ async def failed(tx: Tx, share: Share) -> None:
     now = await _lock(tx, share)
     if now is not None and now.state == "begun":
         await store.set_share(tx, msgspec.structs.replace(now, state="failed"))
-        await _move(tx, now, "handed_back", now.taken_back - now.amount)
-        await enqueue(tx, LOOK_AGAIN, LookAgain(now.order_id, now.id, now.attempt), delay=PATIENCE)
+        await move(tx, now, "handed_back", now.taken_back - now.amount)
+        told = LookAgain(now.order_id, now.id, now.attempt, now.account, now.amount)
+        await enqueue(tx, LOOK_AGAIN, told, delay=PATIENCE)
 
 
-async def find_failed(tx: Tx, told: LookAgain) -> tuple[Share, Handover] | None:
-    """A share that a provider would not hand over, and what it was asked for, if that is still so."""
+async def find_asked(tx: Tx, told: LookAgain) -> tuple[Share, Handover] | None:
+    """An attempt that came to nothing, and what was asked for; None where it is known that it was made."""
     share = await store.lock_share(tx, told.share_id)
     charge = await charges_store.find(tx, told.order_id)
-    if share is None or charge is None or (share.state, share.attempt) != ("failed", told.attempt):
+    if share is None or charge is None or (share.state, share.attempt) == ("done", told.attempt):
         return None
+    share = msgspec.structs.replace(
+        share,
+        attempt=told.attempt,
+        account=told.account or share.account,
+        amount=told.amount or share.amount,
+    )
     return share, _handover(share, charge, again=True)
+
+
+async def look_later(tx: Tx, told: LookAgain) -> None:
+    """It was not made so far, or nobody knows: it is asked once more, but not for ever."""
+    later = msgspec.structs.replace(told, looks=told.looks + 1)
+    if later.looks < MOST_LOOKS:
+        await enqueue(tx, LOOK_AGAIN, later, delay=LOOK_LATER)
 
 
 async def _lock(tx: Tx, share: Share) -> Share | None:
@@ -203,7 +231,7 @@ async def take_back(tx: Tx, order: Order, items: Sequence[Item]) -> None:
 async def _take_back(tx: Tx, order: Order, share: Share, amount: int) -> None:
     if amount > 0:
         await store.set_share(tx, msgspec.structs.replace(share, taken_back=share.taken_back + amount))
-        await _move(tx, share, "handed_back", -amount)
+        await move(tx, share, "handed_back", -amount)
         # A key of its own: one that a provider has refused it refuses again, whatever it would say now.
         key = f"{share.key}:{new_id()}"
         await enqueue(tx, TAKE_BACK, TakeBack(order.provider, order.id, share.id, amount, key))
@@ -227,7 +255,7 @@ async def not_taken_back(tx: Tx, told: TakeBack) -> None:
     if share is not None:
         await _forgo(tx, share, told)
         if share.state != "failed":
-            await _move(tx, share, "handed", told.amount)
+            await move(tx, share, "handed", told.amount)
 
 
 async def _told_of(tx: Tx, told: TakeBack) -> Share | None:
