@@ -180,3 +180,33 @@ async def test_a_share_is_refunded_while_it_is_handed_over(
         left = 450 if how == "in part" else 0
         assert (len(accounts), handed["amount"] - handed["amount_reversed"]) == (1, left)
         await shop.prove()
+
+
+async def test_what_was_refunded_before_it_was_handed_over_never_is(
+    database: Database, tmp_path: Path
+) -> None:
+    """K15, K17: however long the provider is away, and whoever gives up meanwhile."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, bob = await shop.person("olga"), await shop.person("bob")
+        await shop.connect(olga)
+        product = await offer_track(shop.world, olga, price=10)
+        order = await shop.order(bob, product["id"], pay=False)
+        provider: Any = shop.world.parts.providers.list_money()[0]
+        hand_over = provider.hand_over
+
+        async def away(_what: Handover) -> str:
+            raise PaymentUnavailable
+
+        provider.hand_over = away
+        shop.stripe.pay(shop.session(order))
+        await shop.deliver()
+        assert (await olga.post(f"{ORDERS}/{order['id']}/refund")).is_success
+        await shop.work()
+        assert shop.put_off == ["marketplace.pay_sellers", "marketplace.take_back"]
+        await shop.again(give_up=True)
+        provider.hand_over = hand_over
+        with clock.shifted(timedelta(days=1)):
+            await shop.ask_missed()
+            await shop.again()
+        assert (shop.put_off, shop.stripe.list("transfer"), await shop.sums()) == ([], [], {})
+        await shop.prove()

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from veza.core import clock
 from veza.core.db import Tx
@@ -41,6 +42,8 @@ from veza.rooms.marketplace.payment_kinds import (
 )
 from veza.rooms.marketplace.payments import Handover
 from veza.rooms.marketplace.sellers_store import Share
+
+log = structlog.get_logger()
 
 
 async def resume(tx: Tx, order_id: UUID) -> None:
@@ -250,12 +253,21 @@ async def find_handed(tx: Tx, told: TakeBack) -> Share | None:
 
 
 async def not_taken_back(tx: Tx, told: TakeBack) -> None:
-    """A provider could not take a share back: then the seller owes it."""
+    """A provider could not take a share back: then the seller owes it.
+
+    One that is still under way was not asked for: that waits on, else all of it would be handed over.
+    """
     share = await _told_of(tx, told)
-    if share is not None:
-        await _forgo(tx, share, told)
-        if share.state != "failed":
-            await move(tx, share, "handed", told.amount)
+    if share is None:
+        return
+    if share.state == "begun":
+        await enqueue(tx, TAKE_BACK, told, delay=PATIENCE)
+        return
+    await _forgo(tx, share, told)
+    if share.state != "failed":
+        log.error("payments.not_taken_back", order_id=str(told.order_id), transfer=share.reference,
+                  amount=told.amount)  # fmt: skip
+        await move(tx, share, "handed", told.amount)
 
 
 async def _told_of(tx: Tx, told: TakeBack) -> Share | None:
