@@ -14,7 +14,7 @@ from veza.rooms.marketplace.errors import (
 )
 from veza.rooms.marketplace.order_schemas import OrderView
 from veza.rooms.marketplace.payment_kinds import AskPayment
-from veza.rooms.marketplace.payments import Providers
+from veza.rooms.marketplace.payments import ProviderRefused, Providers
 
 
 async def give_up(
@@ -34,8 +34,11 @@ async def give_up(
     provider = providers.find_money(order.provider)
     if provider is None:
         raise PaymentUnavailable
-    await provider.withdraw(order.payment_ref)
-    outcome = await provider.look(order.payment_ref)
+    try:
+        await provider.withdraw(order.payment_ref)
+        outcome = await provider.look(order.payment_ref)
+    except ProviderRefused:  # as of another account's payments, whose key is not set any more
+        raise PaymentUnavailable from None
     if outcome.state in {"open", "under_way"}:
         raise PaymentUnderWay
     await reconciling.follow(tx, AskPayment(order_id), outcome)

@@ -50,6 +50,8 @@ _RETRIES = 2
 _MOST_MISSED = 1_000
 # Why there may be less to refund than was asked for.
 _GONE_BACK = {"charge_already_refunded", "charge_disputed"}
+# Why an order cannot be paid for, whoever pays.
+_AMOUNTS = {"amount_too_small", "amount_too_large"}
 # Where somebody has to wait, or the operator to do something.
 _LATER = {"Retry-After": "30"}
 
@@ -73,6 +75,14 @@ class Stripe:
 
     async def begin(self, payment: Payment) -> Begun:
         """Open a page where the order is paid. Raises :class:`AmountRefused`, :class:`PaymentUnavailable`."""
+        try:
+            return await self._open_page(payment)
+        except ProviderRefused as refused:
+            if refused.code in _AMOUNTS:
+                raise AmountRefused(str(refused)) from None
+            raise PaymentUnavailable(headers=_LATER) from None
+
+    async def _open_page(self, payment: Payment) -> Begun:
         metadata = {ORDER: str(payment.order_id)}
         currency = payment.currency.lower()
         with _asking():
@@ -319,10 +329,9 @@ def _asking() -> Iterator[None]:
     try:
         yield
     except stripe.InvalidRequestError as refused:
-        if refused.code in {"amount_too_small", "amount_too_large"}:
-            raise AmountRefused(refused.user_message) from None
         log.warning("payments.refused", code=refused.code, about=refused.param, said=refused.user_message)
-        raise ProviderRefused(str(refused), refused.code or "", refused.param or "") from None
+        said = refused.user_message or str(refused)
+        raise ProviderRefused(said, refused.code or "", refused.param or "") from None
     except stripe.PermissionError as refused:
         log.warning("payments.refused", code=refused.code, said=refused.user_message)
         raise ProviderRefused(str(refused), refused.code or "") from None
