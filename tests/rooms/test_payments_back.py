@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.rooms.listening_house import rows_of
 from tests.rooms.market_house import ORDERS, bought, link, offer_track
 from tests.rooms.payments_house import open_shop
@@ -188,4 +190,25 @@ async def test_accounts_end_amid_payments(database: Database, tmp_path: Path) ->
         )
         # Whichever was first: that she left, or that it was paid.
         assert shop.charge(waiting)["refunded"] == (status == "cancelled")
+        await shop.prove()
+
+
+@pytest.mark.parametrize("won", [False, True])
+async def test_a_dispute_of_what_came_for_nothing(database: Database, tmp_path: Path, *, won: bool) -> None:
+    """K15: what was paid goes back once the bank has decided, and the fee of that is in the books."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, bob = await shop.person("olga"), await shop.person("bob")
+        product = await offer_track(shop.world, olga, price=10)
+        order = await shop.order(bob, product["id"], pay=False)
+        shop.stripe.pay(shop.session(order), amount=900)
+        dispute = shop.stripe.dispute(shop.intent(order), 900)
+        await shop.deliver()
+        assert (await shop.see(bob, order))["status"] == "cancelled"
+        assert await shop.sums() == {"disputes": -1_500, "provider": 1_500}
+        await shop.prove()
+        shop.stripe.close(dispute["id"], won=won)
+        await shop.deliver()
+        await shop.again()
+        assert [one["amount"] for one in shop.stripe.list("refund")] == ([900] if won else [])
+        assert await shop.sums() == {"disputes": -1_500, "provider": 1_500}
         await shop.prove()

@@ -53,8 +53,7 @@ async def _follow_money(tx: Tx, order: Order, outcome: Outcome) -> Order:
     charge = await charges_store.find(tx, order.id)
     if charge is None:
         charge, order = await _receive(tx, order, outcome)
-    if order.completed_at is not None:
-        await _follow_disputes(tx, order, charge, outcome.disputes)
+    await _follow_disputes(tx, order, charge, outcome.disputes)
     gone = outcome.returned + sum(one.amount for one in outcome.disputes if one.state == "lost")
     charge = await _follow_failed(tx, order, charge, outcome, gone)
     # An outcome that is older than a failure counts as gone what has come back since.
@@ -95,7 +94,8 @@ async def _follow_disputes(tx: Tx, order: Order, charge: Charge, said: Sequence[
     known = await charges_store.disputes_of(tx, order.id)
     lines = await store.items_of(tx, [order.id])
     held = sum(one.amount for one in known.values() if one.state == "open")
-    left = order.total - _refunded(lines) - charge.conceded - held
+    # What came for nothing is not in the books; the fee for it is.
+    left = order.total - _refunded(lines) - charge.conceded - held if order.completed_at is not None else 0
     frozen = any(one.state == "open" for one in known.values())
     for dispute in said:
         before = known.get(dispute.id)
