@@ -193,6 +193,31 @@ async def test_accounts_end_amid_payments(database: Database, tmp_path: Path) ->
         await shop.prove()
 
 
+async def test_what_is_disputed_pays_no_debts(database: Database, tmp_path: Path) -> None:
+    """K15: who owes a share is not handed the next because of what their buyer's bank may take back."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, bob = await shop.person("olga"), await shop.person("bob")
+        account = await shop.connect(olga)
+        one, two, three = [await offer_track(shop.world, olga, price=10) for _ in range(3)]
+        order = await shop.order(bob, one["id"])
+        shop.stripe.poor.add(account)
+        await olga.post(f"{ORDERS}/{order['id']}/refund")
+        await shop.work()
+        await shop.again(give_up=True)
+        assert await shop.sums() == {"seller": -900, "handed": 900}
+        disputed = await bought(bob, two["id"])
+        shop.stripe.pay(shop.session(disputed))
+        dispute = shop.stripe.dispute(shop.intent(disputed), 1_000)
+        await shop.deliver()
+        await shop.order(bob, three["id"])
+        assert (await shop.sums())["handed"] == 900
+        await shop.prove()
+        shop.stripe.close(dispute["id"], won=True)
+        await shop.deliver()
+        assert (await shop.sums())["handed"] == 1_800
+        await shop.prove()
+
+
 @pytest.mark.parametrize("won", [False, True])
 async def test_a_dispute_of_what_came_for_nothing(database: Database, tmp_path: Path, *, won: bool) -> None:
     """K15: what was paid goes back once the bank has decided, and the fee of that is in the books."""

@@ -21,6 +21,7 @@ from veza.rooms.marketplace.tables import (
 
 A = seller_accounts.c
 T = seller_shares.c
+_NONE = UUID(int=0)
 
 
 class SellerAccount(msgspec.Struct, frozen=True):
@@ -155,6 +156,7 @@ _DISPUTED = Statement(
     .select_from(order_items.join(orders, orders.c.id == order_items.c.order_id))
     .where(
         order_items.c.order_id.in_(sa.select(disputes.c.order_id).where(disputes.c.state == "open")),
+        order_items.c.order_id != sa.bindparam("besides"),
         order_items.c.seller_id == sa.bindparam("seller"),
         order_items.c.sold_at.is_not(None),
         order_items.c.refunded_at.is_(None),
@@ -248,6 +250,7 @@ async def begun_before(tx: Tx, before: datetime, after: UUID, most: int) -> list
     return await tx.all(_BEGUN_BEFORE, before=before, after=after, most=most)
 
 
-async def disputed(tx: Tx, seller_id: UUID) -> dict[str, int]:
-    """By currency what a seller may have to give back by a dispute, and was not handed."""
-    return {row.currency: row.amount for row in await tx.all(_DISPUTED, seller=seller_id)}
+async def disputed(tx: Tx, seller_id: UUID, besides: UUID = _NONE) -> dict[str, int]:
+    """By currency what a seller may have to give back by a dispute, and was not handed; but for one order."""
+    rows = await tx.all(_DISPUTED, seller=seller_id, besides=besides)
+    return {row.currency: row.amount for row in rows}

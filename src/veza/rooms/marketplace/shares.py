@@ -106,12 +106,14 @@ async def may_hand(tx: Tx, share: Share, handover: Handover) -> bool:
 async def _owed(tx: Tx, order: Order, items: Sequence[Item]) -> int:
     """What a seller has earned by these lines, less what they were given or owe otherwise.
 
-    Nothing yet as long as some of it is held.
+    Nothing yet as long as some of it is held. What they may have to give back by a dispute pays no debts.
     """
     net = _net([item for item in items if item.refundable])
     if not net or any(item.held and item.refundable for item in items):
         return 0
-    return min(net, (await ledger.balance(tx, items[0].seller_id)).get(order.currency, 0))
+    seller_id = items[0].seller_id
+    balance = (await ledger.balance(tx, seller_id)).get(order.currency, 0)
+    return min(net, balance - (await store.disputed(tx, seller_id, order.id)).get(order.currency, 0))
 
 
 def _net(items: Sequence[Item]) -> int:
