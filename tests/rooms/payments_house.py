@@ -49,9 +49,10 @@ class Shop:
                 )
             if not jobs:
                 return
-            await self._do(jobs[0])
+            await self.do(jobs[0])
 
-    async def _do(self, job: Job) -> None:
+    async def do(self, job: Job) -> None:
+        """Do one job; what fails is put off."""
         task = self.tasks[job.kind]
         try:
             await task.run(job, msgspec.json.decode(job.payload, type=task.kind.payload))
