@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.rooms.audit_house import GUARDS, REFUSED, check, seal, sealer_of, tamper, tell
+from tests.rooms.audit_house import GUARDS, REFUSED, check, literal, seal, sealer_of, tamper, tell
 from tests.world import World, open_world
 from veza.access.secrets import Keyring, new_secret
 from veza.core import clock
@@ -238,6 +238,46 @@ async def test_what_is_old_goes_from_the_beginning_and_leaves_a_trace(
         assert found["actions_count"] == dict(rows)
         assert found["total_logs"] == sum(count for _, count in rows)
         assert await database.rows("SELECT COUNT(*) FROM events WHERE kind = 'track.liked'") == [(3,)]
+
+
+async def test_a_purge_of_a_version_that_sealed_none(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D3, D9, X10: its log is right after the upgrade; who forges a purge in its words is found out."""
+    async with open_world(database, tmp_path) as world:
+        older = sealer_of(world)
+        older._first = next(iter(older._before_purges))
+        monkeypatch.setattr(older, "purge", lambda *_: "")
+        with clock.shifted(timedelta(days=-400)):
+            for _ in range(4):
+                await tell(database, TrackLiked(new_id(), new_id(), new_id()))
+            await older.seal_all()
+        await forget(database, older, 365)
+        await older.seal_all()
+        await written(world, 2)
+        verdict = await check(world)
+        assert (verdict.problem, verdict.first) == ("", 5)
+        mac = bytes((await columns(database, "mac", "seq = 6"))[0]).hex()
+        told = ["[]", "{}", '{"up_to": 6}', json.dumps({"up_to": 6, "mac": mac, "rows": 6})]
+        for purge in told:
+            other = literal(database, new_id())
+            await tamper(
+                database,
+                "INSERT INTO events (id, kind, data, ip, user_agent, request_id, created_at)"
+                f" VALUES ({other}, 'audit.purged', '{purge}', '', '', '', 0)",
+                f"INSERT INTO audit_queue (id) VALUES ({other})",
+            )
+        await tamper(
+            database,
+            "UPDATE audit_state SET purged_seq = 6, purged_mac = (SELECT mac FROM audit_log WHERE seq = 6)",
+            "DELETE FROM events WHERE id IN (SELECT id FROM audit_log WHERE seq <= 6)",
+            "DELETE FROM audit_log WHERE seq <= 6",
+        )
+        for waiting in (len(told), 0):
+            verdict = await check(world)
+            assert "no purge that this server sealed tells of it" in verdict.problem
+            assert verdict.waiting == waiting
+            await seal(world)
 
 
 async def test_a_clock_set_back_holds_up_nothing(database: Database, tmp_path: Path) -> None:

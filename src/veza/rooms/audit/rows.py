@@ -64,7 +64,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 def entry_of(event: Happened, seq: int = 0) -> Entry:
     """The row that an event becomes."""
-    data: dict[str, Any] = msgspec.json.decode(event.data)
+    data = fields_of(event.data)
     target_type, target_id = _target(event.kind, data)
     return Entry(
         seq=seq,
@@ -81,6 +81,14 @@ def entry_of(event: Happened, seq: int = 0) -> Entry:
         data=event.data,
         created_at=event.created_at,
     )
+
+
+def fields_of(data: str) -> Mapping[str, Any]:
+    """What is told of; nothing where somebody else wrote it past Veza, or none after it would be sealed."""
+    try:
+        return msgspec.json.decode(data, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return {}
 
 
 def _target(kind: str, data: Mapping[str, Any]) -> tuple[str, UUID | None]:

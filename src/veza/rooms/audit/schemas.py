@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from veza.rooms.audit.rows import Entry
+from veza.rooms.audit.rows import Entry, fields_of
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -71,6 +71,6 @@ def shown(entry: Entry) -> LogEntry:
         severity=entry.severity,
         user_agent=entry.user_agent,
         request_id=entry.request_id,
-        details=msgspec.json.decode(entry.data),
+        details=fields_of(entry.data),
         seq=entry.seq or None,
     )

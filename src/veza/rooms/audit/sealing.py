@@ -7,7 +7,8 @@ changes something waits for anybody else's row, as they would if each were chain
 A seal is an HMAC under a key of the server's secret: whoever can write to the database alone can neither
 change a row nor make the log anew. Where the log ends is sealed as well, under another key, and only there:
 no row tells how to seal an end at it, so rows cannot be cut off unnoticed either. Under a third key that
-rows were purged is told: what is cut off at the beginning without that is missed.
+rows were purged is told: what is cut off at the beginning without that is missed. Versions that did not seal
+their purges yet sealed rows under another key than those that do: what they told of is theirs still.
 """
 
 import asyncio
@@ -49,9 +50,13 @@ class Sealer:
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
-        self._keys = {bytes.fromhex(key_id): key for key_id, key in keyring.derive("audit")}
-        self._ends = {bytes.fromhex(key_id): key for key_id, key in keyring.derive("audit.end")}
-        self._purges = {bytes.fromhex(key_id): key for key_id, key in keyring.derive("audit.purge")}
+        before = _by_id(keyring, "audit")
+        self._before_purges = frozenset(before)
+        self._keys = _marked(_by_id(keyring, "audit.row")) | before
+        self._ends, self._purges = (
+            _marked(keys) | keys
+            for keys in (_by_id(keyring, purpose) for purpose in ("audit.end", "audit.purge"))
+        )
         self._first = next(iter(self._keys))
 
     async def run(self) -> None:
@@ -139,7 +144,13 @@ class Sealer:
             told = bytes.fromhex(seal)
         except ValueError:
             return False
+        if len(told) != _SEAL:
+            return False
         return hmac.compare_digest(bytes.fromhex(self.purge(seq, mac, told[: len(self._first)])), told)
+
+    def knew_no_better(self, mac: bytes) -> bool:
+        """Whether the row with this seal is of a version that did not seal its purges yet."""
+        return mac[: len(self._first)] in self._before_purges
 
     def is_end(self, state: State) -> bool:
         """Whether the log was sealed to end there, as far as this server has the key to say so."""
@@ -147,6 +158,15 @@ class Sealer:
         if state.head_seq == 0 or mac[: len(self._first)] not in self._ends:
             return True
         return hmac.compare_digest(self.end(state.head_seq, mac), state.head_mac)
+
+
+def _by_id(keyring: Keyring, purpose: str) -> dict[bytes, bytes]:
+    return {bytes.fromhex(key_id): key for key_id, key in keyring.derive(purpose)}
+
+
+def _marked(keys: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Keys of the same secrets by other ids: those of versions that seal their purges."""
+    return {bytes(byte ^ 0xFF for byte in key_id): key for key_id, key in keys.items()}
 
 
 def _plain(entry: Entry) -> Sequence[object]:

@@ -7,9 +7,10 @@ import msgspec
 
 from veza.core.db import Database, Tx
 from veza.rooms.audit import sealing_store, verifying_store
+from veza.rooms.audit.events import AuditPurged
 from veza.rooms.audit.sealing import Sealer
 from veza.rooms.audit.sealing_store import State
-from veza.rooms.audit.verifying_store import Sealed
+from veza.rooms.audit.verifying_store import Purge, Sealed
 
 PIECE = 1_000
 
@@ -60,17 +61,27 @@ async def _trace(view: Tx, sealer: Sealer, state: State) -> str:
     """What is wrong with the beginning: rows that were purged have left a trace."""
     if state.purged_seq == 0:
         return ""
-    for data in await verifying_store.list_purges(view):
-        told = msgspec.json.decode(data)
-        if told["up_to"] == state.purged_seq and told["mac"] == state.purged_mac.hex():
-            try:
-                if sealer.is_purge(str(told.get("seal", "")), state.purged_seq, state.purged_mac):
-                    return ""
-            except KeyError:
-                return (
-                    f"that rows up to {state.purged_seq} are gone was sealed with a secret that is not here"
-                )
-    return f"rows up to {state.purged_seq} are gone, and no purge that this server sealed tells of it"
+    problem = f"rows up to {state.purged_seq} are gone, and no purge that this server sealed tells of it"
+    for purge in await verifying_store.list_purges(view):
+        try:
+            if _tells(purge, sealer, state):
+                return ""
+        except KeyError:  # perhaps another one tells of it, too
+            problem = f"that rows up to {state.purged_seq} are gone was sealed with a secret that is not here"
+    return problem
+
+
+def _tells(purge: Purge, sealer: Sealer, state: State) -> bool:
+    """Whether a purge was of the rows that are gone. Raises KeyError for a secret that is not here."""
+    try:
+        told = msgspec.json.decode(purge.data, type=AuditPurged)
+    except msgspec.MsgspecError:  # nothing that Veza wrote
+        return False
+    if (told.up_to, told.mac) != (state.purged_seq, state.purged_mac.hex()):
+        return False
+    if told.seal:
+        return sealer.is_purge(told.seal, state.purged_seq, state.purged_mac)
+    return sealer.knew_no_better(purge.mac)
 
 
 def _end(sealer: Sealer, state: State, walk: "_Walk") -> str:

@@ -21,6 +21,13 @@ class Sealed(msgspec.Struct, frozen=True):
     mac: bytes
 
 
+class Purge(msgspec.Struct, frozen=True):
+    """What a purge told, as it was written, and the seal of its row; none while it waits for that."""
+
+    data: str
+    mac: bytes
+
+
 COLUMNS = tuple(A[name] for name in Entry.__struct_fields__)
 _Row = msgspec.defstruct(
     "_Row", [*((field.name, field.type) for field in msgspec.structs.fields(Entry)), ("mac", bytes)]
@@ -50,8 +57,8 @@ _STRAY = Statement(
 )
 COUNT_QUEUED = Statement(sa.select(sa.func.count()).select_from(audit_queue), int, heavy=True)
 _PURGES = Statement(
-    sa.select(A.data).where(A.kind == AuditPurged.kind).order_by(A.seq.desc()).limit(20),
-    str,
+    sa.select(A.data, A.mac).where(A.kind == AuditPurged.kind).order_by(A.seq.desc()).limit(20),
+    Purge,
 )
 _QUEUED_PURGES = Statement(
     sa.select(sa.type_coerce(events.c.data, sa.Text))
@@ -83,6 +90,6 @@ async def count_queued(tx: Tx) -> int:
     return await tx.first(COUNT_QUEUED) or 0
 
 
-async def list_purges(tx: Tx) -> list[str]:
+async def list_purges(tx: Tx) -> list[Purge]:
     """What the latest purges told."""
-    return [*await tx.all(_QUEUED_PURGES), *await tx.all(_PURGES)]
+    return [*(Purge(data, b"") for data in await tx.all(_QUEUED_PURGES)), *await tx.all(_PURGES)]
