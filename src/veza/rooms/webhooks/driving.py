@@ -68,7 +68,7 @@ class Drive:
         self._failing_since = claim.failing_since
         self._ordered = False
         # By the monotonic clock.
-        self._rests_until: float | None = None
+        self._rests_until = 0.0
         self._next_late = self._heard = clock.monotonic()
         self._answered = False
         self._ends = 0.0
@@ -105,7 +105,7 @@ class Drive:
                     break
                 await self._deliver_all(due)
         except Exception:
-            self._rests_until = clock.monotonic() + AFTER_TROUBLE.total_seconds()
+            self._rest_until(AFTER_TROUBLE)
             raise
         finally:
             await asyncio.shield(self._release())
@@ -205,7 +205,8 @@ class Drive:
             disabled = "failing"
         due_at = None if disabled else patience.next_attempt(tried, now, post.retry_after)
         rest = patience.rest(self._failures, post.attempt, now, post.retry_after)
-        self._rests_until = clock.monotonic() + (rest - now).total_seconds() if rest else None
+        if rest is not None:
+            self._rest_until(rest - now)
         self.stopped = self.stopped or self._ordered or disabled is not None or rest is not None
         forbidden = read_target(hook.url).host if post.attempt.error == "TARGET_FORBIDDEN" else None
         status = "waiting" if due_at else "failed"
@@ -223,13 +224,19 @@ class Drive:
             post=post,
             failures=self._failures,
             failing_since=self._failing_since,
+            rests_until=self._rest(),
             **more,
         )
         await self._office.recorder.record(outcome)
 
+    def _rest_until(self, wanted: timedelta) -> None:
+        """Leave the receiver alone for so long, or longer where another of its answers asked for that."""
+        self._rests_until = max(self._rests_until, clock.monotonic() + wanted.total_seconds())
+
+    def _rest(self) -> datetime | None:
+        left = self._rests_until - clock.monotonic()
+        return clock.now() + timedelta(seconds=left) if left > 0 else None
+
     async def _release(self) -> None:
-        rest = None
-        if self._rests_until is not None:
-            rest = clock.now() + timedelta(seconds=self._rests_until - clock.monotonic())
         async with self._office.database.write() as tx:
-            await queues_store.release(tx, self.claim, ordered=self._ordered, not_before=rest)
+            await queues_store.release(tx, self.claim, ordered=self._ordered, not_before=self._rest())

@@ -10,7 +10,7 @@ import msgspec
 
 from veza.core import clock
 from veza.core.db import Database
-from veza.rooms.webhooks import deliveries_store, queues_store
+from veza.rooms.webhooks import deliveries_store, due_times_store
 from veza.rooms.webhooks.deliveries_store import Due
 from veza.rooms.webhooks.schemas import Attempt
 
@@ -24,19 +24,18 @@ async def set_right(database: Database, lease: timedelta) -> None:
     after = _FIRST
     while True:
         async with database.read() as view:
-            hooks = await queues_store.list_active(view, after, PIECE)
+            hooks = await due_times_store.list_active(view, after, PIECE)
         for hook_id in hooks:
-            by = await _set_deliveries_right(database, hook_id)
+            await _set_deliveries_right(database, hook_id)
             async with database.write() as tx:
-                await queues_store.bring_forward(tx, hook_id, by, lease)
+                await due_times_store.bring_forward(tx, hook_id, lease)
         if len(hooks) < PIECE:
             return
         after = hooks[-1]
 
 
-async def _set_deliveries_right(database: Database, hook_id: UUID) -> timedelta:
-    """By how much the latest of what was done for a hook lies ahead."""
-    after, most = _FIRST, timedelta()
+async def _set_deliveries_right(database: Database, hook_id: UUID) -> None:
+    after = _FIRST
     while True:
         async with database.read() as view:
             found = await deliveries_store.list_put_off(view, hook_id, after, PIECE)
@@ -46,9 +45,8 @@ async def _set_deliveries_right(database: Database, hook_id: UUID) -> timedelta:
             async with database.write() as tx:
                 for due, ahead in wrong:
                     await deliveries_store.retime(tx, hook_id, due, due.due_at - ahead, _over(due, now))
-            most = max(most, *(ahead for _, ahead in wrong))
         if len(found) < PIECE:
-            return most
+            return
         after = found[-1].event_id
 
 

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from veza.core import clock
 from veza.core.db import Statement, Tx, any_of
-from veza.rooms.webhooks.patience import LONGEST_REST, RESTS_FROM
 from veza.rooms.webhooks.tables import webhook_deliveries, webhook_queues, webhooks
 
 CHANNEL = "veza_webhooks"
@@ -48,24 +47,22 @@ _TAKE_IN = Statement(
 # Locked in one order, so that two who do this never wait for each other.
 _some = sa.select(Q.webhook_id).where(any_of(Q.webhook_id, "hooks")).order_by(Q.webhook_id).with_for_update()
 _now = sa.bindparam("now", type_=Q.due_at.type)
-_soon = sa.bindparam("soon", type_=Q.due_at.type)
 # Every one of them, whatever is due: a condition would be asked of rows as they were before somebody, who is
-# just giving a queue back, let go of it. Whose receiver keeps failing is left its rest, up to a minute.
+# just giving a queue back, let go of it. Whose receiver is to be left alone is left alone.
 _WAKE: Statement[None] = Statement(
     sa.update(webhook_queues)
     .where(Q.webhook_id.in_(_some))
     .values(
         due_at=sa.case(
             (Q.due_at < _now, Q.due_at),
-            (sa.and_(Q.failures >= RESTS_FROM, Q.due_at < _soon), Q.due_at),
-            (sa.and_(Q.failures >= RESTS_FROM, Q.due_at.is_not(None)), _soon),
+            (Q.rests_until > _now, Q.rests_until),
             else_=_now,
         )
     )
 )
-_free = sa.and_(
-    Q.due_at <= sa.bindparam("now"), sa.or_(Q.leased_until.is_(None), Q.leased_until <= sa.bindparam("now"))
-)
+_unleased = sa.or_(Q.leased_until.is_(None), Q.leased_until <= _now)
+_rested = sa.or_(Q.rests_until.is_(None), Q.rests_until <= _now)
+_free = sa.and_(Q.due_at <= _now, _unleased, _rested)
 
 
 _slow = any_of(Q.webhook_id, "slow")
@@ -94,7 +91,7 @@ _CLAIM_SLOW = _claiming(sa.and_(Q.failures == 0, _slow))
 _CLAIM_FAILING = _claiming(Q.failures > 0)
 _NEXT = Statement(
     sa.select(Q.due_at)
-    .where(Q.due_at.is_not(None), sa.or_(Q.leased_until.is_(None), Q.leased_until <= sa.bindparam("now")))
+    .where(Q.due_at.is_not(None), _unleased, sa.or_(_rested, Q.rests_until <= Q.due_at))
     .order_by(Q.due_at)
     .limit(1),
     datetime,
@@ -110,6 +107,8 @@ _NOTE: Statement[None] = Statement(
     .values(
         failures=sa.bindparam("new_failures"),
         failing_since=sa.bindparam("new_failing_since"),
+        rests_from=sa.bindparam("from_now", type_=Q.rests_from.type),
+        rests_until=sa.bindparam("new_rests_until", type_=Q.rests_until.type),
         delivered=Q.delivered + sa.bindparam("more_delivered", type_=sa.BigInteger),
         failed=Q.failed + sa.bindparam("more_failed", type_=sa.BigInteger),
     )
@@ -122,13 +121,14 @@ _COUNT: Statement[None] = Statement(
         failed=Q.failed + sa.bindparam("more_failed", type_=sa.BigInteger),
     )
 )
+_at_once = {"due_at": _now, "rests_from": None, "rests_until": None}
 _HURRY: Statement[None] = Statement(
-    sa.update(webhook_queues).where(Q.webhook_id == sa.bindparam("hook")).values(due_at=sa.bindparam("now"))
+    sa.update(webhook_queues).where(Q.webhook_id == sa.bindparam("hook")).values(_at_once)
 )
 _HEAL: Statement[None] = Statement(
     sa.update(webhook_queues)
     .where(Q.webhook_id == sa.bindparam("hook"))
-    .values(failures=0, failing_since=None, due_at=sa.bindparam("now"))
+    .values(failures=0, failing_since=None, **_at_once)
 )
 # Of a hook that is off nothing is due: who turns it on again, or queues more, sees to the queue.
 _on = sa.exists().where(webhooks.c.id == sa.bindparam("hook"), webhooks.c.enabled.is_(True))
@@ -138,28 +138,12 @@ _FIRST_DUE = Statement(_waiting.order_by(D.event_id).limit(1), datetime)
 _RELEASE: Statement[None] = Statement(
     sa.update(webhook_queues)
     .where(_mine)
-    .values(leased_until=None, due_at=sa.bindparam("next_at", type_=Q.due_at.type))
-)
-_ACTIVE = Statement(
-    sa.select(Q.webhook_id)
-    .where(Q.webhook_id > sa.bindparam("after"), sa.or_(Q.due_at.is_not(None), Q.leased_until.is_not(None)))
-    .order_by(Q.webhook_id)
-    .limit(sa.bindparam("count")),
-    UUID,
-)
-_FORWARD: Statement[None] = Statement(
-    sa.update(webhook_queues)
-    .where(Q.webhook_id == sa.bindparam("hook"), Q.due_at > _now)
-    .values(due_at=sa.bindparam("next_at", type_=Q.due_at.type))
-)
-_DUE_AT = Statement(
-    sa.select(Q.due_at).where(Q.webhook_id == sa.bindparam("hook"), Q.due_at.is_not(None)).with_for_update(),
-    datetime,
-)
-_SHORTEN: Statement[None] = Statement(
-    sa.update(webhook_queues)
-    .where(Q.webhook_id == sa.bindparam("hook"), Q.leased_until > sa.bindparam("until"))
-    .values(leased_until=sa.bindparam("until"))
+    .values(
+        leased_until=None,
+        due_at=sa.bindparam("next_at", type_=Q.due_at.type),
+        rests_from=sa.bindparam("from_now", type_=Q.rests_from.type),
+        rests_until=sa.bindparam("new_rests_until", type_=Q.rests_until.type),
+    )
 )
 _OLDEST_DUE = Statement(sa.select(Q.due_at).where(_free).order_by(Q.due_at).limit(1), datetime)
 _OLDEST_FRESH = Statement(
@@ -186,8 +170,7 @@ async def any_fresh(tx: Tx) -> bool:
 async def wake(tx: Tx, hook_ids: Sequence[UUID]) -> None:
     """There is something to do for these hooks."""
     if hook_ids:
-        now = clock.now()
-        await tx.run(_WAKE, hooks=hook_ids, now=now, soon=now + LONGEST_REST)
+        await tx.run(_WAKE, hooks=hook_ids, now=clock.now())
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -222,11 +205,19 @@ async def keep(tx: Tx, claim: Claim, until: datetime) -> bool:
 
 
 async def note(
-    tx: Tx, hook_id: UUID, failures: int, failing_since: datetime | None, *, delivered: int, failed: int
+    tx: Tx,
+    hook_id: UUID,
+    failures: int,
+    failing_since: datetime | None,
+    rests_until: datetime | None,
+    *,
+    delivered: int,
+    failed: int,
 ) -> None:
     """Write down how a hook does, and so many more deliveries that have come to an end."""
     await tx.run(
         _NOTE, hook=hook_id, new_failures=failures, new_failing_since=failing_since,
+        from_now=rests_until and clock.now(), new_rests_until=rests_until,
         more_delivered=delivered, more_failed=failed,
     )  # fmt: skip
 
@@ -256,26 +247,20 @@ async def release(tx: Tx, claim: Claim, *, ordered: bool, not_before: datetime |
     due = await tx.first(_FIRST_DUE if ordered else _NEXT_DUE, hook=hook_id)
     if due is not None and not_before is not None:
         due = max(due, not_before)
-    await tx.run(_RELEASE, hook=hook_id, of_lease=claim.lease, next_at=due)
+    await tx.run(
+        _RELEASE, hook=hook_id, of_lease=claim.lease, next_at=due,
+        from_now=not_before and clock.now(), new_rests_until=not_before,
+    )  # fmt: skip
+
+
+async def next_waiting(tx: Tx, hook_id: UUID) -> datetime | None:
+    """When the first of what waits for a hook that is on is due."""
+    return await tx.first(_NEXT_DUE, hook=hook_id)
 
 
 async def release_all(tx: Tx) -> None:
     """At the start of the only process there is: nobody works on anything."""
     await tx.run(_RELEASE_ALL)
-
-
-async def list_active(tx: Tx, after: UUID, count: int) -> list[UUID]:
-    """The hooks, by id, for which something is or will be to do, or somebody does it."""
-    return await tx.all(_ACTIVE, after=after, count=count)
-
-
-async def bring_forward(tx: Tx, hook_id: UUID, by: timedelta, lease: timedelta) -> None:
-    """Have what is due for a hook be so much earlier, though not before now; none works on it longer."""
-    now = clock.now()
-    due = await tx.first(_DUE_AT, hook=hook_id)
-    if due is not None and by:
-        await tx.run(_FORWARD, hook=hook_id, now=now, next_at=max(due - by, now))
-    await tx.run(_SHORTEN, hook=hook_id, until=now + lease)
 
 
 async def oldest_due(tx: Tx, now: datetime) -> datetime | None:

@@ -27,7 +27,8 @@ MOST = 64
 class Outcome(msgspec.Struct, frozen=True):
     """What came of one attempt, or of one that was not to be made (``post`` is None).
 
-    ``failures`` and ``failing_since`` are the hook's, after it; ``disabled`` is why it is turned off with it.
+    ``failures``, ``failing_since`` and ``rests_until`` are the hook's, after it; ``disabled`` is why it is
+    turned off with it.
     """
 
     hook_id: UUID
@@ -38,6 +39,7 @@ class Outcome(msgspec.Struct, frozen=True):
     post: Post | None
     failures: int
     failing_since: datetime | None
+    rests_until: datetime | None
     disabled: str | None = None
     forbidden: str | None = None
 
@@ -104,6 +106,7 @@ async def _write(tx: Tx, outcomes: Sequence[Outcome]) -> None:
             hook_id,
             one.failures,
             one.failing_since,
+            one.rests_until,
             delivered=counted["delivered"],
             failed=counted["failed"],
         )

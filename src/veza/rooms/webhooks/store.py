@@ -117,7 +117,7 @@ async def add(tx: Tx, hook: Hook) -> None:
     await tx.run(_ADD, **row)
     await tx.run(
         _ADD_QUEUE, webhook_id=hook.id, due_at=None, leased_until=None, lease=0, failures=0,
-        failing_since=None, delivered=0, failed=0,
+        failing_since=None, rests_from=None, rests_until=None, delivered=0, failed=0,
     )  # fmt: skip
 
 

@@ -39,6 +39,9 @@ webhook_queues = sa.Table(
     # Attempts that failed one after the other, and since when.
     sa.Column("failures", sa.BigInteger, nullable=False),
     sa.Column("failing_since", Time),
+    # Its receiver is to be left alone, whatever happens: since when, and until when.
+    sa.Column("rests_from", Time),
+    sa.Column("rests_until", Time),
     # How many deliveries have ended well, and how many were given up.
     sa.Column("delivered", sa.BigInteger, nullable=False),
     sa.Column("failed", sa.BigInteger, nullable=False),
