@@ -38,10 +38,17 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         """What does matter."""
         return tuple(name for name, value in msgspec.structs.asdict(self).items() if value is not None)
 
+    @property
+    def ip_before(self) -> str | None:
+        """The address as earlier versions wrote it for whoever came by a socket for both kinds."""
+        return f"::ffff:{self.ip}" if self.ip is not None and ":" not in self.ip else None
+
     def takes(self, entry: Entry) -> bool:
         """Whether a row is one of those."""
         since, until = self.since or entry.created_at, self.until or entry.created_at
-        same = (name for name in self.names if name not in {"since", "until"})
+        same = (name for name in self.names if name not in {"since", "until", "ip"})
+        if self.ip is not None and entry.ip not in {self.ip, self.ip_before}:
+            return False
         return since <= entry.created_at <= until and all(
             getattr(entry, name) == getattr(self, name) for name in same
         )

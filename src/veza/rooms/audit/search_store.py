@@ -1,5 +1,6 @@
 """The statements by which the log is searched: pages by an index each, and counts that are kept."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -74,37 +75,58 @@ async def count(tx: Tx, wanted: Wanted) -> int:
 
 def _names(wanted: Wanted) -> tuple[str, ...]:
     grave = wanted.severity not in {None, INFO}
-    return (*wanted.names, "grave") if grave else wanted.names
+    both = wanted.ip_before is not None
+    return (*wanted.names, *(["grave"] if grave else []), *(["ip_before"] if both else []))
 
 
 def _given(wanted: Wanted) -> dict[str, Any]:
-    return {name: getattr(wanted, name) for name in wanted.names}
+    return {name: getattr(wanted, name) for name in (*wanted.names, "ip_before")}
 
 
 _CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
     "since": A.created_at >= sa.bindparam("since"),
     "until": A.created_at <= sa.bindparam("until"),
+    "ip_before": A.ip == sa.bindparam("ip_before"),
     # As the index of them says it, or SQLite would not know that it may be used.
     "grave": A.severity != sa.literal_column(f"'{INFO}'"),
 }
 
 
-def _conditions(names: tuple[str, ...]) -> list[sa.ColumnElement[bool]]:
+def _conditions(names: Iterable[str]) -> list[sa.ColumnElement[bool]]:
     return [_CONDITIONS[name] if name in _CONDITIONS else A[name] == sa.bindparam(name) for name in names]
 
 
 _LATEST = (A.created_at.desc(), A.seq.desc())
 _LIMIT = sa.bindparam("limit", type_=sa.BigInteger)
+_OFFSET = sa.bindparam("offset", type_=sa.BigInteger)
+
+
+def _chosen(
+    names: tuple[str, ...],
+    *columns: sa.ColumnElement[Any],
+    most: sa.ColumnElement[int],
+    order: Sequence[sa.ColumnElement[Any]] = _LATEST,
+    here: Sequence[sa.ColumnElement[bool]] = (),
+) -> sa.Subquery:
+    """The first of the rows that are asked for; of each way to write an address so many, by its index."""
+    ways = [[name for name in names if name != "ip_before"]]
+    if "ip_before" in names:
+        ways.append(["ip_before", *(name for name in ways[0] if name != "ip")])
+    parts = [
+        sa.select(*columns).where(*_conditions(way), *here).order_by(*order).limit(most).subquery()
+        for way in ways
+    ]
+    return sa.union_all(*map(sa.select, parts)).subquery("chosen") if len(parts) > 1 else parts[0]
 
 
 @cache
 def _page_statement(names: tuple[str, ...], *, heavy: bool) -> Statement[Entry]:
+    chosen = _chosen(names, A.created_at, A.seq, most=_LIMIT + _OFFSET)
     numbers = (
-        sa.select(A.seq)
-        .where(*_conditions(names))
-        .order_by(*_LATEST)
+        sa.select(chosen.c.seq)
+        .order_by(chosen.c.created_at.desc(), chosen.c.seq.desc())
         .limit(_LIMIT)
-        .offset(sa.bindparam("offset", type_=sa.BigInteger))
+        .offset(_OFFSET)
         .subquery("found")
     )
     joined = sa.select(*COLUMNS).select_from(numbers.join(audit_log, A.seq == numbers.c.seq))
@@ -116,11 +138,13 @@ def _after_statement(names: tuple[str, ...]) -> Statement[Entry]:
     here = sa.tuple_(A.created_at, A.seq) < sa.tuple_(
         sa.bindparam("at", type_=A.created_at.type), sa.bindparam("seq", type_=sa.BigInteger)
     )
-    chosen = sa.select(*COLUMNS).where(*_conditions(names), here).order_by(*_LATEST).limit(_LIMIT)
-    return Statement(chosen, Entry, heavy=True)
+    chosen = _chosen(names, *COLUMNS, most=_LIMIT, here=[here])
+    latest = sa.select(chosen).order_by(chosen.c.created_at.desc(), chosen.c.seq.desc()).limit(_LIMIT)
+    return Statement(latest, Entry, heavy=True)
 
 
 @cache
 def _count_statement(names: tuple[str, ...]) -> Statement[int]:
-    some = sa.select(A.seq).where(*_conditions(names)).limit(MOST + 1).subquery("some")
+    chosen = _chosen(names, A.seq, most=sa.literal_column(f"{MOST + 1}"), order=())
+    some = sa.select(chosen.c.seq).limit(MOST + 1).subquery("some")
     return Statement(sa.select(sa.func.count()).select_from(some), int, heavy=True)
