@@ -2,7 +2,7 @@
 
 import re
 from contextvars import ContextVar
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from veza.core.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from ipaddress import IPv4Network, IPv6Network
 
     from veza.core.db import Tx
     from veza.core.idempotency import Claim
@@ -23,6 +22,8 @@ _count = count(1)
 _SANE_ID = re.compile(rb"[A-Za-z0-9-]{8,64}")
 
 MAX_USER_AGENT = 512
+# So many bits say that an IPv6 address is an IPv4 one (RFC 4291, 2.5.5.2).
+_MAPPED_BITS = 96
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request at work, for log lines; empty outside of one."""
@@ -122,5 +123,15 @@ class Exchange:
 
 
 def parse_networks(text: str) -> "list[IPv4Network | IPv6Network]":
-    """A comma-separated list of addresses and CIDR ranges. Raises :class:`ValueError`."""
-    return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
+    """A comma-separated list of addresses and CIDR ranges; IPv4 within IPv6 is IPv4, as of whoever comes.
+
+    Raises :class:`ValueError`.
+    """
+    found = (ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    return [_unmapped(network) for network in found]
+
+
+def _unmapped(network: "IPv4Network | IPv6Network") -> "IPv4Network | IPv6Network":
+    inner = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    bits = network.prefixlen - _MAPPED_BITS
+    return network if inner is None or bits < 0 else IPv4Network((inner, bits))
