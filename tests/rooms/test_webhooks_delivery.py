@@ -358,10 +358,12 @@ async def test_no_delivery_waits_for_a_clock_that_was_set_back(
     async with open_house(database, tmp_path) as world, receiving() as receiver, receiving() as well:
         ada = await world.person("ada")
         failing = await hook(ada, receiver.url, "playlist.created")
+        off = await hook(ada, receiver.url, "playlist.created")
         good = await hook(ada, well.url, "playlist.updated")
         receiver.answer = status(503, "Retry-After: 60")
         mine = await playlist(ada)
-        await tried(ada, failing["id"], 1)
+        for one in (failing, off):
+            await tried(ada, one["id"], 1)
         silent = await hook(ada, receiver.url, "playlist.deleted")
         # In the writer's turn: there is work under way.
         async with database.write() as tx:
@@ -374,8 +376,10 @@ async def test_no_delivery_waits_for_a_clock_that_was_set_back(
         ada = await world.signed_in("ada")
         await rename(ada, mine, "Earlier than its hook")
         await ended(ada, good["id"], 1)
-        for enabled in (False, True):
-            await ada.put(f"/webhooks/{good['id']}", json={"enabled": enabled})
+        for one in (good, off):
+            for enabled in (False, True):
+                await ada.put(f"/webhooks/{one['id']}", json={"enabled": enabled})
+        assert [one["status"] for one in await ended(ada, off["id"], 1)] == ["skipped"]
         await rename(ada, mine, "Turned on")
         assert [one["status"] for one in await ended(ada, good["id"], 2)] == ["delivered"] * 2
         ids = [one["id"] for one in await log_of(ada, good["id"])]

@@ -1,7 +1,7 @@
 """All SQL about deliveries."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from veza.rooms.webhooks.tables import webhook_deliveries as deliveries
 D = deliveries.c
 # Of one delivery, however often it is begun anew; the oldest go.
 MOST_ATTEMPTS = 50
+_NEVER = datetime.max.replace(tzinfo=UTC)
 LAST = UUID(int=(1 << 128) - 1)
 # What has come to an end, and can be begun anew.
 CONCLUDED = ("delivered", "failed", "skipped")
@@ -107,9 +108,13 @@ _SINCE = Statement(
     .limit(sa.bindparam("count")),
     Row,
 )
+_pending = sa.or_(D.status == "fresh", D.status == "waiting")
+_LAST_QUEUED = Statement(
+    sa.select(D.queued_at).where(_hook, _pending).order_by(D.queued_at.desc()).limit(1), datetime
+)
 _some = (
     sa.select(D.event_id)
-    .where(_hook, sa.or_(D.status == "fresh", D.status == "waiting"), D.queued_at < sa.bindparam("until"))
+    .where(_hook, _pending, D.queued_at < sa.bindparam("until"))
     .order_by(D.event_id)
     .limit(sa.bindparam("count"))
     .with_for_update()
@@ -231,9 +236,14 @@ async def list_since(tx: Tx, hook_id: UUID, after: UUID, count: int, *, without:
     return await tx.all(_SINCE, hook=hook_id, after=after, count=count, not_kind=without)
 
 
-async def skip(tx: Tx, hook_id: UUID, until: datetime, most: int) -> bool:
-    """Skip what was queued before then, at most so much at a time; whether there may be more."""
-    return await tx.run(_SKIP, hook=hook_id, until=until, now=clock.now(), count=most) >= most
+async def skip(tx: Tx, hook_id: UUID, until: datetime | None, most: int) -> bool:
+    """Skip what was queued before then, or all, at most so much at a time; whether there may be more."""
+    return await tx.run(_SKIP, hook=hook_id, until=until or _NEVER, now=clock.now(), count=most) >= most
+
+
+async def last_queued(tx: Tx, hook_id: UUID) -> datetime | None:
+    """When the last of what is still to be delivered was queued."""
+    return await tx.first(_LAST_QUEUED, hook=hook_id)
 
 
 async def remove(tx: Tx, hook_id: UUID, until: UUID, most: int) -> bool:

@@ -64,12 +64,16 @@ class HookJobs:
         await self._remove(what.webhook_id, deliveries_store.LAST)
 
     async def skip(self, job: Job, what: SkipBefore) -> None:
-        """Mark what was queued for a hook when it was turned off."""
+        """Mark what was queued for a hook when it was turned off; all there is, as long as it is off."""
         del job
         more = True
         while more:
             async with self._database.write() as tx:
-                more = await deliveries_store.skip(tx, what.webhook_id, what.until, PIECE)
+                hook = await store.lock(tx, what.webhook_id)
+                if hook is None:
+                    return
+                until = hook.enabled_since if hook.enabled else None
+                more = await deliveries_store.skip(tx, hook.id, until, PIECE)
 
     async def replay(self, job: Job, what: Replay) -> None:
         """Have the events of some time delivered once more, the oldest first."""

@@ -16,7 +16,7 @@ class Hooked(msgspec.Struct, frozen=True):
 
 
 class SkipBefore(msgspec.Struct, frozen=True):
-    """A hook, of which nothing is delivered that was queued before then."""
+    """A hook, of which nothing is delivered that was queued before then; nor, while it is off, anything."""
 
     webhook_id: UUID
     until: datetime

@@ -24,7 +24,7 @@ from veza.core.outgoing import Courier, Forbidden
 from veza.core.targets import read_target
 from veza.rooms.accounts import quota
 from veza.rooms.accounts.errors import UserNotFound
-from veza.rooms.webhooks import queues_store, store
+from veza.rooms.webhooks import deliveries_store, queues_store, store
 from veza.rooms.webhooks.errors import TooManyWebhooks, WebhookNotFound
 from veza.rooms.webhooks.events import (
     WebhookCreated,
@@ -163,19 +163,22 @@ async def update(
 
 async def _turn(tx: Tx, hook: Hook, *, on: bool) -> dict[str, object]:
     if on:
-        return {"disabled_reason": None, "enabled_since": _after(hook)}
+        # Where what was queued when it was turned off is not all skipped yet, it is before that, too.
+        queued = await deliveries_store.last_queued(tx, hook.id)
+        return {"disabled_reason": None, "enabled_since": _after(hook.enabled_since, queued)}
     await skip_queued(tx, hook)
     return {"disabled_reason": OWNER}
 
 
-def _after(hook: Hook) -> datetime:
-    """Now, and after all that is queued now; times of a hook go on when those of the clock are set back."""
-    return max(clock.now(), hook.enabled_since + timedelta(microseconds=1))
+def _after(*moments: datetime | None) -> datetime:
+    """Now, and after these; times of a hook go on when those of the clock are set back."""
+    told = (moment + timedelta(microseconds=1) for moment in moments if moment is not None)
+    return max(clock.now(), *told)
 
 
 async def skip_queued(tx: Tx, hook: Hook) -> None:
     """Nothing that is queued for a hook by now is delivered; it can be, once more, when it is on again."""
-    await enqueue(tx, SKIP, SkipBefore(hook.id, _after(hook)))
+    await enqueue(tx, SKIP, SkipBefore(hook.id, _after(hook.enabled_since)))
 
 
 async def delete(tx: Tx, actor: Member, webhook_id: UUID) -> None:
