@@ -417,7 +417,22 @@ async def test_who_fails_is_not_asked_for_each_event(database: Database, tmp_pat
         receiver.answer = OK
         with later(world, timedelta(seconds=121)):
             log = await ended(ada, made["id"], 3)
+        receiver.answer, before = status(429, "Retry-After: 120"), len(receiver.got)
+        for _ in range(3):
+            await playlist(ada)
+        await receiver.until(before + 1)
+
+        async def is_left_alone() -> bool:
+            resting = "rests_until IS NOT NULL AND leased_until IS NULL"
+            return await database.rows(f"SELECT 1 FROM webhook_queues WHERE {resting}") != []
+
+        await until(is_left_alone)
         receiver.answer, before = status(500), len(receiver.got)
-        for number, one in enumerate(log[:2]):
+        for one in log[:2]:
             await ada.post(f"/webhooks/{made['id']}/deliveries/{one['id']}/redeliver")
-            await receiver.until(before + number + 1)
+
+            async def is_asked(wanted: str = one["id"]) -> bool:
+                return wanted in {got.headers["webhook-id"] for got in receiver.got[before:]}
+
+            await until(is_asked)
+        assert receiver.got[before].headers["webhook-id"] == log[0]["id"], "before what waits"

@@ -1,6 +1,6 @@
 """The log of a hook, and having what is in it delivered once more."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import get_args
 from uuid import UUID
 
@@ -60,10 +60,10 @@ async def get_own(tx: Tx, actor: Member, webhook_id: UUID, delivery_id: UUID) ->
 
 
 async def redeliver(tx: Tx, actor: Member, webhook_id: UUID, delivery_id: UUID) -> Delivery:
-    """Have a delivery that has come to an end made once more, under the same id.
+    """Have a delivery that has come to an end made once more, under the same id, before all that waits.
 
-    Raises :class:`veza.rooms.webhooks.errors.WebhookNotFound`, :class:`WebhookDisabled`,
-    :class:`DeliveryNotFound`, :class:`DeliveryPending`.
+    Of an ordered hook it keeps its place. Raises :class:`veza.rooms.webhooks.errors.WebhookNotFound`,
+    :class:`WebhookDisabled`, :class:`DeliveryNotFound`, :class:`DeliveryPending`.
     """
     hook = await service.hold(tx, actor, webhook_id)
     if not hook.enabled:
@@ -71,13 +71,14 @@ async def redeliver(tx: Tx, actor: Member, webhook_id: UUID, delivery_id: UUID) 
     row = await deliveries_store.lock(tx, hook.id, delivery_id)
     if row is None:
         raise DeliveryNotFound
-    now = clock.now()
-    if row.status in _PENDING or not await deliveries_store.requeue(tx, row, hook.enabled_since, now):
+    first, now = await queues_store.next_waiting(tx, hook.id), clock.now()
+    due_at = min(now, first - timedelta(microseconds=1)) if first else now
+    if row.status in _PENDING or not await deliveries_store.requeue(tx, row, hook.enabled_since, due_at):
         raise DeliveryPending
     await queues_store.count(tx, hook.id, {row.status: -1})
     await queues_store.hurry(tx, hook.id)
     tx.notify(queues_store.CHANNEL)
-    return view(msgspec.structs.replace(row, status="waiting", due_at=now, concluded_at=None))
+    return view(msgspec.structs.replace(row, status="waiting", due_at=due_at, concluded_at=None))
 
 
 async def replay(tx: Tx, actor: Member, webhook_id: UUID, draft: ReplayDraft) -> None:
