@@ -230,7 +230,7 @@ async def test_a_hook_is_changed_while_it_is_turned_off_and_while_its_owner_leav
         ada, now = await world.person("ada"), clock.now()
         hook_id = UUID((await hook(ada, URL))["id"])
         due = Due(new_id(), "track.liked", {}, now, now, now, 0, [])
-        gone = Outcome(hook_id, due, "failed", None, now, None, 1, now, "gone", "example.com")
+        gone = Outcome(hook_id, due, "failed", None, now, None, 1, now, None, "gone", "example.com")
         for act, result in ((Recorder(database).record(gone), None), (leave(ada), 200)):
             async with database.write() as tx:
                 assert await store.lock(tx, hook_id) is not None
