@@ -141,6 +141,9 @@ async def test_who_fails_for_days_is_turned_off_and_told(database: Database, tmp
         assert await log_of(ada, failing["id"], "?status=failed") == []
         assert len(await log_of(ada, failing["id"], "?status=delivered&limit=2")) == 2
         assert await log_of(ada, failing["id"], "?event=track.liked") == []
+        for event in ("%00", "no.such"):
+            answer = await ada.get(f"/webhooks/{failing['id']}/deliveries?event={event}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST")
         stats = (await ada.get("/webhooks/stats")).json()["data"]
         assert (stats["total_events"], stats["successful_deliveries"], stats["failed_deliveries"]) == (
             4,

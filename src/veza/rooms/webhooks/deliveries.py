@@ -9,9 +9,10 @@ import msgspec
 from veza.access.actor import Member
 from veza.core import clock
 from veza.core.db import Tx
-from veza.core.errors import Detail, ValidationFailed
+from veza.core.errors import Detail, InvalidRequest, ValidationFailed
 from veza.core.jobs import enqueue
 from veza.rooms.webhooks import deliveries_store, queues_store, service
+from veza.rooms.webhooks.catalogue import CATALOGUE, TEST
 from veza.rooms.webhooks.deliveries_store import Row
 from veza.rooms.webhooks.errors import DeliveryNotFound, DeliveryPending, WebhookDisabled
 from veza.rooms.webhooks.kinds import REPLAY, Replay
@@ -41,8 +42,11 @@ async def list_own(
 ) -> Deliveries:
     """A part of the log of a hook, the newest first.
 
-    Raises :class:`veza.rooms.webhooks.errors.WebhookNotFound`.
+    Raises :class:`veza.rooms.webhooks.errors.WebhookNotFound`, and :class:`InvalidRequest` for an event that
+    there is not.
     """
+    if event is not None and event not in CATALOGUE and event != TEST:
+        raise InvalidRequest(details=[Detail("event", "There is no such event.", "INVALID")])
     hook = await service.get_own(tx, actor, webhook_id)
     kept_as = _KEPT_AS[status] if status else ()
     rows = await deliveries_store.page(tx, hook.id, before, limit + 1, kept_as, event)
