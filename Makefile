@@ -35,8 +35,12 @@ bench: tools ## measure Veza beside the machine's own ceiling
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: ## lock the dependencies of pyproject.toml anew (needs uv; ARGS=--upgrade for newer versions)
-	@for name in veza test; do \
-		test $$name = veza && more= || more="--extra test --constraint requirements/veza.txt"; \
+	@for name in veza tracing test; do \
+		case $$name in \
+			veza) more= ;; \
+			tracing) more="--extra tracing --constraint requirements/veza.txt" ;; \
+			test) more="--extra tracing --extra test --constraint requirements/tracing.txt" ;; \
+		esac; \
 		PATH="$(CURDIR)/$(BIN):$$PATH" UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile pyproject.toml --group build $$more \
 			--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
 			--quiet --output-file requirements/$$name.txt $(ARGS) >/dev/null || exit 1; \

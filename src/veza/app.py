@@ -20,6 +20,7 @@ from veza.core import clock
 from veza.core.api_document import api_document, openapi_config
 from veza.core.backoff import open_backoff
 from veza.core.edge import Edge, EdgeConfig
+from veza.core.edge_traced import TracedEdge
 from veza.core.errors import all_errors
 from veza.core.events import Context
 from veza.core.exchange import parse_networks
@@ -30,6 +31,7 @@ from veza.core.limits import PersonalLimit, parse_limit
 from veza.core.metrics import watch
 from veza.core.probes import PROBES
 from veza.core.repeats import open_repeats
+from veza.core.tracing import tracing
 from veza.core.worker import Worker, release_leases
 from veza.parts import Parts
 from veza.rooms.accounts.avatars import Avatars
@@ -106,7 +108,8 @@ def make_app(parts: Parts, *, work: bool = True) -> Edge:
         https=settings.base_url.startswith("https://"),
     )
     things = _given(parts, means)
-    edge = Edge(_routes(tuple(things)), config, things, partial(_running, parts, work=work))
+    kind = Edge if tracing.recorder is None else TracedEdge
+    edge = kind(_routes(tuple(things)), config, things, partial(_running, parts, work=work))
     edge.hot = routes.hot(parts, edge.ready)
     edge.hot_posts = routes.hot_posts(parts, means, edge.ready)
     edge.sockets = {f"{routes.BASE}/chat/ws": make_sockets(parts).serve}

@@ -6,7 +6,13 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +29,7 @@ from veza.core.lock import FolderLock, InUse
 from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
+from veza.core.tracing_open import can_trace, traces_sent
 from veza.parts import Parts, make_folder, make_parts
 from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
@@ -53,7 +60,7 @@ async def _serve(settings: Settings) -> int:
     with _lock(settings), _listening(settings, settings.port) as listeners:
         # Links in mails name the port, which may have been taken just now.
         settings = msgspec.structs.replace(settings, port=listeners[0].getsockname()[1])
-        async with _prepared(settings) as parts:
+        async with _traced(settings, "serve"), _prepared(settings) as parts:
             return await serve_async(
                 make_app(parts, work=settings.serve_jobs),
                 listeners=listeners,
@@ -82,7 +89,7 @@ async def _work(settings: Settings) -> int:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with _prepared(settings) as parts, working_alone(parts):
+    async with _traced(settings, "worker"), _prepared(settings) as parts, working_alone(parts):
         print("Veza is working", flush=True)  # noqa: T201 - for the person who started it
         await stop.wait()
     return 0
@@ -91,7 +98,7 @@ async def _work(settings: Settings) -> int:
 async def _work_seen(settings: Settings, port: int) -> int:
     """The same, and say at a port of its own how it goes."""
     with _listening(settings, port) as listeners:
-        async with _prepared(settings) as parts:
+        async with _traced(settings, "worker"), _prepared(settings) as parts:
             return await serve_async(
                 make_probes(parts),
                 listeners=listeners,
@@ -268,6 +275,12 @@ async def _make_demo(settings: Settings, *, force: bool) -> int:
             return 1
     print(*guide(demo, settings.base_url), sep="\n")  # noqa: T201 - the command's answer
     return 0
+
+
+def _traced(settings: Settings, role: str) -> AbstractAsyncContextManager[None]:
+    if settings.otlp_url and not can_trace():
+        raise BadSetting("VEZA_OTLP_URL needs the extra `tracing`: pip install 'veza[tracing]'.")
+    return traces_sent(settings.otlp_url, settings.trace_percent, role)
 
 
 @asynccontextmanager

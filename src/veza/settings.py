@@ -12,6 +12,7 @@ import msgspec
 
 from veza.core.exchange import parse_networks
 from veza.core.limits import parse_limit
+from veza.core.web_addresses import is_base, is_origin
 from veza.rooms.marketplace.money import BASIS_POINTS
 from veza.rooms.marketplace.payments import NAMES
 
@@ -146,6 +147,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     suspicious_webhook_probing: Annotated[
         str, doc("Deliveries to private addresses by one user's webhooks that look like an attack.")
     ] = "3/day"
+    otlp_url: Annotated[
+        str,
+        doc("Where traces are sent, as OTLP over HTTP: `http://127.0.0.1:4318`; if unset, none are made."),
+    ] = ""
+    trace_percent: Annotated[
+        int, doc("How many of a hundred traces are made that begin here; the others cost next to nothing.")
+    ] = 100
     log_format: Annotated[str, doc("`json`, `console`, or `auto`: console on a terminal.")] = "auto"
     log_level: Annotated[str, doc("`debug`, `info`, `warning` or `error`.")] = "info"
     access_log: Annotated[bool, doc("Whether each request is logged.")] = True
@@ -219,7 +227,12 @@ _LIMITS = tuple(
     if name.startswith(("rate_limit_", "suspicious_")) and name != "rate_limit_enabled"
 )
 _LEAST = {"max_file_size": 1, "quota": 1, "media_jobs": 1, "payout_minimum": 1, "audit_retention_days": 0}
-_BETWEEN = {"platform_fee": (0, BASIS_POINTS), "accept_days": (1, 366), "deliver_days": (1, 366)}
+_BETWEEN = {
+    "platform_fee": (0, BASIS_POINTS),
+    "accept_days": (1, 366),
+    "deliver_days": (1, 366),
+    "trace_percent": (0, 100),
+}
 _SECRET = {
     "stripe_secret_key",
     "stripe_webhook_secrets",
@@ -356,10 +369,12 @@ def _check_addresses(settings: Settings) -> None:
         raise BadSetting("VEZA_STORAGE_URL must begin with file:/// or s3://.")
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
         raise BadSetting("VEZA_REDIS_URL must begin with redis://, rediss:// or unix://.")
-    if settings.public_url and not _is_web(settings.public_url.rstrip("/")):
+    if settings.public_url and not is_origin(settings.public_url.rstrip("/")):
         raise BadSetting("VEZA_PUBLIC_URL must look like https://music.example.com.")
+    if settings.otlp_url and not is_base(settings.otlp_url):
+        raise BadSetting("VEZA_OTLP_URL must look like http://127.0.0.1:4318, without a password or a query.")
     for origin in settings.origins - {"*"}:
-        if not _is_web(origin):
+        if not is_origin(origin):
             raise BadSetting("VEZA_CORS_ORIGINS must look like https://a.example,https://b.example, or be *.")
     if not settings.serve_jobs and settings.embedded:
         raise BadSetting("VEZA_SERVE_JOBS=false needs PostgreSQL: with SQLite nobody else can do the work.")
@@ -370,17 +385,3 @@ def _check_copy(settings: Settings) -> None:
         raise BadSetting("VEZA_DATABASE_READ_URL must begin with postgresql://.")
     if settings.embedded:
         raise BadSetting("VEZA_DATABASE_READ_URL needs PostgreSQL in VEZA_DATABASE_URL as well.")
-
-
-def _is_web(url: str) -> bool:
-    """Whether this is an origin: scheme, host, perhaps a port, and nothing else (RFC 6454)."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and url == _origin(parts)
-    except ValueError:
-        return False
-
-
-def _origin(parts: Any) -> str:
-    _ = parts.port  # raises ValueError when it is none
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

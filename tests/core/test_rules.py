@@ -109,7 +109,9 @@ def test_nothing_names_the_host_of_a_package_registry() -> None:
     assert lines_with("|".join(REGISTRIES), text_files()) == []
 
 
-@pytest.mark.parametrize(("name", "extras"), [("veza", []), ("test", ["test"])])
+@pytest.mark.parametrize(
+    ("name", "extras"), [("veza", []), ("tracing", ["tracing"]), ("test", ["tracing", "test"])]
+)
 def test_the_lock_file_fulfils_what_the_project_asks_for(name: str, extras: list[str]) -> None:
     """What is installed is named by hash, so nobody between here and there can exchange it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

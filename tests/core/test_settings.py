@@ -66,6 +66,14 @@ ROWS = {
         {"null": "look like", "a.example": "look like", "https://a.example/": "look like",
          "https://*.example, x": "look like"},
     ),
+    "otlp_url": (
+        {"http://127.0.0.1:4318": "http://127.0.0.1:4318", "https://a.example/otlp": "https://a.example/otlp"},
+        {"127.0.0.1:4318": "look like", "grpc://a.example": "look like", "http://u:p@a.example": "password",
+         "http://a.example:port": "look like", "https://a.example/?key=1": "a query"},
+    ),
+    "trace_percent": (
+        {"0": 0, "100": 100}, {"101": "between 0 and 100", "-1": "between", "0.5": "whole number"},
+    ),
     "require_verified_email": ({"true": True}, {"": ""}),
     "payment_provider": (
         {"instant": "instant"},

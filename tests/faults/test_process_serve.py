@@ -19,6 +19,7 @@ import apsw
 import httpx
 import pytest
 
+from tests.collector import collecting
 from tests.conftest import create_database
 from tests.faults.nursery import Forked, fork
 from tests.world import PASSWORD, open_world
@@ -212,13 +213,21 @@ async def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
 
 
 async def test_two_processes_share_a_postgres(tmp_path: Path, postgres_url: str) -> None:
-    """One answers requests, the other does the work behind them; each ends with 0."""
+    """One answers requests, the other does the work behind them, as one trace; each ends with 0."""
+    with collecting() as collector:
+        await share_a_postgres(tmp_path, postgres_url, collector.url)
+    asked, done = collector.one("POST /auth/register"), collector.one("process accounts.send_verification")
+    assert (done.trace, done.parent) == (asked.trace, asked.id)
+    assert [one.resource["veza.role"] for one in (asked, done)] == ["serve", "worker"]
+
+
+async def share_a_postgres(tmp_path: Path, postgres_url: str, traces: str) -> None:
     url = await create_database(postgres_url)
     database = open_database(url)
     await upgrade(database)
     await database.close()
     shared = {"VEZA_DATABASE_URL": url, "VEZA_SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz",
-              "VEZA_MAIL_DIR": str(tmp_path / "mail")}  # fmt: skip
+              "VEZA_MAIL_DIR": str(tmp_path / "mail"), "VEZA_OTLP_URL": traces}  # fmt: skip
     async with serving(tmp_path / "one", VEZA_SERVE_JOBS="false", **shared) as served:
         answer = await served.client.post("/auth/register", json=person("ada"))
         assert answer.status_code == 201

@@ -203,11 +203,12 @@ async def test_while_the_storage_is_away_the_one_before_serves_on(database: Data
 
 def test_a_server_does_not_load_what_learns() -> None:
     """What learning needs of memory is never part of a process that serves; nor is numpy, until it draws."""
-    loaded = "import sys, veza.app; print(*sorted(sys.modules))"
+    loaded = "import sys, veza.process; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     modules = done.stdout.split()
     assert "numpy" not in modules
     assert "stripe" not in modules, "only where its key is set"
+    assert [name for name in modules if name.startswith(("opentelemetry", "google"))] == [], "as above"
     names = {name.rpartition(".")[2] for name in modules if "recommendations" in name}
     assert names & {"learning", "gathering", "training", "writing", "child"} == set()
     assert {"model", "ranking", "service"} <= names

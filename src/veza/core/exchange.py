@@ -41,6 +41,21 @@ def _plain(peer: str) -> str:
         return peer
 
 
+def peer_of(scope: Any) -> str:
+    """The address at the other end of a connection; that of this machine where it has none."""
+    client = scope.get("client")
+    return _plain(client[0]) if client else "127.0.0.1"
+
+
+def is_among(address: str, networks: "Sequence[IPv4Network | IPv6Network]") -> bool:
+    """Whether one of the networks has this address; what is no address is in none."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
 class Exchange:
     """A request id, an address, a clock, and later the answer's status; it lives in ``scope["veza"]``."""
 
@@ -75,8 +90,7 @@ class Exchange:
         return self._ip
 
     def _find_ip(self) -> str:
-        client = self.scope.get("client")
-        peer: str = _plain(client[0]) if client else "127.0.0.1"
+        peer = peer_of(self.scope)
         if not self.trusted or not self._is_trusted(peer):
             return peer
         hops = b",".join(v for k, v in self.scope["headers"] if k == b"x-forwarded-for").decode("latin-1")
@@ -91,11 +105,7 @@ class Exchange:
         return peer
 
     def _is_trusted(self, address: str) -> bool:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.trusted)
+        return is_among(address, self.trusted)
 
     @property
     def user_agent(self) -> str:

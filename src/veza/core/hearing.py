@@ -19,6 +19,7 @@ from veza.core import clock
 from veza.core.db import Database, Statement, Tx, any_of
 from veza.core.events import QUEUED, EventJob, event_queue, events
 from veza.core.jobs import JobKind, enqueue
+from veza.core.tracing import About, Kind, begin
 
 log = structlog.get_logger()
 
@@ -117,7 +118,9 @@ class Hearer:
             found = await self._take(tx)
             began = clock.monotonic()
             if found:
-                await self._hear_all(tx, found)
+                about: About = {"messaging.system": "veza", "messaging.batch.message_count": len(found)}
+                with begin(f"hear {self._kind.name}", Kind.CONSUMER, about):
+                    await self._hear_all(tx, found)
             return clock.monotonic() - began
 
     async def _take(self, tx: Tx) -> list[Heard]:

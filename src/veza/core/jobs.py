@@ -17,6 +17,8 @@ import sqlalchemy as sa
 from veza.core import clock
 from veza.core.db import Database, Id, Statement, Time, Tx, any_of, metadata
 from veza.core.ids import new_id
+from veza.core.job_envelope import enveloped
+from veza.core.tracing import here
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -187,7 +189,7 @@ async def enqueue(
         id=new_id(),
         kind=kind.name,
         lane=kind.lane,
-        payload=msgspec.json.encode(payload).decode(),
+        payload=enveloped(msgspec.json.encode(payload), here()).decode(),
         run_at=at + delay,
         attempt=0,
         unique_key=unique_key,

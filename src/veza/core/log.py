@@ -14,6 +14,7 @@ from veza.core import clock
 from veza.core.exchange import REQUEST_ID, Exchange
 from veza.core.log_sink import Sink
 from veza.core.redact import HIDDEN, redact, redact_keys, redact_text
+from veza.core.tracing import here, tracing
 
 __all__ = ["HIDDEN", "access_line", "configure_logging", "dropped_lines"]
 
@@ -30,6 +31,11 @@ class _Access(msgspec.Struct, gc=False):
     ms: float
     ip: str
     request_id: str
+
+
+class _TracedAccess(_Access, gc=False):
+    trace_id: str
+    span_id: str
 
 
 class _Output:
@@ -96,6 +102,8 @@ def access_line(exchange: Exchange, seconds: float) -> None:
         exchange.ip,
         exchange.request_id,
     )
+    if tracing.recorder is not None and (at := here()) and at.recorded:
+        line = _TracedAccess(**msgspec.structs.asdict(line), trace_id=at.trace, span_id=at.span)
     sink.write(_pretty_access(line) if _output.pretty else _encode(line) + b"\n")
 
 
@@ -132,6 +140,8 @@ def _stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def _name_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     if request_id := REQUEST_ID.get():
         event.setdefault("request_id", request_id)
+    if (at := here()) and at.recorded:
+        event["trace_id"], event["span_id"] = at.trace, at.span
     return event
 
 

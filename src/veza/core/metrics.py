@@ -22,10 +22,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 __all__ = [
+    "METHODS",
     "Metrics",
     "count_away",
     "count_decoder_kill",
     "count_error",
+    "count_lost_spans",
     "metrics",
     "observe_commit",
     "observe_job",
@@ -38,7 +40,8 @@ __all__ = [
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 # Of jobs: the last ones are those of long songs.
 _JOB_BOUNDS = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0)
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "WEBSOCKET"})
+# What anybody else calls a method is one of the stranger's making.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "WEBSOCKET"})
 _NO_ROUTE = "(none)"
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 
@@ -90,6 +93,9 @@ class Metrics(Collector):
             "veza_decoder_kills", "Decoders ended by force, by reason.", "reason"
         )
         self.away = self._counter("veza_away", "Times that a part was out of reach, by part.", "part")
+        self.lost_spans = PlainCounter(
+            "veza_lost_spans", "Spans that the collector of traces did not take.", registry=self._registry
+        )
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
@@ -102,7 +108,7 @@ class Metrics(Collector):
         """Count a request. ``route`` is a template, or empty; ``status`` is 0 if no answer was begun."""
         seen = self._routes.get((method, route))
         if seen is None:
-            key = (method if method in _METHODS else "OTHER", route or _NO_ROUTE)
+            key = (method if method in METHODS else "OTHER", route or _NO_ROUTE)
             seen = self._routes.setdefault(key, _Route())
         seen.classes[status // 100] += 1
         seen.buckets[bisect_left(_BOUNDS, seconds)] += 1
@@ -207,3 +213,8 @@ def count_decoder_kill(reason: str) -> None:
 def count_away(part: str) -> None:
     """Count that a part of ours did not answer."""
     metrics.away.labels(part).inc()
+
+
+def count_lost_spans(number: int) -> None:
+    """Count spans that were not sent; from any thread."""
+    metrics.lost_spans.inc(number)

@@ -25,6 +25,7 @@ import msgspec
 
 from veza.core.addresses import Address, is_anybodys, is_of_this_machine, is_public
 from veza.core.targets import Target
+from veza.core.tracing import About, Kind, part
 
 SECONDS = 15.0
 DIAL_SECONDS = 5.0
@@ -37,6 +38,7 @@ IDLE_SECONDS = 20.0
 _RESOLVERS, _PATIENT_RESOLVERS = 16, 4
 _SLOW_NAME_SECONDS = 2.0
 _MOST_SLOW_NAMES = 4_096
+_REFUSED = 400
 _LOCAL_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "home.arpa", "test", "onion")
 
 Resolve = Callable[[str], Awaitable[Sequence[Address]]]
@@ -250,7 +252,25 @@ class Line:
         self._seconds = courier.seconds
 
     async def post(self, target: Target, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Send a body; whatever becomes of it is an answer, and nothing is raised."""
+        """Send a body; whatever becomes of it is an answer, and nothing is raised.
+
+        Of the trace that this is a part of the other side is told nothing, and the trace not which address
+        it has there: that may hold a secret.
+        """
+        about: About = {
+            "http.request.method": "POST",
+            "server.address": target.host,
+            "server.port": target.port,
+        }
+        with part("POST", Kind.CLIENT, about) as span:
+            answer = await self._post(target, body, headers)
+            if answer.status is not None:
+                span.set("http.response.status_code", answer.status)
+            if answer.error or (answer.status or 0) >= _REFUSED:
+                span.fail(answer.error or str(answer.status))
+            return answer
+
+    async def _post(self, target: Target, body: bytes, headers: Mapping[str, str]) -> Answer:
         began = perf_counter()
         status, retry_after, error = None, "", None
         try:

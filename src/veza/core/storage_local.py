@@ -12,6 +12,7 @@ from obstore.store import LocalStore
 from veza.core.storage_base import NoSuchFile, Storage, Stored, check_key, translated
 from veza.core.storage_bulk import Syncer, move_all_durably
 from veza.core.storage_files import move_durably, remove, write_durably
+from veza.core.tracing import Kind, traced
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,28 +34,33 @@ class LocalStorage(Storage):
         """Where the file lies, or would."""
         return self.folder / check_key(key)
 
+    @traced("storage.put_file", Kind.CLIENT)
     async def put_file(self, key: str, path: Path) -> Stored:
         """Sync the file, move it, and sync the folders."""
         return Stored(
             key, await self._run(move_durably, path, self.local_path(key), self.folder, self.scratch)
         )
 
+    @traced("storage.put_files", Kind.CLIENT)
     async def put_files(self, files: Sequence[tuple[str, Path]]) -> None:
         """Move them all, then sync once."""
         pairs = [(path, self.local_path(key)) for key, path in files]
         await self._run(move_all_durably, pairs, self.folder, self._syncer)
 
+    @traced("storage.put_bytes", Kind.CLIENT)
     async def put_bytes(self, key: str, data: bytes) -> Stored:
         """Write a file beside, then move it in."""
         return Stored(
             key, await self._run(write_durably, data, self.local_path(key), self.folder, self.scratch)
         )
 
+    @traced("storage.remove_now", Kind.CLIENT)
     async def remove_now(self, keys: Sequence[str]) -> None:
         """Remove the files and the folders that they leave empty."""
         paths = [self.local_path(key) for key in keys]
         await self._run(_remove_all, paths, self.folder)
 
+    @traced("storage.fetch_to", Kind.CLIENT)
     async def fetch_to(self, key: str, path: Path) -> Path:  # noqa: ARG002 - nothing needs a copy here
         """The stored file itself."""
         stored = self.local_path(key)

@@ -12,6 +12,7 @@ from obstore.store import S3Store
 from veza.core import clock
 from veza.core.storage_base import Storage, Stored, check_key, translated
 from veza.core.storage_presign import Credentials, presign
+from veza.core.tracing import Kind, traced
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore, S3Config
@@ -37,6 +38,7 @@ class ObjectStorage(Storage):
         """None: the file lies elsewhere."""
         check_key(key)
 
+    @traced("storage.put_file", Kind.CLIENT)
     async def put_file(self, key: str, path: Path) -> Stored:
         """Upload the file, in parts when it is large, and remove it here."""
         check_key(key)
@@ -50,6 +52,7 @@ class ObjectStorage(Storage):
             await asyncio.to_thread(path.unlink, missing_ok=True)
         return Stored(key, size)
 
+    @traced("storage.put_files", Kind.CLIENT)
     async def put_files(self, files: Sequence[tuple[str, Path]]) -> None:
         """Upload some at a time: what takes long is the way there, and that others can share."""
         turns = asyncio.Semaphore(_FILES_AT_ONCE)
@@ -62,17 +65,20 @@ class ObjectStorage(Storage):
             if isinstance(problem, BaseException):
                 raise problem
 
+    @traced("storage.put_bytes", Kind.CLIENT)
     async def put_bytes(self, key: str, data: bytes) -> Stored:
         """Upload one object."""
         with translated():
             await obstore.put_async(self._store, check_key(key), data)
         return Stored(key, len(data))
 
+    @traced("storage.remove_now", Kind.CLIENT)
     async def remove_now(self, keys: Sequence[str]) -> None:
         """Remove the objects, many in one request."""
         with translated():
             await obstore.delete_async(self._store, [check_key(key) for key in keys])
 
+    @traced("storage.fetch_to", Kind.CLIENT)
     async def fetch_to(self, key: str, path: Path) -> Path:
         """Download the object to ``path``, which is a whole file or not there."""
         with translated(reading=True):

@@ -13,6 +13,7 @@ import structlog
 from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.errors import Unavailable
+from veza.core.job_envelope import queued_at
 from veza.core.job_times import ClockWatch, set_right
 from veza.core.jobs import (
     BURY,
@@ -33,6 +34,7 @@ from veza.core.jobs import (
     recurring_key,
 )
 from veza.core.metrics import observe_job
+from veza.core.tracing import NOTHING, About, Kind, Span, begin, tracing
 
 log = structlog.get_logger()
 
@@ -203,7 +205,8 @@ class Worker:
         beat = asyncio.create_task(self._keep_lease(job, task.kind.lease, asyncio.current_task()))
         began = perf_counter()
         try:
-            await task.run(job, msgspec.json.decode(job.payload, type=task.kind.payload))
+            with _span(job, task.kind.lane):
+                await task.run(job, msgspec.json.decode(job.payload, type=task.kind.payload))
         except LeaseLost:
             log.warning("jobs.lease_lost", kind=job.kind, job_id=str(job.id))
         except Exception as error:
@@ -277,6 +280,21 @@ class Worker:
     async def _tell(self, tx: Tx, job: Job, task: Task) -> None:
         if task.dead is not None:
             await task.dead(tx, msgspec.json.decode(job.payload, type=task.kind.payload))
+
+
+def _span(job: Job, lane: str) -> Span:
+    """One try at a job, within the span that queued it: whichever process that was, and however long ago."""
+    if tracing.recorder is None:
+        return NOTHING
+    about: About = {
+        "messaging.system": "veza",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": job.kind,
+        "messaging.message.id": str(job.id),
+        "veza.job.attempt": job.attempt,
+        "veza.job.lane": lane,
+    }
+    return begin(f"process {job.kind}", Kind.CONSUMER, about, parent=queued_at(job.payload))
 
 
 async def release_leases(database: Database, now: datetime) -> None:

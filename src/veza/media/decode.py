@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from veza.core.tracing import traced
 from veza.media.errors import AudioTooLarge, UndecodableAudio
 from veza.media.ffmpeg import CLEAN_OUTPUT, find_ffmpeg, input_arguments
 from veza.media.limits import MediaLimits
@@ -45,6 +46,7 @@ class Decoded(msgspec.Struct, frozen=True):
     frames: int  # samples of each channel
 
 
+@traced("media.decode")
 async def decode(
     source: Path,
     sniffed: Sniffed,

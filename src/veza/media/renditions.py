@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
+from veza.core.tracing import traced
 from veza.media import loudness
 from veza.media.decode import Decoded
 from veza.media.errors import AudioTooLarge, MediaUnavailable
@@ -98,6 +99,7 @@ def _profiles(decoded: Decoded, limits: MediaLimits) -> Sequence[Profile]:
     return (*PROFILES, LOSSLESS) if decoded.bit_depth is not None and fits else PROFILES
 
 
+@traced("media.encode")
 async def encode(
     source: Path,
     sniffed: Sniffed,

@@ -21,6 +21,7 @@ import msgspec
 import structlog
 
 from veza.core.metrics import count_decoder_kill
+from veza.core.tracing import Kind, part
 from veza.media.errors import MediaUnavailable
 
 T = TypeVar("T")
@@ -89,6 +90,7 @@ async def run(
     reader: Callable[[BinaryIO], T],
     workdir: Path | None = None,
     readable: Sequence[Path] = (),
+    called: str = "",
 ) -> Result[T]:
     """Run ``argv`` (an absolute path first) in the sandbox and wait for it.
 
@@ -96,7 +98,26 @@ async def run(
     Raises TimeoutError after ``limits.seconds``.
     ``workdir`` is the only folder that the child may write in, and its current one. Must be called on the
     thread that lives as long as the process (the event loop's): the child dies with the thread that made it.
+    It is ``called`` something in traces, its program's name by default; nothing of them reaches the child.
     """
+    # The wheel's ffmpeg has machine and version in its name.
+    name = called or Path(argv[0]).name.partition("-")[0]
+    with part(name, Kind.CLIENT, {"process.executable.name": name}) as span:
+        result = await _run(argv, stdin, limits, reader, workdir, readable)
+        span.set("process.exit.code", result.returncode)
+        if result.returncode:
+            span.fail(str(result.returncode))
+        return result
+
+
+async def _run(
+    argv: Sequence[str],
+    stdin: int | None,
+    limits: Limits,
+    reader: Callable[[BinaryIO], T],
+    workdir: Path | None,
+    readable: Sequence[Path],
+) -> Result[T]:
     options = _options(limits, [*_LIBRARIES, argv[0], *map(str, readable)], workdir)
     read_end, write_end = os.pipe()
     try:
@@ -140,6 +161,7 @@ async def run_python(
         stdin=stdin,
         limits=limits,
         reader=read_all(at_most),
+        called=script.stem,
         readable=[script, *_standard_library(), *packages],
     )
 

@@ -11,6 +11,7 @@ import structlog
 
 from veza.core.db.statement import Statement
 from veza.core.errors import Conflict
+from veza.core.tracing import Kind, Recording, aside, tracing
 
 if TYPE_CHECKING:
     from veza.core.events import Context, Event
@@ -47,6 +48,7 @@ class Tx(ABC):
         self._kept = False
         self._failure: BaseException | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._span: Recording | None = None
 
     @abstractmethod
     async def first(self, statement: Statement[RowT], /, **params: Any) -> RowT | None:
@@ -110,8 +112,14 @@ class Tx(ABC):
             return
         if self._failure is not None or self._over:
             raise self._unusable()
-        await self._commit()
+        try:
+            await self._commit()
+        except BaseException as error:
+            self._trace_end("COMMIT", type(error).__name__)
+            raise
         self._over = self._kept = True
+        if self._span is not None:
+            self._trace_end("COMMIT")
 
     @abstractmethod
     async def _commit(self) -> None: ...
@@ -160,6 +168,15 @@ class Tx(ABC):
                 raise RuntimeError("this task is in the middle of another transaction")
             self.database.writing.add(task)
             self._task = task
+        if tracing.recorder is not None:
+            # What waits for its turn, or for a connection, is a part of it.
+            self._span = aside("transaction", Kind.CLIENT, {"db.system.name": self.database.dialect})
+
+    def _trace_end(self, how: str, error: str | None = None) -> None:
+        span, self._span = self._span, None
+        if span is not None:
+            span.set("db.operation.name", how)
+            span.end(error)
 
     def _leave_task(self) -> None:
         if self._task is not None:

@@ -298,6 +298,8 @@ class _PostgresTx(Tx):
 
     async def close(self) -> None:
         self._over = True
+        if self._span is not None:
+            self._trace_end("ROLLBACK")
         if self._connection is None:
             return
         if self._how:

@@ -247,3 +247,4 @@ class WriteTx(_SqliteTx):
             self._leave_task()
             self.database.writer.undo()
             self.database.writer.leave()
+        self._trace_end("ROLLBACK")

@@ -17,6 +17,7 @@ from veza.core.db import Database
 from veza.core.errors import VezaError
 from veza.core.outgoing import Line
 from veza.core.targets import read_target
+from veza.core.tracing import About, Kind, begin
 from veza.rooms.sessions import standing
 from veza.rooms.webhooks import deliveries_store, patience, queues_store, store
 from veza.rooms.webhooks.catalogue import Withheld, tell
@@ -164,7 +165,15 @@ class Drive:
             await self._withhold(due)
             return
         message = Message(due.event_id, due.kind, due.event_at, data)
-        post = await self._office.sender.send(self.line, hook, message)
+        about: About = {
+            "veza.event.id": str(due.event_id),
+            "veza.webhook.id": str(hook.id),
+            "veza.attempt": due.attempt + 1,
+        }
+        with begin(f"deliver {due.kind}", Kind.INTERNAL, about) as span:
+            post = await self._office.sender.send(self.line, hook, message)
+            if not post.arrived:
+                span.fail(post.attempt.error or "BAD_STATUS")
         self._slowest = max(self._slowest, post.attempt.latency_ms / 1000)
         self._heard, self._answered = clock.monotonic(), post.attempt.status is not None
         await self._conclude(due, hook, post)
