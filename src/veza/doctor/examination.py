@@ -12,6 +12,7 @@ from veza.doctor.machine import look_at_folder, look_at_limits, look_at_secret, 
 from veza.doctor.media import look_at_ffmpeg, look_at_sandbox
 from veza.doctor.money import look_at_payments
 from veza.doctor.services import (
+    look_at_collector,
     look_at_mail,
     look_at_places,
     look_at_scanner,
@@ -33,6 +34,7 @@ LOOKS: dict[str, Look] = {
     "mail": look_at_mail,
     "malware scanner": look_at_scanner,
     "countries": look_at_places,
+    "traces": look_at_collector,
     "ffmpeg": look_at_ffmpeg,
     "sandbox": look_at_sandbox,
     "public URL": look_at_public_url,

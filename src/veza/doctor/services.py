@@ -1,4 +1,4 @@
-"""What Veza works with besides its database: files, Valkey, mail, scanner, countries."""
+"""What Veza works with besides its database: files, Valkey, mail, scanner, countries, traces."""
 
 import asyncio
 import statistics
@@ -12,12 +12,14 @@ from veza.core.mail import MailDelayed, SmtpMailer
 from veza.core.malware import open_scanner
 from veza.core.places import open_places
 from veza.core.storage import open_storage
+from veza.core.tracing_open import can_trace
 from veza.core.valkey import Valkey
 from veza.doctor.findings import Finding, ok, warning, where, why, wrong
 from veza.settings import Settings
 
 _ASKED = 5
 _SLOW = 0.02  # seconds
+_COLLECTOR_SECONDS = 3.0
 _LOOPBACK_SENDER = ("@localhost", "@localhost>")
 
 
@@ -169,6 +171,29 @@ async def look_at_places(settings: Settings) -> Sequence[Finding]:
             )
         ]
     return [ok("countries", f"{settings.geoip_database} can be read.")]
+
+
+async def look_at_collector(settings: Settings) -> Sequence[Finding]:
+    """Whether the collector of traces takes none at all, where one is set."""
+    if not settings.otlp_url:
+        return []
+    about, place = "traces", where(settings.otlp_url)
+    if not can_trace():
+        advice = "pip install 'veza[tracing]', or requirements/install tracing; or unset VEZA_OTLP_URL."
+        return [wrong(about, "The extra `tracing` is not installed.", "Veza does not start.", advice)]
+    from veza.core.tracing_otel import ask_collector  # noqa: PLC0415 - who sends none does without it
+
+    refused = await asyncio.to_thread(ask_collector, settings.otlp_url, _COLLECTOR_SECONDS)
+    if refused is None:
+        return [ok(about, f"{place} takes them.")]
+    return [
+        wrong(
+            about,
+            f"{place} does not take them: {refused}",
+            "Traces are lost; nothing else is, and nobody waits.",
+            "Start the collector, and look at VEZA_OTLP_URL and OTEL_EXPORTER_OTLP_HEADERS.",
+        )
+    ]
 
 
 def _ms(seconds: float) -> str:
