@@ -224,5 +224,6 @@ def test_proxies_let_through_what_veza_takes_and_keep_to_themselves_what_is_thei
     told = dict(re.findall(r"proxy_set_header (\S+) +(\S+);", nginx))
     assert told == {
         "Host": "$host", "Connection": "$veza_connection", "Upgrade": "$http_upgrade",
-        "X-Forwarded-For": "$remote_addr",
+        "X-Forwarded-For": "$remote_addr", "traceparent": "''",
     }  # fmt: skip
+    assert "header_up -traceparent" in caddy
