@@ -1,0 +1,162 @@
+"""Jobs whose worker dies, is stopped, or was thought dead."""
+
+# ruff: noqa: F811 - a fixture is asked for by its name
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from tests.core.jobs_house import (
+    NOTE,
+    SOON,
+    Note,
+    lose,
+    none_left,
+    other,  # noqa: F401 - a fixture
+    queue,
+    rows,
+    working,
+)
+from veza.core import clock
+from veza.core.db import Database, Statement
+from veza.core.jobs import Job, JobKind, LeaseLost, NoPayload, finish, jobs
+from veza.core.worker import Task, release_leases
+
+
+async def test_the_job_of_a_dead_worker_is_done_when_its_lease_ends(
+    database: Database, other: Database
+) -> None:
+    """X6: and not before."""
+    attempts: list[int] = []
+
+    async def note(job: Job, _payload: Note) -> None:
+        attempts.append(job.attempt)
+
+    await queue(database, NOTE)
+    await lose(database, NOTE)
+    async with working(other, [Task(NOTE, note)]):
+        await asyncio.sleep(0.05)
+        assert attempts == []
+    with clock.shifted(NOTE.lease):
+        async with working(other, [Task(NOTE, note)]):
+            await none_left(database)
+    assert attempts == [2]
+
+
+async def test_who_lost_the_lease_cannot_finish(database: Database, other: Database) -> None:
+    await queue(database, NOTE)
+    lost = await lose(database, NOTE)
+    with clock.shifted(NOTE.lease):
+        taken = await lose(other, NOTE)
+    assert (taken.id, taken.attempt) == (lost.id, 2)
+    with pytest.raises(LeaseLost):
+        async with database.write() as tx:
+            await finish(tx, lost)
+    assert [row.attempt for row in await rows(database)] == [2]
+    async with other.write() as tx:
+        await finish(tx, taken)
+    assert await rows(database) == []
+
+
+async def test_a_heartbeat_keeps_a_long_job(database: Database, other: Database) -> None:
+    quick = JobKind("quick", NoPayload, lease=SOON)
+    runs: list[int] = []
+
+    async def work(job: Job, _payload: NoPayload) -> None:
+        runs.append(job.attempt)
+        await asyncio.sleep(3 * SOON.total_seconds())
+
+    await queue(database, quick)
+    tasks = [Task(quick, work)]
+    async with working(database, tasks), working(other, tasks):
+        await none_left(database)
+    assert runs == [1]
+
+
+async def test_a_worker_that_lost_the_lease_is_stopped(database: Database) -> None:
+    quick = JobKind("quick", NoPayload, lease=SOON)
+    stopped, begun = asyncio.Event(), asyncio.Event()
+
+    async def work(_job: Job, _payload: NoPayload) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(10)
+        finally:
+            stopped.set()
+
+    await queue(database, quick)
+    async with working(database, [Task(quick, work)]):
+        await asyncio.wait_for(begun.wait(), 5)
+        async with database.write() as tx:
+            await tx.run(Statement(sa.delete(jobs)))
+        await asyncio.wait_for(stopped.wait(), 5)
+
+
+async def test_each_kind_has_its_own_lease(database: Database) -> None:
+    """A lane's kinds are claimed together, but the worker of a short one is missed soon."""
+    short, long = (
+        JobKind("short", NoPayload, lease=SOON),
+        JobKind("long", NoPayload, lease=timedelta(hours=1)),
+    )
+    begun = asyncio.Semaphore(0)
+
+    async def work(_job: Job, _payload: NoPayload) -> None:
+        begun.release()
+        await asyncio.Event().wait()
+
+    await queue(database, short, long)
+    now = clock.now()
+    async with working(database, [Task(short, work), Task(long, work)]):
+        await begun.acquire()
+        await begun.acquire()
+        due = {row.kind: row.run_at - now for row in await rows(database)}
+    assert due["short"] < timedelta(seconds=30)
+    assert due["long"] > timedelta(minutes=59)
+
+
+async def test_a_shutdown_gives_back_what_it_cuts(database: Database, other: Database) -> None:
+    """Due at once, and no attempt is counted: the job was not at fault."""
+    begun = asyncio.Semaphore(0)
+
+    async def hang(_job: Job, _payload: Note) -> None:
+        begun.release()
+        await asyncio.Event().wait()
+
+    await queue(database, NOTE, NOTE)
+    async with working(database, [Task(NOTE, hang)]):
+        await begun.acquire()
+        await begun.acquire()
+    assert [(row.attempt, row.run_at <= clock.now()) for row in await rows(database)] == [(0, True)] * 2
+
+    async def note(_job: Job, _payload: Note) -> None:
+        pass
+
+    async with working(other, [Task(NOTE, note)]):
+        await none_left(database)
+
+
+@pytest.mark.parametrize("steps", range(0, 40, 4))
+async def test_a_shutdown_at_any_moment_leaves_nothing_leased(database: Database, steps: int) -> None:
+    """X13."""
+
+    async def hang(_job: Job, _payload: Note) -> None:
+        await asyncio.Event().wait()
+
+    await queue(database, NOTE)
+    async with working(database, [Task(NOTE, hang)]):
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if database.shared:
+            await asyncio.sleep(steps * 0.0004)
+    assert [(row.attempt, row.run_at <= clock.now()) for row in await rows(database)] == [(0, True)]
+
+
+async def test_a_restart_of_the_only_process_releases_every_lease(database: Database) -> None:
+    await queue(database, NOTE)
+    await lose(database, NOTE)
+    await release_leases(database, clock.now())
+    [row] = await rows(database)
+    assert row.run_at <= clock.now()
+    assert row.attempt == 1

@@ -1,0 +1,156 @@
+"""Jobs that fail: tried again with patience, outlasting what is away, and buried in the end."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from tests.core.jobs_house import NOTE, ROWS, Note, lose, queue, rows, until, working
+from veza.core import clock
+from veza.core import worker as worker_module
+from veza.core.db import Database, Statement, Tx
+from veza.core.errors import Unavailable
+from veza.core.jobs import Job, JobKind, jobs
+from veza.core.worker import Task, retry_after
+
+
+async def test_a_failed_job_is_tried_again_later_and_later(database: Database) -> None:
+    attempts: list[int] = []
+
+    async def fail(job: Job, _payload: Note) -> None:
+        attempts.append(job.attempt)
+        raise ValueError("no luck")
+
+    await queue(database, NOTE)
+    passed, wait = timedelta(), timedelta()
+    for attempt in range(1, 5):
+        with clock.shifted(passed):
+            async with working(database, [Task(NOTE, fail)]):
+
+                async def look(want: int = attempt) -> bool:
+                    found = await rows(database)
+                    return found[0].attempt == want and found[0].error is not None and len(attempts) == want
+
+                await until(look)
+            [row] = await rows(database)
+            assert row.error == "ValueError: no luck"
+            longer = row.run_at - clock.now()
+            assert longer > wait
+            wait = longer
+        passed += timedelta(minutes=1)
+        await clear_error(database)
+    assert attempts == [1, 2, 3, 4]
+
+
+async def test_a_job_outlasts_a_part_that_is_away(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X15: for a day its tries do not count; what lasts longer, or is its own fault, does."""
+    monkeypatch.setattr(worker_module, "AWAY_RETRY", timedelta(milliseconds=5))
+    patient = JobKind("patient", Note, attempts=1, outlasts=True)
+    tried: list[int] = []
+
+    async def store(job: Job, _payload: Note) -> None:
+        tried.append(job.attempt)
+        if len(tried) < 4 or len(tried) == 5:
+            raise Unavailable
+
+    await queue(database, patient)
+    async with working(database, [Task(patient, store)]):
+        await until(lambda: none_left_now(database))
+        assert tried == [1] * 4
+    await queue(database, patient)
+    with clock.shifted(worker_module.LONGEST_AWAY):
+        async with working(database, [Task(patient, store)]):
+
+            async def dead() -> bool:
+                return (await rows(database))[0].dead_at is not None
+
+            await until(dead)
+    assert len(tried) == 5
+
+
+async def none_left_now(database: Database) -> bool:
+    return not await rows(database)
+
+
+async def clear_error(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.run(Statement(sa.update(jobs).values(error=None)))
+
+
+def test_retries_are_patient_and_bounded() -> None:
+    assert timedelta(seconds=1.6) <= retry_after(1) <= timedelta(seconds=2.4)
+    assert timedelta(seconds=6.4) <= retry_after(3) <= timedelta(seconds=9.6)
+    assert timedelta(minutes=8) <= retry_after(10_000) <= timedelta(minutes=12)
+
+
+async def test_a_hopeless_job_dies_and_its_kind_is_told_in_the_same_transaction(database: Database) -> None:
+    once = JobKind("once", Note, attempts=1)
+    told: list[tuple[Note, bool]] = []
+
+    async def fail(_job: Job, _payload: Note) -> None:
+        raise ValueError("hopeless")
+
+    async def dead(tx: Tx, payload: Note) -> None:
+        own, outside = await tx.all(ROWS), await rows(database)
+        told.append((payload, own[0].dead_at is not None and outside[0].dead_at is None))
+
+    await queue(database, once, unique_key="one")
+    async with working(database, [Task(once, fail, dead)]):
+        await until_dead(database)
+    [row] = await rows(database)
+    assert row.error == "ValueError: hopeless"
+    assert told == [(Note("x"), True)]
+    await queue(database, once, unique_key="one")
+    assert len(await rows(database)) == 2, "a dead job must not keep its key"
+
+
+async def until_dead(database: Database) -> None:
+    async def look() -> bool:
+        return any(row.dead_at is not None for row in await rows(database))
+
+    await until(look)
+
+
+async def test_a_job_that_kills_its_workers_is_tried_so_often_and_then_dies(database: Database) -> None:
+    """C33, X6: a poison file never loops."""
+    poison = JobKind("poison", Note, attempts=3)
+    ran, told = 0, asyncio.Event()
+    await queue(database, poison)
+
+    async def never(_job: Job, _payload: Note) -> None:
+        nonlocal ran
+        ran += 1
+
+    async def dead(_tx: Tx, _payload: Note) -> None:
+        told.set()
+
+    for attempt in range(3):
+        with clock.shifted(attempt * poison.lease):
+            assert (await lose(database, poison)).attempt == attempt + 1
+    with clock.shifted(3 * poison.lease):
+        async with working(database, [Task(poison, never, dead)]):
+            await asyncio.wait_for(told.wait(), 5)
+            await until_dead(database)
+    assert ran == 0
+    assert (await rows(database))[0].error == "its workers died"
+
+
+async def test_a_dead_handler_that_fails_buries_nothing(database: Database) -> None:
+    once = JobKind("once", Note, attempts=1)
+    tried = asyncio.Event()
+
+    async def fail(_job: Job, _payload: Note) -> None:
+        raise ValueError("hopeless")
+
+    async def dead(_tx: Tx, _payload: Note) -> None:
+        tried.set()
+        raise ValueError("cannot be told")
+
+    await queue(database, once)
+    async with working(database, [Task(once, fail, dead)]):
+        await asyncio.wait_for(tried.wait(), 5)
+        await asyncio.sleep(0.05)
+    assert (await rows(database))[0].dead_at is None
