@@ -13,7 +13,6 @@ _SECOND = "compares answers to the second"
 _SENDS = "asks for addresses of the bucket itself, which these worlds do not give"
 _FOLDER = "looks into the folder of chunks, which a bucket has not"
 _TWICE = "opens a second world on the files of the first"
-_ORPHAN = "counts files: one that was stored twice, by two nodes at once, waits for the sweep"
 WITHIN: dict[str, str] = {
     "test_audit::test_what_strangers_write_does_no_harm": _CLIENT,
     "test_auth_hot::test_both_ways_answer_alike": _LOOKS,
@@ -40,7 +39,6 @@ WITHIN: dict[str, str] = {
     "test_tracks_processing::test_the_sweep_takes_what_no_track_names": _LOOKS,
     "test_tracks_processing::test_what_was_cut_off_takes_no_room": _LOOKS,
     "test_tracks_uploads::test_nobody_stores_more_than_their_quota": _CLIENT,
-    "test_tracks_uploads::test_the_same_upload_twice_is_one_track": _ORPHAN,
     "test_tracks_import::test_the_original_is_heard_until_there_are_renditions": _TWICE,
     "test_uploads_chunks::test_a_repeat_replaces_and_counts_once": _FOLDER,
     "test_uploads_chunks::test_the_quota_is_reserved_at_the_start": _FOLDER,

@@ -135,6 +135,15 @@ class Claim:
             raise KeyReused
         raise Replayed(kept)
 
+    async def confirm(self, tx: Tx) -> None:
+        """Check once more, in a ``tx`` that holds what every other one for this key has to wait for.
+
+        After that no other process can be quicker: what was stored for this request alone can still be taken
+        back. Raises as :meth:`check` does.
+        """
+        if tx.database.shared and self._fingerprint is not None:
+            await self.check(tx, self._fingerprint, self._cover)
+
     async def find_other(self, view: Tx) -> KeptAnswer | None:
         """The answer that another process has kept since the check, which found this very request new."""
         kept = None if self._fingerprint is None else await self._find(view, self._cover)

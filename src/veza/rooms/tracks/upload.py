@@ -12,7 +12,7 @@ from veza.core.body import validate
 from veza.core.db import Database, Tx
 from veza.core.errors import Detail, ValidationFailed
 from veza.core.exchange import Exchange
-from veza.core.idempotency import claim, fingerprint_of
+from veza.core.idempotency import Claim, claim, fingerprint_of
 from veza.core.ids import new_id
 from veza.core.limits import Limit, Limiter
 from veza.core.malware import Scanner
@@ -98,7 +98,7 @@ class Uploads:
             if key is not None:
                 async with self._database.read() as view:
                     await key.check(view, _fingerprint(file, fields))
-            return await self.store(tx, actor, file, fields)
+            return await self.store(tx, actor, file, fields, claimed=key)
         finally:
             form.discard()
 
@@ -120,12 +120,14 @@ class Uploads:
         file: UploadedFile,
         fields: UploadForm,
         *,
+        claimed: Claim | None = None,
         reserved: Callable[[], Awaitable[None]] | None = None,
     ) -> Track:
         """The track that a received file becomes; ``tx`` begins only when it is safe in the storage.
 
         ``reserved`` is asked at the beginning of ``tx``, and raises unless the file's bytes are in the quota
-        already; without it they are counted here. Raises what files and quotas can be refused for.
+        already; without it they are counted here. Raises what files and quotas can be refused for, and the
+        answer that another node has given to what is ``claimed`` meanwhile; no file is left then.
         """
         # First, so that malware is called by its name, whatever else the file is or is not.
         await self._scanner.check(file.path)
@@ -137,12 +139,14 @@ class Uploads:
             await self._storage.put_file(key, file.path)
             if reserved is not None:
                 await reserved()
-            return await service.add_track(
-                tx, actor, upload, fields, self.allowance(actor) if reserved is None else None
-            )
+            allowance = self.allowance(actor) if reserved is None else None
+            track = await service.add_track(tx, actor, upload, fields, allowance)
+            if claimed is not None:
+                await claimed.confirm(tx)  # the actor's row, where bytes are counted, is held
         except BaseException:
             await self._storage.delete(key)
             raise
+        return track
 
 
 def _checked(form: Form) -> tuple[UploadedFile, UploadForm]:

@@ -9,7 +9,7 @@ from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.errors import Detail, ValidationFailed
 from veza.core.exchange import Exchange
-from veza.core.idempotency import claim, fingerprint_of
+from veza.core.idempotency import Claim, claim, fingerprint_of
 from veza.core.ids import new_id
 from veza.core.malware import Scanner
 from veza.core.multipart import FileTooLarge, UploadedFile, receive_form
@@ -55,11 +55,11 @@ class Files:
             if key is not None:
                 async with self._database.read() as view:
                     await key.check(view, fingerprint_of((form.file.filename, form.file.digests["sha256"])))
-            return await self._store(tx, actor, form.file)
+            return await self._store(tx, actor, form.file, key)
         finally:
             form.discard()
 
-    async def _store(self, tx: Tx, actor: Member, file: UploadedFile) -> Upload:
+    async def _store(self, tx: Tx, actor: Member, file: UploadedFile, claimed: Claim | None) -> Upload:
         await self._scanner.check(file.path)
         found = await asyncio.to_thread(find_kind, file.path)
         if file.size > LARGEST.get(found.kind, file.size):
@@ -81,6 +81,8 @@ class Files:
         try:
             await self._storage.put_file(key, file.path)
             await service.add(tx, upload, self._tracks.allowance(actor))
+            if claimed is not None:
+                await claimed.confirm(tx)  # the actor's row, where bytes are counted, is held
         except BaseException:
             await self._storage.delete(key)
             raise
