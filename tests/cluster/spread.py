@@ -87,6 +87,7 @@ class SpreadWorld(World):
 
     async def close(self) -> None:
         await asyncio.gather(*(way.aclose() for way in self._ways.values()))
+        await self.parts.limiter.close()  # what a test gave parts of the world to do has opened connections
 
 
 @asynccontextmanager
