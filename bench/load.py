@@ -25,7 +25,10 @@ _BODILESS = {b"204", b"304"}
 
 @dataclass
 class Report:
-    """What a run measured: latencies in milliseconds, the server's CPU time in µs for each request."""
+    """What a run measured: latencies in milliseconds, the server's CPU time in µs for each request.
+
+    ``times`` are all the latencies, in seconds.
+    """
 
     requests: int
     seconds: float
@@ -36,6 +39,7 @@ class Report:
     cpu_us: float | None
     statuses: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
+    times: list[float] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
@@ -67,8 +71,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 class _Run:
-    def __init__(self, requests: list[bytes]) -> None:
+    def __init__(self, requests: list[bytes], interval: float) -> None:
         self.requests = requests
+        self.interval = interval
         self.latencies = array("d")
         self.statuses: Counter[bytes] = Counter()
         self.failures: Counter[str] = Counter()
@@ -76,16 +81,18 @@ class _Run:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, run: _Run, turn: int) -> None:
+    def __init__(self, run: _Run, turn: int, delay: float) -> None:
         self.run = run
         self.turn = turn
+        self.delay = delay
         self.buffer = b""
         self.missing = 0
         self.status = b""
 
     def connection_made(self, transport) -> None:
         self.transport = transport
-        self.ask()
+        self.due = time.perf_counter() + self.delay
+        asyncio.get_running_loop().call_later(self.delay, self.ask)
 
     def ask(self) -> None:
         if self.run.stopped:
@@ -115,7 +122,20 @@ class _Connection(asyncio.Protocol):
             self.missing = 0
             self.run.latencies.append(time.perf_counter() - self.since)
             self.run.statuses[self.status] += 1
+            if self.run.interval:
+                self.wait()
+            else:
+                self.ask()
+
+    def wait(self) -> None:
+        """Ask when it is time; where that is over, an answer took too long, and the next counts from then."""
+        now = time.perf_counter()
+        self.due += self.run.interval
+        if self.due > now:
+            asyncio.get_running_loop().call_later(self.due - now, self.ask)
+        else:
             self.ask()
+            self.since = self.due
 
     def connection_lost(self, error) -> None:
         if not self.run.stopped:
@@ -123,16 +143,30 @@ class _Connection(asyncio.Protocol):
 
 
 async def load(
-    host: str, port: int, requests: list[bytes], connections: int, seconds: float, *, pid: int | None = None
+    host: str,
+    port: int,
+    requests: list[bytes],
+    connections: int,
+    seconds: float,
+    *,
+    pid: int | None = None,
+    pace: float = 0,
 ) -> Report:
-    """Ask for `requests` in turn over so many connections for so long; `pid` is the server's."""
-    run = _Run(requests)
+    """Ask for `requests` in turn over so many connections for so long; `pid` is the server's.
+
+    With a pace, of so many requests a second over all connections, and no more; without, as fast as can be.
+    """
+    run = _Run(requests, connections / pace if pace else 0)
     loop = asyncio.get_running_loop()
     opened = [
         # Each begins elsewhere in the list, or all would ask for the same at the same time.
         (
             await loop.create_connection(
-                lambda n=n: _Connection(run, n * len(requests) // connections), host, port
+                lambda n=n: _Connection(
+                    run, n * len(requests) // connections, n * run.interval / connections
+                ),
+                host,
+                port,
             )
         )[0]
         for n in range(connections)
@@ -158,6 +192,7 @@ async def load(
         cpu_us=used / max(len(run.latencies), 1) * 1e6 if pid else None,
         statuses=Counter({status.decode(): count for status, count in run.statuses.items()}),
         failures=run.failures,
+        times=times,
     )
 
 

@@ -358,3 +358,29 @@ async def test_memory_stays_bounded_however_small_the_pieces_are(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 5_000_000
+
+
+async def test_whoever_says_little_costs_little(tmp_path):
+    """G25: a hundred who have begun with a file, and say no more."""
+    never = asyncio.Event()
+
+    async def begun() -> AsyncIterator[bytes]:
+        yield b"--bound\r\n" + FILE + b"\r\n\r\nRIFF"
+        await never.wait()
+
+    tracemalloc.start()
+    try:
+        slow = [
+            asyncio.create_task(
+                receive_form(begun(), TYPE, file_field="file", fields=(), max_file_bytes=9, into=tmp_path)
+            )
+            for _ in range(100)
+        ]
+        await asyncio.sleep(0.01)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    for one in slow:
+        one.cancel()
+    await asyncio.wait(slow)
+    assert held < 100 * 32_000

@@ -17,7 +17,8 @@ from veza.core.server_refusals import RequestTimeout
 
 # How far the client's side of a connection is. After BODY comes BETWEEN again.
 BETWEEN, HEAD, BODY, REFUSED, LINGERING = range(5)
-_SLICE = 100
+# How many connections are looked at in one go at least, and in how many goes all of them at most.
+_SLICE, _SLICES = 20, 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,20 +136,27 @@ class Watch:
         self._timer = loop.call_later(self.limits.sweep_seconds, self.start, loop)
         self.tick += 1
         self.state.default_headers = [(b"date", formatdate(now().timestamp(), usegmt=True).encode())]
-        self._sweep(loop, list(self.state.connections))
+        connections = list(self.state.connections)
+        count = max(_SLICE, math.ceil(len(connections) / _SLICES))
+        pause = self.limits.sweep_seconds / 2 / max(math.ceil(len(connections) / count), 1)
+        self._sweep(loop, connections, count, pause)
 
-    def _sweep(self, loop: asyncio.AbstractEventLoop, connections: list[Any]) -> None:
-        # In slices, with everybody's requests between them: to refuse 5,000 slow sockets at one tick held up
-        # the others for 130 to 320 ms, and for 15 ms so.
-        for connection in connections[-_SLICE:]:
+    def _sweep(
+        self, loop: asyncio.AbstractEventLoop, connections: list[Any], count: int, pause: float
+    ) -> None:
+        # In slices, over half a tick: who came at once must go at once, and may come again at once. To refuse
+        # 5,000 slow sockets in one go held up the others for 130 to 320 ms; 500 in slices, but with no pause
+        # between them, for 55 ms.
+        for connection in connections[-count:]:
             alive = connection in self.state.connections
             if alive and isinstance(connection, Watched):
                 connection.sweep(self.tick)
-        del connections[-_SLICE:]
-        if connections:
-            loop.call_soon(self._sweep, loop, connections)
+        del connections[-count:]
+        if connections and self._timer is not None:
+            loop.call_later(pause, self._sweep, loop, connections, count, pause)
 
     def stop(self) -> None:
         """Tick no more."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None

@@ -16,6 +16,9 @@ BATCH = 1024 * 1024
 # The most that may be fed between two looks at `full`.
 PIECE = 256 * 1024
 _ROOM = BATCH + 2 * PIECE
+# What a file has at first. The room for a batch takes a millisecond to clear: if a hundred who say nothing
+# come at once, everybody else would wait for each of them.
+_LITTLE = 16 * 1024
 
 _pool = ThreadPoolExecutor(4, thread_name_prefix="veza-intake")
 
@@ -27,7 +30,7 @@ class FileTooLarge(PayloadTooLarge):
 
 
 class Intake:
-    """A new file in ``folder`` that takes at most ``limit`` bytes; its memory is two batches, whatever comes.
+    """A new file in ``folder`` that takes at most ``limit`` bytes; its memory is two batches at most.
 
     ``digests`` are names of :mod:`hashlib`. Whoever makes one either finishes or discards it.
     """
@@ -37,7 +40,7 @@ class Intake:
         self.size = 0
         self._limit = limit
         self._hashes = [hashlib.new(name, usedforsecurity=False) for name in digests]
-        self._filling, self._writing = memoryview(bytearray(_ROOM)), memoryview(bytearray(_ROOM))
+        self._filling, self._writing = memoryview(bytearray()), memoryview(bytearray())
         self._filled = 0
         self._file = -1
         self._begun = False
@@ -58,8 +61,16 @@ class Intake:
             raise FileTooLarge(f"The file has more than {self._limit} bytes.")
         filled = self._filled
         self._filled = after = filled + count
+        if after > len(self._filling):
+            self._make_room(after)
         # One copy, for which memory stays bounded however small the pieces are.
         self._filling[filled:after] = data if count == len(data) else memoryview(data)[start:end]
+
+    def _make_room(self, wanted: int) -> None:
+        little = _ROOM if self._begun else max(4 * len(self._filling), _LITTLE)
+        room = memoryview(bytearray(min(max(little, wanted), _ROOM)))
+        room[: len(self._filling)] = self._filling
+        self._filling = room
 
     async def flush(self) -> None:
         """Hand over what was fed, as soon as the batch before it is written.
