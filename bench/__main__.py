@@ -11,6 +11,7 @@ from bench import (
     audit_postgres,
     chat,
     chunks,
+    cluster,
     feed,
     filters,
     imports,
@@ -67,6 +68,7 @@ GROUPS = {
     "audit-postgres": (audit_postgres.search, 10_000),
     "audit-cost-postgres": (audit_postgres.cost, 10_000),
     "chat": (chat.chat,),
+    "cluster": (cluster.cluster, 10_000),
     "import": (imports.imports, 10_000),
     "restore": (restore.restore,),
 }
