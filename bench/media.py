@@ -19,7 +19,7 @@ from veza.media import COPY_FORMATS, Labels, Sound, find_ffmpeg, make_copy, proc
 
 _SECONDS = 240
 # Chords that swell and a beat of noise: as much work for the encoders as music is.
-_MUSIC = (
+MUSIC = (
     "aevalsrc=0.2*sin(2*PI*220*t)*(1+sin(t))+0.15*sin(2*PI*277*t)+0.1*random(0)*exp(-30*mod(t\\,0.25))"
     "|0.2*sin(2*PI*220*t)+0.15*sin(2*PI*330*t)*(1+cos(t))+0.1*random(1)*exp(-30*mod(t\\,0.25)):s=44100:d="
 )
@@ -68,7 +68,7 @@ async def copies() -> list[Figure]:
 
 
 async def _play(song: Path, seconds: int, *options: str) -> None:
-    made = [find_ffmpeg().path, "-v", "error", "-f", "lavfi", "-i", f"{_MUSIC}{seconds}", *options, str(song)]
+    made = [find_ffmpeg().path, "-v", "error", "-f", "lavfi", "-i", f"{MUSIC}{seconds}", *options, str(song)]
     await asyncio.to_thread(subprocess.run, made, check=True)
 
 
