@@ -10,6 +10,7 @@ from typing import Any
 
 import apsw
 
+from bench.host import is_ours, taken
 from bench.load import load, render
 from bench.seed import CACHE, seeded, track_id
 from bench.servers import Veza, bare
@@ -20,24 +21,34 @@ CONNECTIONS = 64
 _LISTENERS = 100
 _TRACKS = 100_000
 _TEN_MILLION = 10_000_000
+_SECONDS, _PART = 2.5, 20_000
+# Rounds in which the host left us the machine are wanted, and how many there may be until there are.
+_ENOUGH, _ROUNDS = 3, 8
 
 
 async def plays() -> list[Figure]:
     """Acknowledged plays a second over 64 connections, beside the same server reading and forgetting them."""
     with bare("discard") as plain, Veza(seeded(_TRACKS)) as veza:
-        requests = _requests(veza, 120_000)
+        requests = _requests(veza, _ROUNDS * _PART)
         got: dict[str, list[Any]] = {"plain": [], "plays": []}
-        for turn in range(3):
+        told = 0
+        for turn in range(_ROUNDS):
             # Each round with plays of its own: a repeat within half a minute would cost less.
-            part = requests[turn * 40_000 : (turn + 1) * 40_000]
+            part = requests[turn * _PART : (turn + 1) * _PART]
             targets = {
                 "plain": Target(plain, part, CONNECTIONS),
                 "plays": Target(veza, part, CONNECTIONS),
             }
-            for name, reports in (await rounds(targets, seconds=3, times=1)).items():
-                got[name] += reports
+            before = taken()
+            found = await rounds(targets, seconds=_SECONDS, times=1)
+            told += found["plays"][0].requests
+            # What the host did meanwhile is not Veza's; but if it never leaves us alone, all rounds count.
+            if is_ours(before, 2 * _SECONDS) or turn + _ENOUGH - len(got["plays"]) >= _ROUNDS:
+                for name, reports in found.items():
+                    got[name] += reports
+            if len(got["plays"]) == _ENOUGH:
+                break
         kept = _count(veza)
-        told = sum(report.requests for report in got["plays"])
         syncs = _syncs(veza.folder)
     rate = median(got["plays"], lambda report: report.rate)
     share = ratio(got["plays"], got["plain"], lambda report: report.rate)
