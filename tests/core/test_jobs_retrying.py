@@ -10,7 +10,7 @@ from tests.core.jobs_house import NOTE, ROWS, Note, lose, queue, rows, until, wo
 from veza.core import clock
 from veza.core import worker as worker_module
 from veza.core.db import Database, Statement, Tx
-from veza.core.errors import Unavailable
+from veza.core.errors import RateLimited, Unavailable
 from veza.core.jobs import Job, JobKind, jobs
 from veza.core.worker import Task, retry_after
 
@@ -69,6 +69,25 @@ async def test_a_job_outlasts_a_part_that_is_away(
 
             await until(dead)
     assert len(tried) == 5
+
+
+async def test_an_error_may_ask_for_more_time(database: Database) -> None:
+    """X6: such as one of a machine that is short of memory. It is an attempt all the same."""
+    patient = JobKind("patient", Note, attempts=3, outlasts=True)
+
+    async def killed(_job: Job, _payload: Note) -> None:
+        raise RateLimited(headers={"Retry-After": "60"})
+
+    async def tried() -> bool:
+        [row] = await rows(database)
+        return row.error is not None
+
+    await queue(database, patient)
+    async with working(database, [Task(patient, killed)]):
+        await until(tried)
+    [row] = await rows(database)
+    assert timedelta(seconds=50) < row.run_at - clock.now() < timedelta(seconds=61)
+    assert row.attempt == 1
 
 
 async def none_left_now(database: Database) -> bool:

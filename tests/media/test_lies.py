@@ -12,7 +12,16 @@ import pytest
 from tests.media.corpus import BY_NAME, make, music
 from tests.media.hostile import id3, mp3_frames, ogg_page, ogg_pages, wav
 from veza.core.errors import VezaError
-from veza.media import MediaLimits, UnsupportedAudio, process, sniff
+from veza.media import (
+    COPY_FORMATS,
+    Labels,
+    MediaLimits,
+    Sound,
+    UnsupportedAudio,
+    make_copy,
+    process,
+    sniff,
+)
 from veza.media.decode import Decoded, decode
 
 Get = Callable[[str], Path]
@@ -74,6 +83,26 @@ async def test_a_broken_wav_is_refused(lie: str, tmp_path: Path) -> None:
     with pytest.raises(VezaError) as caught:
         await _decode(tmp_path, BROKEN[lie])
     assert caught.value.status == 422
+
+
+@pytest.mark.parametrize(("rate", "count"), [(8000, 1), (44_100, 16), (192_000, 1), (1000, 3)])
+async def test_the_shortest_sounds_are_sounds(rate: int, count: int, tmp_path: Path) -> None:
+    """C33, M8: a click of one sample becomes a track, although no resampler makes anything of it."""
+    source = tmp_path / "click.wav"
+    source.write_bytes(wav(PCM[2000 : 2000 + 2 * count], rate=rate))
+    done = await process(source, tmp_path)
+    assert done.duration == count / rate
+    for made in done.renditions:
+        heard = await decode(made.path, sniff(made.path), LIMITS)
+        assert count / rate <= heard.duration < 0.3
+        assert 0 < made.bitrate < 1 << 31
+    for kind in COPY_FORMATS.values():
+        copy = await make_copy(source, tmp_path, kind, Labels(title="", artist=""), sound=Sound(0.0, rate, 1))
+        assert copy.stat().st_size
+    # As many samples, but over minutes or hours: that is no sound, and cheap to ask for.
+    source.write_bytes(wav(PCM[:200], rate=999))
+    with pytest.raises(UnsupportedAudio, match="fewer than 1000 samples a second"):
+        await process(source, tmp_path)
 
 
 @pytest.mark.parametrize("riff", [b"RF64", b"BW64"])

@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from veza.core.errors import InsufficientStorage
 from veza.core.metrics import render
+from veza.media import MediaInterrupted, MediaLimits, MediaUnavailable, failing, sniff
+from veza.media import decode as decode_module
+from veza.media.decode import decode
+from veza.media.errors import EncodingFailed
+from veza.media.failing import failure_of
 from veza.media.ffmpeg import find_ffmpeg
-from veza.media.sandbox import Limits, SandboxLevel, read_all, run, run_python, sandbox_level
+from veza.media.sandbox import Limits, Result, SandboxLevel, read_all, run, run_python, sandbox_level
+
+Get = Callable[[str], Path]
 
 LIMITS = Limits(memory=256 << 20, seconds=10.0)
 
@@ -151,6 +159,30 @@ async def test_time_is_limited(tmp_path: Path) -> None:
     assert time.monotonic() - started < 5
     assert await _attempt(tmp_path, "os.kill(os.getpid(), 11)") == "ended with -11"
     assert (_kills("time"), _kills("signal")) == (before[0] + 2, before[1] + 1)
+
+
+async def test_who_was_at_fault(tmp_path: Path, sample: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C33, X6: what could not be started is away; what was killed from outside or failed by itself is not."""
+    with pytest.raises(MediaUnavailable):
+        await run([str(tmp_path / "gone")], stdin=None, limits=LIMITS, reader=read_all(10))
+    ended = {}
+    for code in ("os.kill(os.getpid(), 9)", "sys.exit(126)", "sys.exit(1)", "os.kill(os.getpid(), 25)"):
+        script = tmp_path / "end.py"
+        script.write_text(f"import os, sys\n{code}\n")
+        ended[code] = await run_python(script, stdin=None, limits=LIMITS, at_most=10)
+    assert [result.cut_off for result in ended.values()] == [True, False, False, False]
+    raised = [type(failure_of(result, tmp_path)) for result in ended.values()]
+    assert raised == [MediaInterrupted, EncodingFailed, EncodingFailed, EncodingFailed]
+    monkeypatch.setattr(failing, "_NO_ROOM", 1 << 62)
+    assert isinstance(failure_of(ended["sys.exit(1)"], tmp_path), InsufficientStorage)
+
+    # Half of a song that a killed decoder left is not taken for the whole of it.
+    async def killed(*_: object, **__: object) -> Result[None]:
+        return Result(-9, "", None)
+
+    monkeypatch.setattr(decode_module, "run", killed)
+    with pytest.raises(MediaInterrupted):
+        await decode(sample("a.mp3"), sniff(sample("a.mp3")), MediaLimits())
 
 
 async def test_output_is_limited(tmp_path: Path) -> None:

@@ -12,13 +12,16 @@ from uuid import UUID
 import pytest
 from PIL import Image
 
+from tests.media.hostile import wav
 from tests.rooms.tracks_house import check_counts, code, files, short, used
 from tests.world import Person, World, open_world
 from veza.core.db import Database, Tx
 from veza.core.errors import DatabaseBusy, InsufficientStorage
+from veza.core.jobs import waiting
 from veza.rooms.tracks import library as module
 from veza.rooms.tracks.folder import Walk
 from veza.rooms.tracks.imported import Owner
+from veza.rooms.tracks.jobs import PROCESS_IMPORTED
 from veza.rooms.tracks.library import Library, Report, Rules
 
 __all__ = ["short"]
@@ -240,6 +243,28 @@ async def test_a_file_that_cannot_be_decoded_fails_as_ever(
         # It is known now, and not tried again and again.
         report, _ = await take(world, ada, music)
         assert (report.added, report.skipped["imported before"]) == (0, 1)
+
+
+async def test_the_shortest_files_end_one_way_or_the_other(database: Database, tmp_path: Path) -> None:
+    """C33: nothing of a library stays in the backlog for a day."""
+    music = tmp_path / "music"
+    music.mkdir()
+    for rate, count in ((8000, 1), (192_000, 1), (1, 100)):
+        (music / f"{rate}.wav").write_bytes(wav(b"\1\2" * count, rate=rate))
+    async with open_world(database, tmp_path / "data", work=True) as world:
+        ada = await world.person("ada")
+        report, _ = await take(world, ada, music)
+        assert report.added == 3
+        async with asyncio.timeout(30):
+            while await backlog(world):  # noqa: ASYNC110 - nobody is told
+                await asyncio.sleep(0.05)
+        rows = await database.rows("SELECT title, status FROM tracks ORDER BY title")
+        assert [tuple(row) for row in rows] == [("1", "failed"), ("192000", "ready"), ("8000", "ready")]
+
+
+async def backlog(world: World) -> int:
+    async with world.parts.database.read() as view:
+        return await waiting(view, PROCESS_IMPORTED.lane)
 
 
 async def test_two_imports_of_one_folder_at_once_take_each_file_once(

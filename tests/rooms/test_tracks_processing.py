@@ -25,9 +25,10 @@ from tests.rooms.tracks_house import (
 from tests.world import open_world
 from veza.app import working
 from veza.core import clock
+from veza.core import worker as worker_module
 from veza.core.db import Database
 from veza.core.jobs import Job, LeaseLost
-from veza.media import MediaLimits
+from veza.media import MediaLimits, renditions
 from veza.rooms.tracks import jobs as track_jobs
 from veza.rooms.tracks.jobs import ProcessTrack, TrackJobs, sweep_files
 
@@ -110,6 +111,29 @@ async def test_what_cannot_be_decoded_fails(database: Database, tmp_path: Path, 
         await settled(world, lambda: not files(world))
         assert (await stan.get(f"/tracks/{track}")).status_code == 404
         assert (await olga.delete(f"/tracks/{track}")).status_code == 200
+        assert await used(world, olga) == 0
+
+
+async def test_what_no_encoder_can_do_with_is_given_up(
+    database: Database, tmp_path: Path, short: Short, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C33: it decodes, but its encoder ends with an error: three tries, never one more, and no room taken."""
+    begun: list[int] = []
+
+    def hopeless(*_: object) -> list[str]:
+        begun.append(1)
+        return ["-c:a", "no-such-encoder", "out.mp4"]
+
+    monkeypatch.setattr(renditions, "_outputs", hopeless)
+    monkeypatch.setattr(worker_module, "FIRST_RETRY", timedelta(milliseconds=5))
+    monkeypatch.setattr(worker_module, "AWAY_RETRY", timedelta(milliseconds=5))
+    async with open_world(database, tmp_path, work=True) as world:
+        olga = await world.person("olga")
+        track = (await olga.upload(short("a.mp3")))["id"]
+        status = await world.ready(olga, track)
+        assert (status["status"], len(begun)) == ("failed", 3)
+        assert status["error"].startswith("PROCESSING_FAILED: ")
+        await settled(world, lambda: not files(world, track))
         assert await used(world, olga) == 0
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from veza.core import clock
 from veza.core.db import Database, Tx
-from veza.core.errors import Unavailable
+from veza.core.errors import Unavailable, VezaError
 from veza.core.job_envelope import queued_at
 from veza.core.job_times import ClockWatch, set_right
 from veza.core.jobs import (
@@ -66,6 +66,14 @@ def retry_after(attempt: int) -> timedelta:
     """How long to wait after the given failed attempt: doubling, with jitter of a fifth."""
     wait = FIRST_RETRY * (1 << min(attempt - 1, 20))
     return min(wait, LONGEST_RETRY) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
+
+
+def _asked(error: Exception) -> timedelta:
+    """How long the error itself asks to wait; what is away has a patience of its own."""
+    if not isinstance(error, VezaError) or isinstance(error, Unavailable):
+        return timedelta()
+    asked = error.headers.get("Retry-After", "")
+    return min(timedelta(seconds=int(asked)) if asked.isdecimal() else timedelta(), LONGEST_RETRY)
 
 
 class Worker:
@@ -219,7 +227,7 @@ class Worker:
                 return
             outcome = "dead" if self._is_last(job, task) else "failed"
             observe_job(job.kind, outcome, perf_counter() - began)
-            await self._fail(job, task, f"{type(error).__name__}: {error}")
+            await self._fail(job, task, f"{type(error).__name__}: {error}", wait=_asked(error))
         else:
             self._concluding.add(job)
             observe_job(job.kind, "done", perf_counter() - began)
@@ -264,11 +272,11 @@ class Worker:
         async with self._database.write() as tx:
             await tx.run(GIVE_BACK, job_id=job.id, lease=job.attempt, now=until)
 
-    async def _fail(self, job: Job, task: Task, problem: str) -> None:
+    async def _fail(self, job: Job, task: Task, problem: str, *, wait: timedelta) -> None:
         if self._is_last(job, task):
             await self._bury(job, task, problem)
             return
-        until = clock.now() + retry_after(job.attempt)
+        until = clock.now() + max(retry_after(job.attempt), wait)
         async with self._database.write() as tx:
             await tx.run(MOVE, job_id=job.id, lease=job.attempt, until=until, problem=problem[:2000])
 

@@ -33,8 +33,9 @@ By itself:
 - ``MediaLimits``: what a file may cost; ``limits=`` of all the above.
 
 All errors are VezaErrors: 422 EMPTY_FILE, UNSUPPORTED_AUDIO, AUDIO_TOO_LARGE, UNSUPPORTED_IMAGE,
-IMAGE_TOO_LARGE and 503 MEDIA_UNAVAILABLE. Children die with the thread that runs the event loop, so that
-must be one that stays.
+IMAGE_TOO_LARGE; 500 PROCESSING_FAILED, 503 MEDIA_INTERRUPTED and 507 INSUFFICIENT_STORAGE where a child ran
+and failed; 503 MEDIA_UNAVAILABLE where none could be started. Children die with the thread that runs the
+event loop, so that must be one that stays.
 """
 
 from veza.media.copies import COPY_FORMATS, CopyFormat, Labels, Sound, make_copy
@@ -43,6 +44,7 @@ from veza.media.errors import (
     AudioTooLarge,
     EmptyFile,
     ImageTooLarge,
+    MediaInterrupted,
     MediaUnavailable,
     UndecodableAudio,
     UnsupportedAudio,
@@ -80,6 +82,7 @@ __all__ = [
     "Labels",
     "Layout",
     "Loudness",
+    "MediaInterrupted",
     "MediaLimits",
     "MediaUnavailable",
     "Peaks",

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from veza.media.errors import AudioTooLarge, MediaUnavailable, UndecodableAudio
+from veza.media.errors import AudioTooLarge, UndecodableAudio
+from veza.media.failing import failure_of
 from veza.media.ffmpeg import CLEAN_OUTPUT, find_ffmpeg, input_arguments
 from veza.media.limits import MediaLimits
+from veza.media.renditions import LEAST_FRAMES
 from veza.media.sandbox import Limits, read_all, run
 from veza.media.sniff import Sniffed, sniff
 
@@ -35,7 +37,8 @@ class CopyFormat(msgspec.Struct, frozen=True, kw_only=True):
 
 FLAC = CopyFormat(
     name="flac", mime="audio/flac", ending="flac", lossless=True,
-    arguments=("-c:a", "flac", "-compression_level", "5", "-f", "flac"),
+    # Frames as the reference encoder cuts them; ffmpeg takes the source's, which may be too short.
+    arguments=("-c:a", "flac", "-compression_level", "5", "-frame_size", "4096", "-f", "flac"),
 )  # fmt: skip
 MP3 = CopyFormat(
     name="mp3", mime="audio/mpeg", ending="mp3", lossless=False,
@@ -83,7 +86,8 @@ async def make_copy(
     """A copy of the whole source, in ``workdir``, the caller's folder; ``cover`` is a JPEG of our own making.
 
     Whether the source is without loss is the caller's to know. Raises EmptyFile, UnsupportedAudio,
-    UndecodableAudio, AudioTooLarge (all 422) or MediaUnavailable (503).
+    UndecodableAudio, AudioTooLarge (all 422), EncodingFailed, MediaInterrupted,
+    InsufficientStorage or MediaUnavailable.
     """
     limits = limits or MediaLimits()
     sniffed = await asyncio.to_thread(sniff, source)
@@ -113,7 +117,7 @@ async def make_copy(
         except TimeoutError:
             raise AudioTooLarge from None
     if result.returncode != 0:
-        raise MediaUnavailable("The audio cannot be encoded here.")
+        raise failure_of(result, workdir)
     if not target.exists() or not target.stat().st_size:
         raise UndecodableAudio
     if kind.name == "mp3":
@@ -137,8 +141,8 @@ def _arguments(sniffed: Sniffed, kind: CopyFormat, labels: Labels, sound: Sound,
     if not kind.lossless:
         layout = "mono" if sound.channels == 1 else "stereo"
         # Whole numbers on the way, so that no encoder meets an infinite one (floats of 1e38 are legal).
-        rate = _rate(sound.sample_rate)
-        arguments += ["-filter:a", f"aresample={rate}:osf=s32,aformat=channel_layouts={layout}"]
+        rate, longer = _rate(sound.sample_rate), f"apad=whole_len={LEAST_FRAMES},"
+        arguments += ["-filter:a", f"{longer}aresample={rate}:osf=s32,aformat=channel_layouts={layout}"]
     return [*arguments, *kind.arguments]
 
 

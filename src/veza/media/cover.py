@@ -9,7 +9,7 @@ from typing import BinaryIO
 import PIL
 
 from veza.media.children import package, split_parts
-from veza.media.errors import ImageTooLarge, MediaUnavailable, UnsupportedImage
+from veza.media.errors import ImageTooLarge, MediaInterrupted, MediaUnavailable, UnsupportedImage
 from veza.media.limits import MediaLimits
 from veza.media.sandbox import Limits, run_python
 
@@ -87,6 +87,8 @@ async def _scale(
         raise UnsupportedImage
     if result.returncode == _TOO_LARGE:
         raise ImageTooLarge
+    if result.cut_off:
+        raise MediaInterrupted
     try:
         parts = split_parts(result.value)
         return dict(zip(sizes, parts, strict=True))

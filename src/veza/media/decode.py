@@ -5,7 +5,7 @@ counts is the number of samples that come out. Only decoding tells whether a fil
 
 The rule for damaged files: what decodes, counts. A file that ends well is accepted at any length above zero.
 A file on which the decoder complains, or that holds less than its header promises, is accepted from one
-second of audio on, and marked ``damaged``.
+second of audio on, and marked ``damaged``. What has too few samples a second to be heard is refused.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from veza.core.tracing import traced
-from veza.media.errors import AudioTooLarge, UndecodableAudio
+from veza.media.errors import AudioTooLarge, MediaInterrupted, UndecodableAudio, UnsupportedAudio
 from veza.media.ffmpeg import CLEAN_OUTPUT, find_ffmpeg, input_arguments
 from veza.media.limits import MediaLimits
 from veza.media.peaks import Peaks
@@ -55,7 +55,7 @@ async def decode(
 ) -> Decoded:
     """Decode all of it, in bounded memory. ``on_part`` hears how far it is, from 0 to 1, in another thread.
 
-    Raises UndecodableAudio, AudioTooLarge.
+    Raises UndecodableAudio, UnsupportedAudio, AudioTooLarge (all 422), MediaUnavailable, MediaInterrupted.
     """
     ffmpeg = await asyncio.to_thread(find_ffmpeg)
     argv = [
@@ -78,6 +78,8 @@ async def decode(
             )
         except TimeoutError:
             raise AudioTooLarge from None
+    if result.cut_off:  # what came until then is not all there is
+        raise MediaInterrupted
     return _judge(counting, _Told.of(result.stderr), clean=result.returncode == 0, size=size)
 
 
@@ -140,7 +142,10 @@ class _Counting:
             self.on_chunk()
 
     def _begin(self, stream: BinaryIO) -> bool:
-        """The header, written by our own ffmpeg: rate and channels; False when nothing came."""
+        """The header, written by our own ffmpeg: rate and channels; False when nothing came.
+
+        Raises AudioTooLarge, UnsupportedAudio.
+        """
         if len(stream.read(12)) < 12:  # noqa: PLR2004 - RIFF, size, WAVE
             return False
         while len(header := stream.read(8)) == 8 and header[:4] != b"data":  # noqa: PLR2004 - name, size
@@ -150,6 +155,10 @@ class _Counting:
                 self.rate = int.from_bytes(content[4:8], "little")
         if self.channels > self.limits.max_channels or self.rate > self.limits.max_sample_rate:
             raise AudioTooLarge
+        if 0 < self.rate < self.limits.min_sample_rate:
+            raise UnsupportedAudio(
+                f"The audio has fewer than {self.limits.min_sample_rate} samples a second."
+            )
         return bool(self.channels and self.rate)
 
 

@@ -41,3 +41,18 @@ class MediaUnavailable(Unavailable):
     """Media cannot be processed here right now."""
 
     code = "MEDIA_UNAVAILABLE"
+
+
+class EncodingFailed(VezaError):
+    """The audio decodes, but cannot be encoded."""
+
+    code, status = "PROCESSING_FAILED", 500
+
+
+class MediaInterrupted(VezaError):
+    """The work on this file was cut off from outside; try again in a minute."""
+
+    code, status = "MEDIA_INTERRUPTED", 503
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "60"})

@@ -14,7 +14,8 @@ Four layers, each worth having without the others, each left out where the kerne
 4. seccomp: no sockets, no new processes, no other process touched, no file's mode or times changed, none of
    the kernel's darker corners.
 
-Without a command it prints which layers hold, as JSON, and ends.
+Without a command it prints which layers hold, as JSON, and ends. A command that cannot be started is told
+apart from one that failed by its code and its words.
 """
 
 import ctypes
@@ -23,6 +24,7 @@ import resource
 import struct
 import sys
 
+NOT_STARTED, NOT_STARTED_SAYS = 126, "launcher: not started"  # 126 as a shell has it
 SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x08000000, 0x10000000, 0x40000000
@@ -208,7 +210,11 @@ def main() -> None:
         return
     for ignored in (SIGPIPE, SIGXFSZ):  # by Python; what we become should not
         _libc.signal(ignored, None)
-    os.execv(command[0], command)  # noqa: S606 - no shell is the point
+    try:
+        os.execv(command[0], command)  # noqa: S606 - no shell is the point
+    except OSError as error:
+        sys.stderr.write(f"{NOT_STARTED_SAYS}: {error}\n")
+        sys.exit(NOT_STARTED)
 
 
 if __name__ == "__main__":

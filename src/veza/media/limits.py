@@ -8,6 +8,9 @@ class MediaLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_seconds: float = 6 * 3600.0
     max_channels: int = 8
+    # Hz: half of what the oldest voice memos have. Below it there is nothing to hear, and hours of it fit
+    # into a small file.
+    min_sample_rate: int = 1_000
     max_sample_rate: int = 192_000  # Hz
     max_samples: int = 6 * 3600 * 48_000 * 4  # over all channels: six hours of 96 kHz stereo
     decode_seconds: float = 300.0  # wall clock of the pass that only decodes

@@ -59,7 +59,8 @@ async def process(
     ``on_progress`` hears rising whole numbers up to 100, ``on_grown`` now and then what there is of the
     renditions while they are made: what it raises ends the work. Safe to cancel (children are killed, files
     left) and to repeat: the same source gives the same result. Raises EmptyFile, UnsupportedAudio,
-    UndecodableAudio, AudioTooLarge (all 422) or MediaUnavailable (503: worth another try).
+    UndecodableAudio, AudioTooLarge (all 422), or what is worth another try: EncodingFailed, MediaInterrupted,
+    InsufficientStorage, MediaUnavailable.
     """
     limits = limits or MediaLimits()
     progress = _Progress(on_progress)

@@ -16,7 +16,8 @@ import msgspec
 from veza.core.tracing import traced
 from veza.media import loudness
 from veza.media.decode import Decoded
-from veza.media.errors import AudioTooLarge, MediaUnavailable
+from veza.media.errors import AudioTooLarge, EncodingFailed
+from veza.media.failing import failure_of
 from veza.media.ffmpeg import CLEAN_OUTPUT, find_ffmpeg, input_arguments
 from veza.media.fragments import Fragments, Layout
 from veza.media.limits import MediaLimits
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 SAMPLE_RATE = 48_000
 FRAGMENT_SECONDS = 4
+# Samples of each channel: of fewer the resampler, which looks at many at a time, makes nothing at all.
+LEAST_FRAMES = 256
 _STARTING = 120.0  # seconds, whatever the length
 _LOOK_EVERY = 0.5  # seconds
 
@@ -112,12 +115,15 @@ async def encode(
     """Make every rendition in ``workdir`` and measure loudness on the way.
 
     ``on_part`` hears how far it is, from 0 to 1, in another thread; ``on_grown`` twice a second what has come
-    of the renditions that have a loss. Raises AudioTooLarge when it takes too long, MediaUnavailable when an
-    encoder fails on what decoded well.
+    of the renditions that have a loss. Raises AudioTooLarge when it takes too long, EncodingFailed when an
+    encoder fails on what decoded well, MediaInterrupted when it was killed, InsufficientStorage, and
+    MediaUnavailable when none can be started.
     """
     profiles = _profiles(decoded, limits)
     raw = {profile.name: Fragments(workdir / f"{profile.name}.raw") for profile in profiles}
-    samples = -(-decoded.frames * SAMPLE_RATE // decoded.sample_rate)  # as the resampler rounds
+    frames = max(decoded.frames, LEAST_FRAMES)
+    length = frames / decoded.sample_rate
+    samples = -(-frames * SAMPLE_RATE // decoded.sample_rate)  # as the resampler rounds
     growing = [
         Growing(profile.name, profile.codec, profile.bitrate, samples, raw[profile.name])
         for profile in PROFILES
@@ -128,11 +134,11 @@ async def encode(
     )
     try:
         made = [
-            await asyncio.to_thread(_finish, workdir, profile, raw[profile.name], decoded.duration)
+            await asyncio.to_thread(_finish, workdir, profile, raw[profile.name], length)
             for profile in profiles
         ]
-    except (OSError, ValueError) as error:
-        raise MediaUnavailable("The audio decodes, but cannot be encoded here.") from error
+    except (FileNotFoundError, ValueError) as error:  # it says that it has done it, but has not
+        raise EncodingFailed from error
     summaries = loudness.parse_summaries(log)
     if len(summaries) == 1:
         return made, summaries[0]
@@ -145,13 +151,14 @@ def _outputs(decoded: Decoded, profiles: Sequence[Profile]) -> list[str]:
     layout = "mono" if decoded.channels == 1 else "stereo"
     ends = "".join(f"[{profile.name}]" for profile in PROFILES)
     plain = len(profiles) > len(PROFILES)
+    longer = f"apad=whole_len={LEAST_FRAMES}," if decoded.frames < LEAST_FRAMES else ""
     # Whole numbers between the two, so that no encoder meets an infinite one (floats of 1e38 are legal).
     # The meter stands aside: it works in steps of 100 ms and would drop the last part of one when the
     # decoder changes its mind about rate or layout.
     graph = (
         f"[0:a:0]asplit={2 + plain}[m][s]{f'[{LOSSLESS.name}]' if plain else ''};"
         f"[m]{loudness.FILTER},anullsink;"
-        f"[s]aresample={SAMPLE_RATE}:osf=s32,aformat=channel_layouts={layout},asplit={len(PROFILES)}{ends}"
+        f"[s]{longer}aresample={SAMPLE_RATE}:osf=s32,aformat=channel_layouts={layout},asplit={len(PROFILES)}{ends}"
     )
     outputs = ["-filter_complex", graph]
     for profile in profiles:
@@ -235,5 +242,5 @@ async def _ffmpeg(
         except TimeoutError:
             raise AudioTooLarge from None
     if result.returncode != 0:
-        raise MediaUnavailable("The audio decodes, but cannot be encoded here.")
+        raise failure_of(result, workdir)
     return result.stderr

@@ -23,6 +23,7 @@ import structlog
 from veza.core.metrics import count_decoder_kill
 from veza.core.tracing import Kind, part
 from veza.media.errors import MediaUnavailable
+from veza.media.launcher import NOT_STARTED, NOT_STARTED_SAYS
 
 T = TypeVar("T")
 
@@ -55,6 +56,14 @@ class Result(msgspec.Struct, Generic[T]):
     returncode: int
     stderr: str
     value: T
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether somebody else ended it: the kernel in want of memory, or who stops the whole service.
+
+        No limit of ours shows itself so, but for one of CPU that was ignored: time is up before that.
+        """
+        return self.returncode in {-signal.SIGKILL, -signal.SIGTERM}
 
 
 class SandboxLevel(msgspec.Struct, frozen=True):
@@ -95,7 +104,7 @@ async def run(
     """Run ``argv`` (an absolute path first) in the sandbox and wait for it.
 
     ``reader`` runs in a thread over the child's stdout; what it raises ends the child and is raised here.
-    Raises TimeoutError after ``limits.seconds``.
+    Raises TimeoutError after ``limits.seconds``, and MediaUnavailable if the program cannot be started.
     ``workdir`` is the only folder that the child may write in, and its current one. Must be called on the
     thread that lives as long as the process (the event loop's): the child dies with the thread that made it.
     It is ``called`` something in traces, its program's name by default; nothing of them reaches the child.
@@ -143,6 +152,8 @@ async def _run(
         await _finish(child, reading, errors)
     if (child.returncode or 0) < 0:
         count_decoder_kill("signal")
+    if child.returncode == NOT_STARTED and errors.result().startswith(NOT_STARTED_SAYS):
+        raise MediaUnavailable
     return Result(child.returncode or 0, errors.result(), reading.result())
 
 
