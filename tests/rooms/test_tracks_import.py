@@ -267,6 +267,41 @@ async def backlog(world: World) -> int:
         return await waiting(view, PROCESS_IMPORTED.lane)
 
 
+async def test_a_name_need_not_be_text(
+    database: Database, tmp_path: Path, short: Short, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C17: names are bytes to a disk; and what can certainly not be written down leaves no file behind."""
+    music = tmp_path / "music"
+    names = (b"caf\xe9.mp3", b"\xff.mp3", b"a\nb\\c.mp3", b"\xfe\xff/plain.mp3")
+    try:
+        for number, name in enumerate(names):
+            tagged(music, os.fsdecode(name), short("a.mp3"), number)
+    except OSError:
+        pytest.skip("This disk takes nothing but UTF-8.")
+    (music / os.fsdecode(b"\xfe\xff/cover.jpg")).write_bytes(b"a picture that cannot be named")
+    add = module.add_imported
+
+    async def broken(*_: object, **__: object) -> list[Any]:
+        raise RuntimeError
+
+    async with open_world(database, tmp_path / "data") as world:
+        ada = await world.person("ada")
+        monkeypatch.setattr(module, "add_imported", broken)
+        with pytest.raises(RuntimeError):
+            await take(world, ada, music)
+        assert files(world) == []
+        monkeypatch.setattr(module, "add_imported", add)
+        for dry in (True, False):
+            report, _ = await take(world, ada, music, dry=dry)
+            assert (report.added, report.refused) == (4, [])
+        rows = await database.rows("SELECT filename FROM tracks")
+        assert {name for (name,) in rows} == {"caf\ufffd.mp3", "\ufffd.mp3", "c.mp3", "plain.mp3"}
+        assert len(files(world)) == 4
+        assert no_scratch(world)
+        report, _ = await take(world, ada, music)
+        assert (report.added, report.skipped["imported before"]) == (0, 4)
+
+
 async def test_two_imports_of_one_folder_at_once_take_each_file_once(
     database: Database, tmp_path: Path, folder: Path, short: Short
 ) -> None:

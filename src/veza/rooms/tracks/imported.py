@@ -1,5 +1,6 @@
 """A file that was imported becomes a track: ready with what its headers say, and processed later."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
@@ -9,6 +10,7 @@ import msgspec
 from veza.core import clock
 from veza.core.db import Tx
 from veza.core.jobs import enqueue
+from veza.core.multipart import clean_filename
 from veza.media import Headers, Sniffed, clean_text
 from veza.rooms.accounts import quota
 from veza.rooms.tracks import library_store, store
@@ -58,7 +60,7 @@ async def add_imported(tx: Tx, owner: Owner, files: Sequence[Imported], *, publi
     new = [file for file in files if file.sha256 not in there]
     tracks = [_track_of(file, owner, public=public) for file in new]
     await store.add_many(
-        tx, [NewTrack(track, file.sha256, file.path.name) for track, file in zip(tracks, new, strict=True)]
+        tx, [NewTrack(track, file.sha256, _name_of(file)) for track, file in zip(tracks, new, strict=True)]
     )
     for track, file in zip(tracks, new, strict=True):
         await _follow(tx, track, file.picture)
@@ -76,6 +78,11 @@ async def _follow(tx: Tx, track: Track, picture: Path | None) -> None:
     tx.emit(TrackUploaded(track.id, track.user_id))
     if ready:
         tx.emit(TrackProcessed(track.id, track.user_id, imported=True))
+
+
+def _name_of(file: Imported) -> str:
+    """What the file is called, as of an upload; a name may be any bytes, and a database takes only text."""
+    return clean_filename(os.fsencode(file.path.name).decode("utf-8", "replace"))
 
 
 def _track_of(file: Imported, owner: Owner, *, public: bool) -> Track:

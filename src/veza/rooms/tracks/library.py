@@ -12,8 +12,8 @@ import asyncio
 import hashlib
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -224,8 +224,9 @@ class Library:
             ]  # fmt: skip
             copies = [taken.copy for taken in batch.new if taken.copy]
             keys = [original_key(file.track_id) for file in files]
-            await self._storage.put_files(list(zip(keys, copies, strict=True)))
-            added = {file.track_id for file in await self._write(files, batch.there)}
+            async with self._cleared(keys) as named:
+                await self._storage.put_files(list(zip(keys, copies, strict=True)))
+                added = {file.track_id for file in await self._write(files, batch.there, named)}
             gone = [key for key, file in zip(keys, files, strict=True) if file.track_id not in added]
             self.report.skipped["same content"] += len(gone)
             await self._storage.delete_many(gone)
@@ -241,14 +242,33 @@ class Library:
             self._folder, self._picture = folder, picture_in(folder)
         return self._picture
 
-    async def _write(self, files: Sequence[Imported], there: dict[str, UUID]) -> list[Imported]:
-        """One transaction. Where it is not certain that it failed, the files stay: the sweep decides."""
+    @asynccontextmanager
+    async def _cleared(self, keys: Sequence[str]) -> AsyncIterator[asyncio.Event]:
+        """Remove what is stored under these when the block fails. If a row may name it, the sweep decides.
+
+        Whoever is about to commit such rows sets what the block is given.
+        """
+        named = asyncio.Event()
+        try:
+            yield named
+        except Exception:
+            if not named.is_set():
+                with suppress(VezaError):
+                    await self._storage.delete_many(keys)
+            raise
+
+    async def _write(
+        self, files: Sequence[Imported], there: dict[str, UUID], named: asyncio.Event
+    ) -> list[Imported]:
+        """One transaction; whether its rows may be there is ``named``."""
         for left in reversed(range(_TRIES)):
             try:
                 async with self._database.write() as tx:
                     new = await add_imported(tx, self._owner, files, public=self._rules.public)
                     await library_store.remember(tx, self._owner.id, there)
+                    named.set()
             except DatabaseBusy:
+                named.clear()  # it was not its turn
                 if not left:
                     raise
             else:
