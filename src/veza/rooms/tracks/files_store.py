@@ -68,6 +68,12 @@ async def find_early(tx: Tx, track_id: UUID) -> Early | None:
     return row.pieces if row else None
 
 
+async def early_keys(tx: Tx, track_id: UUID) -> set[str]:
+    """The keys of what holds it."""
+    found = await find_early(tx, track_id)
+    return {part.key for one in found.renditions.values() for part in one.parts} if found else set()
+
+
 async def has_early(tx: Tx, track_id: UUID) -> bool:
     """Whether anything can be."""
     return await tx.first(_HAS_EARLY, track_id=track_id) is not None

@@ -299,6 +299,8 @@ async def _named(database: Database, folder: str) -> set[str]:
         fixed = {original_key(track_id), peaks_key(track_id), *(cover_key(track_id, n) for n in COVER_SIZES)}
         cover = await files_store.cover_folder(view, track_id)
         fixed |= {f"{cover}/{size}.jpg" for size in COVER_SIZES if cover}
+        # What waits for longer than a day for its renditions is heard by the pieces that there are.
+        fixed |= await files_store.early_keys(view, track_id)
         return fixed | sold | set(await store.rendition_keys(view, track_id))
 
 
