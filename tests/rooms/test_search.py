@@ -285,6 +285,9 @@ async def test_filters_and_sorting(database: Database, tmp_path: Path) -> None:
         olga = await world.person("olga")
         await add(world, olga, "Long Moon", duration=600.5, format="mp3", genre="Rock", play_count=5)
         assert await titles(world, "moon", genre="ROCK") == ["Dark Side", "Long Moon"]
+        for query in ("moon", "", "  "):
+            assert await titles(world, query, genre="  ") == []
+        assert await titles(world, "", genre=" ", min_duration=1) == []
         assert await titles(world, "moon", format="MP3") == ["Long Moon"]
         assert await titles(world, "moon", min_duration=600.5) == ["Long Moon"]
         assert await titles(world, "moon", max_duration=180, sort_by="title", sort_order="asc") == [

@@ -80,6 +80,11 @@ def _seen(text: str) -> int:
     )
 
 
+def is_blank(text: str) -> bool:
+    """Whether a reader would see nothing."""
+    return not _seen(text)
+
+
 def _too_long(max_chars: int) -> BadValue:
     return BadValue("TOO_LONG", f"Must have at most {max_chars} characters.")
 

@@ -33,7 +33,7 @@ async def search_tracks(tx: Tx, actor: Actor, asked: Asked, page: Page) -> Found
     form = tracks.format_name(asked.format) if asked.format else None
     ranges = read_filters(asked)
     order = Order(asked.sort_by, asked.sort_order == "desc")
-    marks = (*([genre_mark(genre)] if genre else ()), *([format_mark(form)] if form else ()))
+    marks = (*([genre_mark(genre)] if genre is not None else ()), *([format_mark(form)] if form else ()))
     filters = msgspec.structs.replace(ranges, marks=marks, hidden=actor.hidden)
     if asked.q and asked.q.strip():
         answer = await find(tx, TRACKS, asked.q, page, filters, order)

@@ -14,7 +14,7 @@ from veza.core.db import Tx
 from veza.core.errors import Detail, InvalidRequest, VezaError
 from veza.core.jobs import enqueue
 from veza.core.pages import Page
-from veza.core.text import BadValue
+from veza.core.text import BadValue, is_blank
 from veza.core.text import clean_text as check_text
 from veza.media import FORMATS, Sniffed, clean_text
 from veza.rooms.accounts import quota
@@ -53,6 +53,9 @@ QUALITIES = {"high": "aac_160", "low": "aac_96", "opus": "opus_128", "lossless":
 PLAYED = {"mp3", "wav", "flac", "ogg", "m4a", "aac"}
 
 
+# What a track may be without.
+_MAY_LACK = {"album", "genre"}
+
 # A transaction of its own, told of as the request that asks for it.
 Begin = Callable[[], Tx]
 
@@ -84,8 +87,8 @@ async def add_track(tx: Tx, actor: Member, upload: Upload, form: UploadForm, all
         user_id=actor.id,
         title=form.title or stem,
         artist=form.artist or actor.username,
-        album=form.album,
-        genre=form.genre,
+        album=_shown(form.album),
+        genre=_shown(form.genre),
         year=form.year,
         duration=0.0,
         format=upload.sniffed.format.name,
@@ -234,10 +237,13 @@ async def list_titles(tx: Tx, actor: Actor, ids: Sequence[UUID]) -> dict[UUID, s
     }
 
 
-def genre_key(genre: str) -> str | None:
-    """What a genre is compared by. Raises :class:`veza.core.errors.InvalidRequest` for what can be none."""
+def genre_key(genre: str) -> str:
+    """What a genre is compared by; empty for one without a letter, which no track has.
+
+    Raises :class:`veza.core.errors.InvalidRequest` for what can be none.
+    """
     try:
-        return store.fold_genre(check_text(genre, max_chars=MAX_GENRE))
+        return store.fold_genre(check_text(genre, max_chars=MAX_GENRE)) or ""
     except BadValue as bad:
         raise InvalidRequest(details=[Detail("genre", bad.message, bad.code)]) from None
 
@@ -250,13 +256,20 @@ def format_name(form: str) -> str:
     return name
 
 
+def _shown(text: str | None) -> str | None:
+    """None for what shows nothing, so that there is one way of having none."""
+    return None if text is None or is_blank(text) else text
+
+
 async def update_track(tx: Tx, track: Track, changes: TrackChanges) -> Track:
     """Change what is said about a track that :func:`hold` gave.
 
     Raises :class:`TrackNotReady` for publishing too early.
     """
     given = {
-        name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
+        name: _shown(value) if name in _MAY_LACK else value
+        for name, value in msgspec.structs.asdict(changes).items()
+        if value is not msgspec.UNSET
     }
     if given.get("is_public") and track.status != "ready":
         raise TrackNotReady

@@ -27,7 +27,7 @@ VERY_DEEP = 20_000
 class TrackFilter(msgspec.Struct, frozen=True):
     """Which tracks, in which order; ``own`` lists everything of ``user_id``, ready and public or not.
 
-    Those of the ``hidden`` users are left out.
+    Those of the ``hidden`` users are left out. An empty ``genre_key`` is one that no track has.
     """
 
     user_id: UUID | None = None
@@ -248,6 +248,8 @@ async def total(tx: Tx, wanted: TrackFilter) -> int:
     if wanted.own:
         here = {"user_id": wanted.user_id, "genre_key": wanted.genre_key, "format": wanted.format}
         return await tx.first(_count_statement(wanted.by), **here) or 0
+    if wanted.genre_key == "":
+        return 0
     total = await tx.first(_COUNT, scope=wanted.scope) or 0
     if total and wanted.hidden:
         total -= await tx.first(_SUM, scopes=wanted.hidden_scopes) or 0
