@@ -17,6 +17,7 @@ from veza.core.events import Context
 from veza.core.exchange import Exchange
 from veza.core.given import given_to
 from veza.core.http import Route
+from veza.core.parameters import check_ids
 from veza.rooms.sessions.authenticator import Authenticator
 from veza.rooms.tracks.hearing import Listener, Sig, TheHearing
 
@@ -96,6 +97,7 @@ async def who_first(connection: AnyConnection, handler: BaseRouteHandler) -> Non
         await _member(_authenticator(connection), exchange)
     elif "viewer" in wanted:
         await _who(_authenticator(connection), exchange)
+    check_ids(connection, handler)
 
 
 async def _member(authenticator: Authenticator, exchange: Exchange) -> Member:

@@ -25,11 +25,12 @@ from veza.core.edge import Edge, EdgeConfig
 from veza.core.errors import Detail, InvalidToken, NotFound, Unauthenticated, Unavailable, ValidationFailed
 from veza.core.events import Context, Outbox, events
 from veza.core.exchange import Exchange
-from veza.core.http import JSON_BYTES, AnyRequest, StrictJSON, on_error, parse_id
+from veza.core.http import JSON_BYTES, AnyRequest, StrictJSON, on_error
 from veza.core.ids import new_id
 from veza.core.jobs import Job, jobs
 from veza.core.limits import Limiter, parse_limit
 from veza.core.mail import Mail
+from veza.core.parameters import parse_id
 from veza.core.storage import LocalStorage
 from veza.rooms.accounts import deletion, pages, routes, service, store
 from veza.rooms.accounts.avatars import Avatars

@@ -432,3 +432,27 @@ async def knock(world: World, path: str, token: str) -> int:
     }  # fmt: skip
     await world.app(scope, receive, send)
     return wire.code
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_an_id_has_one_spelling(database: Database, tmp_path: Path) -> None:
+    """G15: its hyphens left out, in braces, as an URN: 400 wherever the path or the query names it."""
+    async with open_world(database, tmp_path) as world:
+        adam = await world.person("adam", "admin")
+        spellings = [NOBODY.replace("-", ""), "{%s}" % NOBODY, f"urn:uuid:{NOBODY}"]  # noqa: UP031 - braces
+        refused = [
+            f"GET /{path}" for path in ("tracks?user_id=", "audit/logs?user_id=", "audit/logs?target_id=")
+        ]
+        for route in world.app.app.routes:
+            path = route.path_format.removeprefix("/api/v1")
+            if isinstance(route, HTTPRoute) and "_id}" in path:
+                methods = {method for one in route.route_handlers for method in one.http_methods}
+                refused += [f"{method} {path}" for method in sorted(methods - {"OPTIONS"})]
+        assert len(refused) > 100
+        for number, endpoint in enumerate(refused):
+            method, _, path = endpoint.partition(" ")
+            spelt = spellings[number % 3]
+            asked = re.sub(r"{\w+_id}", spelt, path) + (spelt if path.endswith("=") else "")
+            answer = await getattr(adam, method.lower())(asked)
+            assert answer.status_code == 400, endpoint
+            assert "_id" in answer.json()["error"]["details"][0]["field"], endpoint

@@ -15,7 +15,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
-from uuid import UUID
 
 import msgspec
 from litestar import Litestar, Request, Response
@@ -352,14 +351,3 @@ def _bad_parameters(error: HTTPException) -> VezaError:
     if fields & {"sort_by", "sort_order"}:
         return errors.InvalidSort(details=details)
     return errors.InvalidRequest(details=details)
-
-
-def parse_id(text: str, field: str = "id") -> UUID:
-    """A UUID in its canonical form. Raises :class:`InvalidRequest`."""
-    try:
-        found = UUID(text)
-    except ValueError:
-        found = None
-    if found is None or str(found) != text.lower():
-        raise errors.InvalidRequest(details=[Detail(field, "This is not a UUID.", "INVALID")])
-    return found

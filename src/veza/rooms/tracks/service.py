@@ -276,7 +276,7 @@ async def update_track(tx: Tx, track: Track, changes: TrackChanges) -> Track:
     if not given:
         return track
     if "tags" in given:
-        given["tags"] = distinct(given["tags"])
+        given["tags"] = distinct(changes.tags or ())
     changed = await store.change(tx, track, given)
     tx.emit(TrackUpdated(track.id, track.user_id))
     if changed.listed and not track.listed:
