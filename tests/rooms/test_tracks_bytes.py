@@ -50,6 +50,17 @@ async def test_parts_of_a_file(database: Database, tmp_path: Path) -> None:
         ):
             answer = await world.guest.get(path, headers={"Range": "bytes=5-9", "If-Range": condition})
             assert answer.status_code == status, condition
+        for condition, status in (
+            ('"other"', 412),
+            (f"W/{tag}", 412),  # the comparison is the strong one (RFC 9110, 13.1.1)
+            (f'"other", {tag}', 206),
+            ("*", 206),
+        ):
+            answer = await world.guest.get(path, headers={"Range": "bytes=5-9", "If-Match": condition})
+            assert answer.status_code == status, condition
+        assert (await world.guest.get(path, headers={"If-Match": '"other"', "If-None-Match": tag})).json()[
+            "error"
+        ]["code"] == "PRECONDITION_FAILED"
         both = {"Range": "bytes=5-9", "If-None-Match": tag}
         assert (await world.guest.get(path, headers=both)).status_code == 304
         for headers in ({}, {"Range": "bytes=5-9"}):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from litestar import Response
 from litestar.types import ASGIApp
 
-from veza.core.errors import RangeNotSatisfiable
+from veza.core.errors import PreconditionFailed, RangeNotSatisfiable
 from veza.core.exchange import Exchange
 from veza.core.filebytes import Part, Unsatisfiable, parse_range, send_file
 from veza.core.storage import NoSuchFile, Storage
@@ -42,7 +42,7 @@ def _fit(text: str, size: int) -> str:
 
 
 class FileAnswer(Response[bytes]):
-    """A stored file as an answer: Range, If-Range, ETag and If-None-Match (RFC 9110).
+    """A stored file as an answer: Range, If-Range, ETag, If-Match and If-None-Match (RFC 9110).
 
     ``public`` lets shared caches keep it, if they ask each time whether they still may. With an ``offset``,
     only the ``size`` bytes from there are the file that is meant.
@@ -86,6 +86,9 @@ class FileAnswer(Response[bytes]):
             "cache-control": "public, no-cache" if self.public else "private, no-store",
             "vary": "Authorization",
         }
+        wanted = exchange.headers.get(b"if-match")
+        if wanted is not None and wanted.strip() != b"*" and self.tag.encode() not in _listed(wanted):
+            raise PreconditionFailed
         known = exchange.headers.get(b"if-none-match")
         if known is not None and (known == b"*" or self.tag.encode() in _tags(known)):
             await _start(send, 304, head)
@@ -149,4 +152,9 @@ def _text(exchange: Exchange, name: bytes) -> str | None:
 
 
 def _tags(known: bytes) -> list[bytes]:
-    return [part.strip().removeprefix(b"W/") for part in known.split(b",")]
+    """Without what says that they are weak."""
+    return [part.removeprefix(b"W/") for part in _listed(known)]
+
+
+def _listed(tags: bytes) -> list[bytes]:
+    return [part.strip() for part in tags.split(b",")]
