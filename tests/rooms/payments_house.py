@@ -9,20 +9,28 @@ from uuid import UUID
 
 import httpx
 import msgspec
+import sqlalchemy as sa
 
 from tests.rooms.market_house import bought, prove
 from tests.stripe_fake import FakeStripe, fake_stripe
 from tests.world import JSON, Person, World, open_world
 from veza import reactions
 from veza.core import clock
-from veza.core.db import Database
+from veza.core.db import Database, Statement
 from veza.core.ids import new_id
 from veza.core.jobs import BURY, CLAIM, RESTART, Job, LeaseLost, NoPayload, finish
-from veza.rooms.marketplace import ledger_store
 from veza.rooms.marketplace.errors import PaymentUnavailable
+from veza.rooms.marketplace.ledger_store import Entry
 from veza.rooms.marketplace.payment_jobs import NotYet
 from veza.rooms.marketplace.payments import Outcome, ProviderRefused
+from veza.rooms.marketplace.tables import ledger
 
+_OF_ORDER = Statement(
+    sa.select(ledger)
+    .where(ledger.c.order_id == sa.bindparam("order"))
+    .order_by(ledger.c.position, ledger.c.id),
+    Entry,
+)
 LATER = (PaymentUnavailable, ProviderRefused, NotYet, LookupError)
 
 
@@ -152,7 +160,7 @@ class Shop:
     async def entries(self, order_id: str) -> list[tuple[str, str, int]]:
         """Kind, account and amount of all that is booked of an order."""
         async with self.world.parts.database.read() as view:
-            found = await ledger_store.list_of_order(view, UUID(order_id))
+            found = await view.all(_OF_ORDER, order=UUID(order_id))
         return [(one.kind, one.account, one.amount) for one in found]
 
     async def prove(self) -> None:

@@ -108,10 +108,6 @@ class Inventory:
         """Whether a file of this size is there."""
         return bool(self._all("SELECT 1 FROM there WHERE key = ? AND size = ?", key, size))
 
-    def count_named(self) -> int:
-        """How many files are named and must be there."""
-        return int(self._all("SELECT count(*) FROM named WHERE NOT spare")[0][0])
-
     def missing(self) -> Iterator[str]:
         """Every file that must be there, and is not."""
         ask = "SELECT key FROM named WHERE NOT spare AND key NOT IN (SELECT key FROM there) ORDER BY key"

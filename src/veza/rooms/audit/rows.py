@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 
 INFO, WARNING, CRITICAL = "info", "warning", "critical"
-SEVERITIES = (INFO, WARNING, CRITICAL)
 
 # All others are ordinary.
 _SEVERITY: Mapping[str, str] = {

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from veza.core.db import Statement, Tx, any_of
+from veza.core.db import Statement, Tx
 from veza.core.events import events
 from veza.rooms.audit.filters import Wanted
 from veza.rooms.audit.rows import INFO, Entry, Happened
@@ -44,7 +44,6 @@ _WAITING = Statement(
     heavy=True,
 )
 _COUNTS = Statement(sa.select(C.kind, C.total).where(C.scope == sa.bindparam("scope")), Counted)
-_KNOWN = Statement(sa.select(A.id).where(any_of(A.id, "ids")), UUID)
 
 
 async def list_waiting(tx: Tx) -> list[Happened]:

@@ -54,12 +54,6 @@ _OF_OWNER = Statement(
     .order_by(G.created_at, G.id),
     Entry,
 )
-_OF_ORDER = Statement(
-    sa.select(*(ledger.c[name] for name in Entry.__struct_fields__))
-    .where(G.order_id == sa.bindparam("order"))
-    .order_by(G.position, G.id),
-    Entry,
-)
 _ONE = Statement(sa.select(G.id).where(G.id == sa.bindparam("entry")), UUID)
 _LAST_POSITION = Statement(sa.select(sa.func.max(G.position)).where(G.order_id == sa.bindparam("order")), int)
 
@@ -67,11 +61,6 @@ _LAST_POSITION = Statement(sa.select(sa.func.max(G.position)).where(G.order_id =
 async def add(tx: Tx, entries: Sequence[Entry]) -> None:
     """Write entries down."""
     await tx.run_many(_ADD, [msgspec.structs.asdict(entry) for entry in entries])
-
-
-async def list_of_order(tx: Tx, order_id: UUID) -> list[Entry]:
-    """Everything that stands there of an order."""
-    return await tx.all(_OF_ORDER, order=order_id)
 
 
 async def has(tx: Tx, entry_id: UUID) -> bool:
