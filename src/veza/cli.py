@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Literal, TypeVar
+from uuid import UUID
 
 import typer
 
@@ -273,6 +274,22 @@ def show_jobs(
     if retry:
         sys.exit(_do(lambda process: process.administer("retry", kind=retry)))
     sys.exit(_do(lambda process: process.administer("show_work")))
+
+
+@admin.command("webhooks")
+def show_webhooks(
+    state: Annotated[Literal["active", "failing", "disabled"] | None, typer.Option()] = None,
+    retry: Annotated[
+        UUID | None,
+        typer.Option(help="A webhook: deliver what waits and was missed, and turn it on for that."),
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Say it as JSON.")] = False,
+) -> None:
+    """Say which webhooks are behind, fail, or were turned off for that, a hundred at most."""
+    if retry:
+        sys.exit(_do(lambda process: process.administer("retry_webhook", webhook_id=retry)))
+    sys.exit(_do(lambda process: process.administer("list_webhooks", state=state, as_json=as_json)))
 
 
 @admin.command("reports")

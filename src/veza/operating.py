@@ -2,6 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
+
+import msgspec
 
 from veza.access.actor import SYSTEM
 from veza.core.db import Tx
@@ -11,6 +14,8 @@ from veza.rooms.accounts import profiles, suspensions
 from veza.rooms.admin import service
 from veza.rooms.admin.schemas import MOST_OF_A_REASON
 from veza.rooms.reports import service as reports
+from veza.rooms.webhooks import overview
+from veza.rooms.webhooks.schemas import HookTotals, WatchedHook
 
 # As much as somebody reads at once; a question narrows it down.
 _MOST = Page(limit=100)
@@ -68,6 +73,45 @@ async def retry(tx: Tx, *, kind: str) -> Lines:
     return [f"{await service.retry_all(tx, SYSTEM, kind)} jobs are tried again"]
 
 
+async def list_webhooks(tx: Tx, *, state: Any, as_json: bool) -> Lines:
+    """A line for each webhook that needs a look, or is in this state, and one for all; or all as JSON."""
+    seen = await overview.look(tx, SYSTEM, _MOST, state)
+    if as_json:
+        return [msgspec.json.format(msgspec.json.encode(seen), indent=2).decode()]
+    return [
+        *(_hook(one) for one in seen.webhooks),
+        f"{len(seen.webhooks)} of {seen.pagination.total} webhooks",
+        *_sums(seen.totals),
+    ]
+
+
+def _sums(all_of: HookTotals) -> Lines:
+    off = f"{all_of.disabled_by_failures} off since they failed, {all_of.disabled_by_owner} by their owners"
+    return [f"{all_of.active} do well, {all_of.failing} fail, {off}", _waits(all_of)]
+
+
+def _hook(one: WatchedHook) -> str:
+    state = f"{one.state} ({one.disabled_reason})" if one.disabled_reason else one.state
+    last = one.last_attempt
+    parts = [
+        *(str(one.id), one.owner.username, one.host, state, _waits(one)),
+        *([f"failing since {one.failing_since:%Y-%m-%d %H:%M}"] if one.failing_since else []),
+        *([f"last: {last.status or ''} {last.error or 'arrived'}"] if last else []),
+    ]
+    return "  ".join(" ".join(part.split()) for part in parts)
+
+
+def _waits(what: HookTotals | WatchedHook) -> str:
+    since = f", since {what.oldest_pending_at:%Y-%m-%d %H:%M}" if what.oldest_pending_at else ""
+    return f"{what.pending} to be delivered{since}"
+
+
+async def retry_webhook(tx: Tx, *, webhook_id: UUID) -> Lines:
+    """Have a webhook tried again that fails, or was turned off for that."""
+    await overview.retry(tx, SYSTEM, webhook_id)
+    return [f"webhook {webhook_id} is tried again"]
+
+
 async def list_reports(tx: Tx) -> Lines:
     """One line for each report that waits."""
     found = await reports.list_reports(tx, SYSTEM, _MOST, "open", None)
@@ -94,6 +138,8 @@ DEEDS: Mapping[str, Deed] = {
     "restore": restore,
     "show_work": show_work,
     "retry": retry,
+    "list_webhooks": list_webhooks,
+    "retry_webhook": retry_webhook,
     "list_reports": list_reports,
     "show_storage": show_storage,
 }

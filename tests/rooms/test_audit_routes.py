@@ -221,6 +221,7 @@ async def _hooks(world: World, watch: Watch, ada: Person, bob: Person, boss: Per
     at = f"/webhooks/{made['id']}"
     await ok(ada.put(at, json={"events": ["track.liked"]}))
     await ok(ada.post(f"{at}/regenerate-key"))
+    await ok(boss.post(f"/admin{at}/retry"))
     await ok(ada.delete(at))
 
 

@@ -108,6 +108,25 @@ _SINCE = Statement(
     .limit(sa.bindparam("count")),
     Row,
 )
+_ENDED = Statement(
+    _row.where(
+        _hook,
+        D.status == sa.bindparam("status"),
+        D.event_id > sa.bindparam("after"),
+        D.kind != sa.bindparam("not_kind"),
+        D.concluded_at >= sa.bindparam("since"),
+    )
+    .order_by(D.event_id)
+    .limit(sa.bindparam("count")),
+    Row,
+)
+_later = (_hook, D.status == "waiting", D.due_at > sa.bindparam("now"))
+_next = sa.select(D.event_id).where(*_later).order_by(D.due_at).limit(sa.bindparam("count"))
+# Locked in the order in which whoever writes down what came of attempts does it.
+_held = sa.select(D.event_id).where(*_later, D.event_id.in_(_next)).order_by(D.event_id).with_for_update()
+_HASTEN: Statement[None] = Statement(
+    sa.update(deliveries).where(_hook, D.event_id.in_(_held)).values(due_at=sa.bindparam("now"))
+)
 _pending = sa.or_(D.status == "fresh", D.status == "waiting")
 _LAST_QUEUED = Statement(
     sa.select(D.queued_at).where(_hook, _pending).order_by(D.queued_at.desc()).limit(1), datetime
@@ -234,6 +253,20 @@ async def requeue(tx: Tx, row: Row, enabled_since: datetime, due_at: datetime | 
 async def list_since(tx: Tx, hook_id: UUID, after: UUID, count: int, *, without: str) -> list[Row]:
     """Deliveries of the events after this one, the oldest first; those of one kind are left out."""
     return await tx.all(_SINCE, hook=hook_id, after=after, count=count, not_kind=without)
+
+
+async def list_ended(
+    tx: Tx, hook_id: UUID, status: str, since: datetime, after: UUID, count: int, *, without: str
+) -> list[Row]:
+    """As :func:`list_since`, but what has come to this end, and since then."""
+    return await tx.all(
+        _ENDED, hook=hook_id, status=status, since=since, after=after, count=count, not_kind=without
+    )
+
+
+async def hasten(tx: Tx, hook_id: UUID, most: int) -> bool:
+    """Have what is due later be due now, at most so much at a time; whether there may be more."""
+    return await tx.run(_HASTEN, hook=hook_id, now=clock.now(), count=most) >= most
 
 
 async def skip(tx: Tx, hook_id: UUID, until: datetime | None, most: int) -> bool:

@@ -52,6 +52,15 @@ class WebhookDisabled(Event, frozen=True):
     host: str = ""
 
 
+class WebhookRetried(Event, frozen=True):
+    """An admin had a webhook tried again at once; ``turned_on`` where it had been off since it failed."""
+
+    kind: ClassVar[str] = "webhook.retried"
+    webhook_id: UUID
+    user_id: UUID
+    turned_on: bool
+
+
 class WebhookTargetForbidden(Event, frozen=True):
     """Somebody wanted requests sent to an address that is no stranger's server; there may be no webhook."""
 

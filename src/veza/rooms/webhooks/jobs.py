@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
 from veza.core import clock
-from veza.core.db import Database
+from veza.core.db import Database, Tx
 from veza.core.events import EventJob
 from veza.core.jobs import Job, NoPayload
 from veza.core.mail import Mailer, MailRefused, render
@@ -17,17 +17,21 @@ from veza.core.worker import Task
 from veza.rooms.accounts import profiles
 from veza.rooms.webhooks import deliveries_store, queues_store, store
 from veza.rooms.webhooks.catalogue import TEST
+from veza.rooms.webhooks.deliveries_store import Row
 from veza.rooms.webhooks.events import WebhookDisabled
 from veza.rooms.webhooks.kinds import (
     FORGET,
     PURGE,
     REPLAY,
+    RETRY,
     SEND_DISABLED,
     SKIP,
     Hooked,
     Replay,
+    Retry,
     SkipBefore,
 )
+from veza.rooms.webhooks.store import Hook
 
 KEPT = timedelta(days=30)
 # A few milliseconds of the writer.
@@ -54,6 +58,7 @@ class HookJobs:
             Task(FORGET, self.forget),
             Task(SKIP, self.skip),
             Task(REPLAY, self.replay),
+            Task(RETRY, self.retry),
             Task(SEND_DISABLED, self.send_disabled),
             Task(PURGE, self.purge),
         ]
@@ -86,19 +91,45 @@ class HookJobs:
                     return
                 rows = await deliveries_store.list_since(tx, what.webhook_id, after, PIECE, without=TEST)
                 rows = [row for row in rows if row.event_id < until]
-                begun = Counter[str]()
-                for row in rows:
-                    if row.event_at < what.since or row.status not in deliveries_store.CONCLUDED:
-                        continue
-                    if what.undelivered_only and row.status == "delivered":
-                        continue
-                    if await deliveries_store.requeue(tx, row, hook.enabled_since):
-                        begun[row.status] -= 1
-                await queues_store.count(tx, what.webhook_id, begun)
-                tx.notify(queues_store.CHANNEL)
+                wanted = [
+                    row
+                    for row in rows
+                    if row.event_at >= what.since
+                    and row.status in deliveries_store.CONCLUDED
+                    and not (what.undelivered_only and row.status == "delivered")
+                ]
+                await _begin_anew(tx, hook, wanted)
             if len(rows) < PIECE:
                 return
             after = rows[-1].event_id
+
+    async def retry(self, job: Job, what: Retry) -> None:
+        """Have what was not delivered while a hook failed delivered once more, and what waits at once."""
+        # What was queued when it was turned off may not all be skipped by now.
+        await self.skip(job, SkipBefore(what.webhook_id, what.until))
+        if what.since is not None:
+            for status in ("failed", "skipped"):
+                await self._redeliver(what.webhook_id, status, what.since)
+        more = True
+        while more:
+            async with self._database.write() as tx:
+                more = await deliveries_store.hasten(tx, what.webhook_id, PIECE)
+                await queues_store.wake(tx, [what.webhook_id])
+                tx.notify(queues_store.CHANNEL)
+
+    async def _redeliver(self, hook_id: UUID, status: str, since: datetime) -> None:
+        after, more = _FIRST, True
+        while more:
+            async with self._database.write() as tx:
+                hook = await store.find(tx, hook_id)
+                if hook is None:
+                    return
+                rows = await deliveries_store.list_ended(
+                    tx, hook_id, status, since, after, PIECE, without=TEST
+                )
+                await _begin_anew(tx, hook, rows)
+            more = len(rows) == PIECE
+            after = rows[-1].event_id if rows else after
 
     async def send_disabled(self, job: Job, told: EventJob) -> None:
         """Tell somebody that a hook of theirs was turned off."""
@@ -135,3 +166,12 @@ class HookJobs:
         while more:
             async with self._database.write() as tx:
                 more = await deliveries_store.remove(tx, hook_id, until, PIECE)
+
+
+async def _begin_anew(tx: Tx, hook: Hook, rows: Sequence[Row]) -> None:
+    begun = Counter[str]()
+    for row in rows:
+        if await deliveries_store.requeue(tx, row, hook.enabled_since):
+            begun[row.status] -= 1
+    await queues_store.count(tx, hook.id, begun)
+    tx.notify(queues_store.CHANNEL)

@@ -31,8 +31,20 @@ class Replay(msgspec.Struct, frozen=True):
     undelivered_only: bool
 
 
+class Retry(msgspec.Struct, frozen=True):
+    """A hook of which what waits is due at once, and what was not delivered since then is, once more.
+
+    ``since`` is None where nothing fails, and ``until`` is when that was wanted.
+    """
+
+    webhook_id: UUID
+    since: datetime | None
+    until: datetime
+
+
 FORGET = JobKind("webhooks.forget", Hooked)
 SKIP = JobKind("webhooks.skip", SkipBefore)
 REPLAY = JobKind("webhooks.replay", Replay)
+RETRY = JobKind("webhooks.retry", Retry)
 SEND_DISABLED = JobKind("webhooks.send_disabled", EventJob, attempts=50)
 PURGE = JobKind("webhooks.purge", NoPayload, every=timedelta(hours=6))

@@ -8,12 +8,14 @@ from litestar.params import Parameter
 from veza.access.actor import Me
 from veza.core.http import AnyRequest, InTx, Reply, Route, Said, TheExchange, read_optional, reply, said
 from veza.core.idempotency import claim_body
-from veza.core.pages import MAX_LIMIT
-from veza.rooms.webhooks import deliveries, service, testing
+from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
+from veza.rooms.webhooks import deliveries, overview, service, testing
 from veza.rooms.webhooks.schemas import (
     Deliveries,
     DeliveryBody,
     DeliveryStatus,
+    HooksOverview,
+    HookState,
     KeyDraft,
     NewKeys,
     NewWebhook,
@@ -25,6 +27,11 @@ from veza.rooms.webhooks.schemas import (
     WebhookDraft,
 )
 from veza.rooms.webhooks.service import Begin, TheHookMeans
+
+PageNumber = Annotated[int, Parameter(ge=1, le=MAX_PAGE)]
+Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT)]
+# What a parameter of this name is to Litestar is something else.
+WantedState = Annotated[HookState | None, Parameter(query="state")]
 
 
 @Route("/webhooks", http_method="POST", status_code=201)
@@ -99,7 +106,7 @@ async def list_deliveries(
     actor: Me,
     webhook_id: UUID,
     before: UUID | None = None,
-    limit: Annotated[int, Parameter(ge=1, le=MAX_LIMIT)] = 20,
+    limit: Limit = 20,
     status: DeliveryStatus | None = None,
     event: Annotated[str | None, Parameter(max_length=64)] = None,
 ) -> Reply[Deliveries]:
@@ -128,6 +135,21 @@ async def replay_webhook(tx: InTx, actor: Me, webhook_id: UUID, data: ReplayDraf
     return said("Events are being delivered once more")
 
 
+@Route("/admin/webhooks", http_method="GET")
+async def look_at_webhooks(
+    tx: InTx, actor: Me, wanted: WantedState = None, page: PageNumber = 1, limit: Limit = 20
+) -> Reply[HooksOverview]:
+    """See how far webhooks are behind, and which of them fail."""
+    return reply(await overview.look(tx, actor, Page(page, limit), wanted))
+
+
+@Route("/admin/webhooks/{webhook_id:str}/retry", http_method="POST", status_code=200)
+async def retry_webhook(tx: InTx, actor: Me, webhook_id: UUID) -> Reply[Said]:
+    """Try a webhook again that fails, or was turned off for that."""
+    await overview.retry(tx, actor, webhook_id)
+    return said("The webhook is tried again")
+
+
 ROUTES = [
     register_webhook,
     list_webhooks,
@@ -141,4 +163,6 @@ ROUTES = [
     get_delivery,
     redeliver,
     replay_webhook,
+    look_at_webhooks,
+    retry_webhook,
 ]

@@ -9,12 +9,14 @@ from uuid import UUID
 import msgspec
 
 from veza.core.body import checked
+from veza.core.pages import Pagination
 from veza.core.targets import TargetUrl
 from veza.core.text import BadValue, clean_text
 from veza.rooms.webhooks.catalogue import ALL, TYPES
 from veza.rooms.webhooks.keys import Secret
 
 MAX_DESCRIPTION = 500
+HookState = Literal["active", "failing", "disabled"]
 DeliveryStatus = Literal["pending", "delivered", "failed", "skipped"]
 
 Description = Annotated[
@@ -167,6 +169,54 @@ class ReplayDraft(msgspec.Struct, frozen=True):
 
     since: datetime
     undelivered_only: bool = False
+
+
+class HookOwner(msgspec.Struct, frozen=True):
+    """Whose webhook it is."""
+
+    id: UUID
+    username: str
+
+
+class WatchedHook(msgspec.Struct, frozen=True):
+    """A webhook as admins see it: of its address the host alone, for the rest may be a secret.
+
+    ``pending``: deliveries to be made, counted up to 1,000. ``oldest_pending_at``: when the oldest event of
+    these happened. ``last_attempt``: of what waits longest, or of what ended last, whichever was later.
+    """
+
+    id: UUID
+    owner: HookOwner
+    host: str
+    state: HookState
+    disabled_reason: str | None
+    pending: int
+    oldest_pending_at: datetime | None
+    failing_since: datetime | None
+    last_attempt: Attempt | None
+
+
+class HookTotals(msgspec.Struct, frozen=True):
+    """How many webhooks do well, fail, are off since they failed, and are off since their owner wants it.
+
+    ``pending``: deliveries to be made, counted up to 10,000; the oldest event of these happened at
+    ``oldest_pending_at``.
+    """
+
+    active: int
+    failing: int
+    disabled_by_failures: int
+    disabled_by_owner: int
+    pending: int
+    oldest_pending_at: datetime | None
+
+
+class HooksOverview(msgspec.Struct, frozen=True):
+    """All webhooks in numbers, and a page of them, first those that are furthest behind."""
+
+    totals: HookTotals
+    webhooks: Sequence[WatchedHook]
+    pagination: Pagination
 
 
 class Envelope(msgspec.Struct, frozen=True):

@@ -150,7 +150,7 @@ async def update(
     if not changed:
         return view(hook)
     if "enabled" in changed:
-        given |= await _turn(tx, hook, on=given["enabled"])
+        given |= await turn(tx, hook, on=given["enabled"])
     saved = await store.save(tx, hook, **given)
     if "url" in changed or ("enabled" in changed and saved.enabled):
         # What has failed elsewhere, or before, says nothing of how it goes now.
@@ -161,7 +161,8 @@ async def update(
     return view(saved)
 
 
-async def _turn(tx: Tx, hook: Hook, *, on: bool) -> dict[str, object]:
+async def turn(tx: Tx, hook: Hook, *, on: bool) -> dict[str, object]:
+    """What else changes about a held hook that is turned on or off; and what is queued is not delivered."""
     if on:
         # Where what was queued when it was turned off is not all skipped yet, it is before that, too.
         queued = await deliveries_store.last_queued(tx, hook.id)
