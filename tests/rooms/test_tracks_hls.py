@@ -288,7 +288,9 @@ async def test_heard_before_it_is_encoded(
         async def playable() -> bool:
             return bool((await olga.get(f"/tracks/{track}/status")).json()["data"]["playable"])
 
-        assert code(await olga.get(f"/tracks/{track}/{MASTER}")) == (409, "TRACK_NOT_READY")
+        for path in (MASTER, "stream", "waveform"):
+            answer = await olga.get(f"/tracks/{track}/{path}")
+            assert (*code(answer), answer.headers["retry-after"]) == (409, "TRACK_NOT_READY", "2")
         assert not await playable()
         data = await publish(world, track, 2)
         assert await playable()
@@ -330,10 +332,11 @@ async def test_heard_before_it_is_encoded(
 async def test_who_waits_is_bounded_and_may_leave(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G28: a caller who leaves is forgotten at once; more than so many are not waited for at all."""
-    monkeypatch.setattr(pieces, "MOST_WAITING", 1)
+    """G28: a caller who leaves is forgotten at once; nobody takes the places of all the others."""
+    monkeypatch.setattr(pieces, "MOST_WAITING", 2)
+    monkeypatch.setattr(pieces, "MOST_EACH", 1)
     async with open_world(database, tmp_path) as world:
-        olga = await world.person("olga")
+        olga, mona = await world.person("olga"), await world.person("mona", "moderator")
         track = await plant(world, olga, "processing")
         await publish(world, track, 2)
         text = (await olga.get(f"/tracks/{track}/hls/aac_96/index.m3u8")).text
@@ -341,7 +344,11 @@ async def test_who_waits_is_bounded_and_may_leave(
         first = Slow(world.app, path)
         await asyncio.sleep(0.1)
         assert not first.task.done()
-        assert code(await world.guest.get(path)) == (503, "PIECE_NOT_READY")
+        monkeypatch.setattr(pieces, "WAIT", 0.25)
+        refused = await world.guest.get(path)
+        assert (*code(refused), refused.headers["retry-after"]) == (503, "PIECE_NOT_READY", "2")
+        waited = await mona.get(path.partition("?")[0])
+        assert (*code(waited), waited.headers["retry-after"]) == (503, "PIECE_NOT_READY", "1")
         first.leave.set()
         await asyncio.wait_for(first.task, 2)
         assert first.body == b""

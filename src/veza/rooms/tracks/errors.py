@@ -14,6 +14,11 @@ class TrackNotReady(Conflict):
 
     code = "TRACK_NOT_READY"
 
+    @classmethod
+    def at(cls, status: str) -> "TrackNotReady":
+        """What to say of a track in this state: one that is being processed is worth asking for again."""
+        return cls(headers={"Retry-After": "2"} if status == "processing" else {})
+
 
 class DownloadNotAllowed(Forbidden):
     """The artist does not offer this track for download."""

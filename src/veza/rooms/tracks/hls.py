@@ -42,7 +42,7 @@ async def master(tx: Tx, actor: Actor, track_id: UUID, query: str, *, lossless: 
         if wanted or found.name != LOSSLESS
     ]
     if track.status != "ready" or not variants:
-        raise TrackNotReady
+        raise TrackNotReady.at(track.status)
     # Who asks for no loss wants it first; the others stand from the best down.
     variants.sort(key=lambda one: one.name != LOSSLESS)
     return master_playlist(variants, query)
@@ -100,16 +100,16 @@ async def _look(tx: Tx, actor: Actor, track_id: UUID) -> tuple[Track, Early | No
         return track, None
     early = await files_store.find_early(tx, track_id)
     if early is None:
-        # Between the two it may have become ready, or been deleted: no player comes again after a 409.
+        # Between the two it may have become ready, or been deleted: few players come again after a 409.
         track = await service.get_visible(tx, actor, track_id)
         if track.status == "processing":
-            raise TrackNotReady
+            raise TrackNotReady.at(track.status)
     return track, early
 
 
 async def _find_cut(tx: Tx, track: Track, name: str) -> files_store.CutRendition:
     if track.status != "ready":
-        raise TrackNotReady
+        raise TrackNotReady.at(track.status)
     found = await files_store.find_cut(tx, track.id, name)
     if found is None:
         raise RenditionNotFound

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,8 +21,9 @@ from veza.rooms.tracks.errors import PieceNotReady, RenditionNotFound
 
 # Seconds. Players give up on an answer that does not begin within ten.
 WAIT, STEP = 8.0, 0.25
-# How many may wait at once in one process; the others are told to come again.
-MOST_WAITING = 64
+# How many may wait at once in one process, and of these how many of one person, whose players ask for a few at
+# a time; the others are told to come again.
+MOST_WAITING, MOST_EACH = 64, 4
 _HEAD = "init.mp4"
 _SEGMENT = re.compile(r"([1-9]\d{0,5})\.m4s", re.ASCII)
 
@@ -32,7 +34,7 @@ class Pieces:
     def __init__(self, database: Database, storage: Storage) -> None:
         self._database = database
         self._storage = storage
-        self._waiting = 0
+        self._waiting: Counter[UUID | None] = Counter()
 
     async def answer(self, tx: Tx, actor: Actor, track_id: UUID, name: str, file: str) -> "PieceAnswer":
         """The piece that this file name means. Raises what :func:`hls.find_piece` raises."""
@@ -45,9 +47,10 @@ class Pieces:
 
         Holds no thread and no transaction. Raises :class:`PieceNotReady`.
         """
-        if self._waiting >= MOST_WAITING:
+        who = wanted[0].id
+        if self._waiting.total() >= MOST_WAITING or self._waiting[who] >= MOST_EACH:
             raise PieceNotReady(headers={"Retry-After": "2"})
-        self._waiting += 1
+        self._waiting[who] += 1
         left = asyncio.ensure_future(_until_left(receive))
         try:
             for _ in range(round(WAIT / STEP)):
@@ -60,7 +63,7 @@ class Pieces:
                     return found
             raise PieceNotReady(headers={"Retry-After": "1"})
         finally:
-            self._waiting -= 1
+            self._waiting -= Counter([who])  # and nobody is remembered who does not wait
             left.cancel()
             await asyncio.gather(left, return_exceptions=True)
 

@@ -350,7 +350,7 @@ async def find_stream(tx: Tx, actor: Actor, track_id: UUID, quality: str) -> tup
     if quality == "lossless":
         await require_download(tx, actor, track)
     if track.status != "ready":
-        raise TrackNotReady
+        raise TrackNotReady.at(track.status)
     found = await store.rendition(tx, track_id, QUALITIES[quality])
     if found is None and await store.rendition_keys(tx, track_id):
         raise RenditionNotFound

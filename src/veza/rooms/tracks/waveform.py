@@ -30,7 +30,7 @@ async def get(
     """
     track = await service.get_visible(tx, actor, track_id)
     if track.status != "ready":
-        raise TrackNotReady
+        raise TrackNotReady.at(track.status)
     stored = await storage.get_bytes(peaks_key(track_id), _MOST_BYTES)
     render = _dat if form == "dat" else _json
     return await asyncio.to_thread(render, stored, min(points or MOST_POINTS, MOST_POINTS))
