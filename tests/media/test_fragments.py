@@ -11,7 +11,8 @@ from veza.media.decode import decode
 from veza.media.fragments import Fragments
 from veza.media.hls import peak_and_average
 from veza.media.limits import MediaLimits
-from veza.media.renditions import FRAGMENT_SECONDS, SAMPLE_RATE, Growing
+from veza.media.profiles import FRAGMENT_SECONDS, SAMPLE_RATE
+from veza.media.renditions import Growing
 
 Get = Callable[[str], Path]
 LIMITS = MediaLimits()

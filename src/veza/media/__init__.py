@@ -59,7 +59,8 @@ from veza.media.limits import MediaLimits
 from veza.media.loudness import Loudness
 from veza.media.peaks import Peaks
 from veza.media.pipeline import Processed, process
-from veza.media.renditions import FRAGMENT_SECONDS, Growing, Rendition
+from veza.media.profiles import FRAGMENT_SECONDS
+from veza.media.renditions import Growing, Rendition
 from veza.media.sandbox import SandboxLevel, sandbox_level
 from veza.media.sniff import FORMATS, AudioFormat, Sniffed, sniff
 from veza.media.tags import Tags, clean_text

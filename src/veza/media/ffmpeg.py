@@ -77,8 +77,8 @@ def _ask(path: str, question: str) -> str:
     return answer.stdout.decode("utf-8", "replace")
 
 
-def input_arguments(sniffed: Sniffed) -> list[str]:
-    """Read the upload on stdin as what it was found to be, and as nothing else.
+def input_arguments(sniffed: Sniffed, start: int = 0) -> list[str]:
+    """Read the upload on stdin as what it was found to be, and as nothing else; from so many seconds on.
 
     One protocol, one demuxer and the format's few decoders are open to it: what a playlist or a reference
     inside the file asks for does not exist (threat M4). The bytes before the audio (ID3 tags with their
@@ -98,6 +98,7 @@ def input_arguments(sniffed: Sniffed) -> list[str]:
         "-threads", "1",
         "-vn", "-sn", "-dn",
         "-f", kind.demuxer,
+        *(("-ss", str(start)) if start else ()),
         "-i", "fd:",
     ]  # fmt: skip
 

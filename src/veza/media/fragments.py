@@ -52,12 +52,16 @@ class Timing(msgspec.Struct, frozen=True):
     frame: int
     skipped: int
 
+    def whole(self, seconds: int) -> int:
+        """Ticks of a whole fragment: so many seconds and what is missing to the end of a sound frame."""
+        return -(-seconds * self.rate // self.frame) * self.frame
+
     def plan(self, samples: int, seconds: int) -> list[int]:
         """Ticks that will be heard of each fragment of so much music, each of ``seconds`` and a bit.
 
         A last one of only a few samples is left out: the resampler rounds.
         """
-        whole = -(-seconds * self.rate // self.frame) * self.frame
+        whole = self.whole(seconds)
         count, rest = divmod(self.skipped + samples, whole)
         return _without_front([whole] * count + ([rest] if rest > _ROUNDED else []), self.skipped)
 
@@ -189,6 +193,28 @@ def _sidx(rate: int, sizes: Sequence[int], ticks: Sequence[int]) -> bytes:
     )
     body = struct.pack(">IIIIIHH", 0, 1, rate, 0, 0, 0, len(sizes)) + references
     return struct.pack(">I4s", len(body) + _HEADER, b"sidx") + body
+
+
+def set_place(fragment: bytes, number: int, ticks: int) -> bytes:
+    """The fragment as the one of this number, which begins after so many ticks."""
+    data = bytearray(fragment)
+    mfhd, tfdt = _at(data, b"moof", b"mfhd"), _at(data, b"moof", b"traf", b"tfdt")
+    width = 8 if data[tfdt] else 4  # by its version
+    data[mfhd + 4 : mfhd + 8] = number.to_bytes(4)
+    data[tfdt + 4 : tfdt + 4 + width] = ticks.to_bytes(width)
+    return bytes(data)
+
+
+def _at(data: bytearray, *path: bytes) -> int:
+    """Where the content of the first box at this path begins; raises ValueError if there is none."""
+    start, end = 0, len(data)
+    for name in path:
+        while data[start + 4 : start + _HEADER] != name:
+            start += max(int.from_bytes(data[start : start + 4]), _HEADER)
+            if start >= end:
+                raise ValueError(f"no {name.decode()}")
+        start, end = start + _HEADER, start + int.from_bytes(data[start : start + 4])
+    return start
 
 
 def _find(data: bytes, *path: bytes) -> bytes:

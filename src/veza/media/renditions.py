@@ -15,6 +15,7 @@ import msgspec
 
 from veza.core.tracing import traced
 from veza.media import loudness
+from veza.media.ahead import Original, can_encode_from, encode_from
 from veza.media.decode import Decoded
 from veza.media.errors import AudioTooLarge, EncodingFailed
 from veza.media.failing import failure_of
@@ -22,47 +23,16 @@ from veza.media.ffmpeg import CLEAN_OUTPUT, find_ffmpeg, input_arguments
 from veza.media.fragments import Fragments, Layout
 from veza.media.limits import MediaLimits
 from veza.media.loudness import Loudness
+from veza.media.profiles import LOSSLESS, PROFILES, SAMPLE_RATE, Profile, to_stream
 from veza.media.sandbox import Limits, run
 from veza.media.sniff import M4A, Sniffed
 
 T = TypeVar("T")
 
-SAMPLE_RATE = 48_000
-FRAGMENT_SECONDS = 4
 # Samples of each channel: of fewer the resampler, which looks at many at a time, makes nothing at all.
 LEAST_FRAMES = 256
 _STARTING = 120.0  # seconds, whatever the length
 _LOOK_EVERY = 0.5  # seconds
-
-
-class Profile(msgspec.Struct, frozen=True):
-    """How one rendition is made; ``bitrate`` in bit/s, 0 if the music alone decides."""
-
-    name: str
-    codec: str
-    bitrate: int
-    arguments: tuple[str, ...]
-
-
-_MP4 = (
-    "-movflags", "+delay_moov+default_base_moof",
-    "-frag_duration", str(FRAGMENT_SECONDS * 1_000_000),
-    "-flush_packets", "1",
-    "-f", "mp4",
-)  # fmt: skip
-# The quick coder: at these rates the slow one (two loops) gains little and takes twice the time.
-_AAC = ("-c:a", "aac", "-aac_coder", "fast")
-_OPUS = ("-c:a", "libopus", "-compression_level", "5")
-PROFILES = (
-    Profile("aac_160", "mp4a.40.2", 160_000, (*_AAC, "-b:a", "160k", *_MP4)),
-    Profile("aac_96", "mp4a.40.2", 96_000, (*_AAC, "-b:a", "96k", *_MP4)),
-    Profile("opus_128", "Opus", 128_000, (*_OPUS, "-b:a", "128k", *_MP4)),
-)
-# Frames of a fixed length, so that the fragments' is known beforehand. Higher levels of compression gain a
-# hundredth and take twice the time.
-LOSSLESS = Profile(
-    "flac", "fLaC", 0, ("-c:a", "flac", "-compression_level", "3", "-frame_size", "4096", *_MP4)
-)
 
 
 class Rendition(msgspec.Struct, frozen=True):
@@ -78,13 +48,18 @@ class Rendition(msgspec.Struct, frozen=True):
 
 
 class Growing(msgspec.Struct, frozen=True):
-    """A rendition while it is made: its ``fragments`` so far, and how many ``samples`` there will be."""
+    """A rendition while it is made: its ``fragments`` so far, and how many ``samples`` there will be.
+
+    ``ahead`` makes some pieces from a later one on, at once, if that can be done with this source; it raises
+    MediaUnavailable, TimeoutError.
+    """
 
     name: str
     codec: str
     bitrate: int
     samples: int
     fragments: Fragments
+    ahead: Callable[[int], Awaitable[list[bytes]]] | None = None
 
 
 OnGrown = Callable[[Sequence[Growing]], Awaitable[None]]
@@ -124,10 +99,8 @@ async def encode(
     frames = max(decoded.frames, LEAST_FRAMES)
     length = frames / decoded.sample_rate
     samples = -(-frames * SAMPLE_RATE // decoded.sample_rate)  # as the resampler rounds
-    growing = [
-        Growing(profile.name, profile.codec, profile.bitrate, samples, raw[profile.name])
-        for profile in PROFILES
-    ]
+    original = Original(source, sniffed, decoded, workdir, limits)
+    growing = [_growing(profile, raw[profile.name], samples, original) for profile in PROFILES]
     arguments = [*input_arguments(sniffed), "-progress", "pipe:1", *_outputs(decoded, profiles)]
     log = await _watched(
         _ffmpeg(source, arguments, decoded.duration, workdir, limits, on_part), growing, on_grown
@@ -146,19 +119,25 @@ async def encode(
     return made, await _measure(made[0], decoded.duration, workdir, limits)
 
 
+def _growing(profile: Profile, made: Fragments, samples: int, original: Original) -> Growing:
+    async def ahead(piece: int) -> list[bytes]:
+        return await encode_from(original, profile, made.timing, samples, piece)
+
+    found = ahead if can_encode_from(original.decoded) else None
+    return Growing(profile.name, profile.codec, profile.bitrate, samples, made, found)
+
+
 def _outputs(decoded: Decoded, profiles: Sequence[Profile]) -> list[str]:
     """The filters, and what becomes of what comes out of them."""
-    layout = "mono" if decoded.channels == 1 else "stereo"
     ends = "".join(f"[{profile.name}]" for profile in PROFILES)
     plain = len(profiles) > len(PROFILES)
     longer = f"apad=whole_len={LEAST_FRAMES}," if decoded.frames < LEAST_FRAMES else ""
-    # Whole numbers between the two, so that no encoder meets an infinite one (floats of 1e38 are legal).
     # The meter stands aside: it works in steps of 100 ms and would drop the last part of one when the
     # decoder changes its mind about rate or layout.
     graph = (
         f"[0:a:0]asplit={2 + plain}[m][s]{f'[{LOSSLESS.name}]' if plain else ''};"
         f"[m]{loudness.FILTER},anullsink;"
-        f"[s]{longer}aresample={SAMPLE_RATE}:osf=s32,aformat=channel_layouts={layout},asplit={len(PROFILES)}{ends}"
+        f"[s]{longer}{to_stream(decoded.channels)},asplit={len(PROFILES)}{ends}"
     )
     outputs = ["-filter_complex", graph]
     for profile in profiles:
