@@ -51,6 +51,7 @@ GROUPS = {
     "chunks": (chunks.chunks, 10_000),
     "bytes": (sound.sound, 10_000),
     "media": (media.media,),
+    "leaps": (media.leaps,),
     "copies": (media.copies,),
     "plays": (plays.plays, 100_000),
     "statistics": (plays.statistics, 100_000),

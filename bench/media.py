@@ -7,17 +7,19 @@ fifth of the work and is not of it.
 import asyncio
 import os
 import resource
+import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench.table import Figure
-from veza.media import COPY_FORMATS, Labels, Sound, find_ffmpeg, make_copy, process
+from veza.media import COPY_FORMATS, Growing, Labels, Sound, find_ffmpeg, make_copy, process
 
 _SECONDS = 240
+_LEAPS = 5
 # Chords that swell and a beat of noise: as much work for the encoders as music is.
 MUSIC = (
     "aevalsrc=0.2*sin(2*PI*220*t)*(1+sin(t))+0.15*sin(2*PI*277*t)+0.1*random(0)*exp(-30*mod(t\\,0.25))"
@@ -43,6 +45,27 @@ async def media() -> list[Figure]:
             name = f"processing of {kind} / real time, one core"
             figures.append(Figure(name, measured, "", "≥ 20", speed >= 20))
     return figures
+
+
+async def leaps() -> list[Figure]:
+    """How long one waits for a piece that is far ahead, while a song of ten minutes is being encoded."""
+    waits = list[float]()
+
+    async def leap(growing: Sequence[Growing]) -> None:
+        one = growing[len(waits) % len(growing)]
+        pieces = len(one.fragments.sizes)
+        if one.ahead is not None and pieces and len(waits) < _LEAPS:
+            began = time.perf_counter()
+            await one.ahead(pieces + (_LEAPS * _SECONDS // 4 // 2 - pieces) // 2)
+            waits.append(time.perf_counter() - began)
+
+    with tempfile.TemporaryDirectory() as folder:
+        song, work = Path(folder) / "song.mp3", Path(folder) / "work"
+        work.mkdir()
+        await _play(song, _LEAPS * _SECONDS // 2, "-b:a", "128k")
+        await process(song, work, on_grown=leap)
+    measured = f"{statistics.median(waits):.2f} s (at most {max(waits):.2f}, of {len(waits)})"
+    return [Figure("a minute from the middle, while it is encoded", measured, "", "≤ 3 s", max(waits) <= 3)]
 
 
 async def copies() -> list[Figure]:

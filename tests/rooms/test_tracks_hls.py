@@ -29,8 +29,9 @@ from veza.core.db import Database
 from veza.core.errors import InsufficientStorage
 from veza.core.server import serve_async
 from veza.media import Fragments, Growing, Timing, process
+from veza.media.errors import MediaUnavailable
 from veza.media.ffmpeg import find_ffmpeg
-from veza.rooms.tracks import early, files_store, jobs, pieces
+from veza.rooms.tracks import early, files_store, jobs, pieces, wishes
 from veza.rooms.tracks.jobs import early_folder, sweep_files
 from veza.rooms.tracks.schemas import Early, EarlyPart, EarlyRendition
 
@@ -396,8 +397,13 @@ async def test_the_first_play_of_a_real_file(
 async def test_to_be_heard_early_is_a_help_and_no_duty(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """C21, C33: a full disk hinders nobody; a worker thought dead undoes nothing of a later one's."""
+    """C21, C33: a full disk hinders nobody; a worker thought dead undoes nothing of a later one's.
+
+    What somebody waits for far from there is made ahead of its turn, with what follows; if it cannot be made,
+    it comes in its turn.
+    """
     monkeypatch.setattr(early, "EVERY", 0)
+    monkeypatch.setattr(pieces, "STEP", 0.02)
     monkeypatch.setattr(early, "SHARE", 0)
     async with open_world(database, tmp_path) as world:
         olga, storage = await world.person("olga"), world.parts.storage
@@ -405,9 +411,18 @@ async def test_to_be_heard_early_is_a_help_and_no_duty(
         done = await process(make(BY_NAME["s16.wav"], tmp_path, 0.5), tmp_path)
         whole = Fragments(done.renditions[0].path)
         whole.read()
-        growing = [Growing("aac_160", "mp4a.40.2", 160_000, 24_000, whole)]
+        asked = list[int]()
+
+        async def ahead(piece: int) -> list[bytes]:
+            asked.append(piece)
+            if piece != 12:
+                raise MediaUnavailable
+            return [b"twelve", b"thirteen"]
+
+        growing = [Growing("aac_160", "mp4a.40.2", 160_000, 60 * 48_000, whole, ahead)]
         later, sooner = (
-            early.Publisher(database, storage, track, early_folder(track), attempt) for attempt in (2, 1)
+            early.Publisher(database, storage, track, early_folder(track), attempt, asyncio.Lock())
+            for attempt in (2, 1)
         )
 
         async def attempts() -> list[Any]:
@@ -427,3 +442,31 @@ async def test_to_be_heard_early_is_a_help_and_no_duty(
             assert [row[0] for row in await attempts()] == [2]
         status = (await olga.get(f"/tracks/{track}/status")).json()["data"]
         assert status["playable"]
+
+        async def wished() -> list[int]:
+            async with database.read() as view:
+                found = await files_store.find_early(view, track)
+                return [one.piece for one in found.wishes] if found else []
+
+        at = f"/tracks/{track}/hls/aac_160"
+        waiting = [asyncio.create_task(olga.get(f"{at}/{piece}.m4s")) for piece in (2, 12)]
+        async with asyncio.timeout(5):
+            while await wished() != [12]:  # noqa: ASYNC110 - the row tells nobody
+                await asyncio.sleep(0.02)
+        await later(growing)
+        made = await waiting[1]
+        assert (made.content, made.headers["etag"][-2:]) == (b"twelve", 'a"')
+        assert (await olga.get(f"{at}/13.m4s")).content == b"thirteen"
+        assert (asked, await wished()) == ([12], [])
+        waiting[0].cancel()
+        for name, piece in (
+            ("aac_160", 9),
+            ("flac", 14),
+            *(("aac_160", n) for n in (10, 11, 14, 15, 10, 13)),
+        ):
+            async with database.write() as tx:
+                await wishes.wish(tx, track, name, piece)
+        assert await wished() == [11, 14, 15, 10]
+        for _ in range(3):
+            await later(growing)
+        assert asked == [12, 10]

@@ -44,6 +44,11 @@ _KEEP_EARLY: Statement[None] = Statement(
         sa.bindparam("pieces", type_=Json(Early)),
     )
 )
+_SET_EARLY: Statement[None] = Statement(
+    sa.update(early)
+    .where(early.c.track_id == sa.bindparam("track_id"))
+    .values(pieces=sa.bindparam("pieces", type_=Json(Early)))
+)
 _DROP_EARLY: Statement[None] = Statement(sa.delete(early).where(early.c.track_id == sa.bindparam("track_id")))
 _COVER = Statement(sa.select(covers.c.folder).where(covers.c.track_id == sa.bindparam("track_id")), str)
 _ADD_COVER: Statement[None] = Statement(sa.insert(covers))
@@ -82,6 +87,11 @@ async def has_early(tx: Tx, track_id: UUID) -> bool:
 async def keep_early(tx: Tx, track_id: UUID, attempt: int, pieces: Early) -> None:
     """Write down what can be heard, unless a later attempt has."""
     await tx.run(_KEEP_EARLY, track_id=track_id, attempt=attempt, pieces=pieces)
+
+
+async def set_early(tx: Tx, track_id: UUID, pieces: Early) -> None:
+    """Write down something else, if anything is. The track must be locked."""
+    await tx.run(_SET_EARLY, track_id=track_id, pieces=pieces)
 
 
 async def drop_early(tx: Tx, track_id: UUID) -> bool:

@@ -72,12 +72,12 @@ async def find_piece(tx: Tx, actor: Actor, track_id: UUID, name: str, number: in
         planned = _among(early, name)
         if number > len(_ticks(planned)):
             raise RenditionNotFound("There is no such part of this rendition.")
-        for part in planned.parts:
-            if part.first <= number < part.first + len(part.sizes):
-                within = number - part.first
-                offset, size = part.offset + sum(part.sizes[:within]), part.sizes[within]
-                return Piece(part.key, offset, size, f"{tag}-{size}", public=False)
-        return None
+        part = planned.find(number)
+        if part is None:
+            return None
+        within = number - part.first
+        offset, size = part.offset + sum(part.sizes[:within]), part.sizes[within]
+        return Piece(part.key, offset, size, f"{tag}-{size}{'a' * part.ahead}", public=False)
     found = await _find_cut(tx, track, name)
     place = found.layout.find(number)
     if place is None:

@@ -119,6 +119,7 @@ class TrackJobs:
         self._database = database
         self._storage = storage
         self._limits = limits
+        self._leaping = asyncio.Lock()
 
     def tasks(self) -> Sequence[Task]:
         """What the worker is to know."""
@@ -162,7 +163,7 @@ class TrackJobs:
         if what.picture:
             most = self._limits.max_cover_bytes
             picture = await asyncio.to_thread(read_picture, Path(what.picture), most)
-        publish = Publisher(self._database, self._storage, what.track_id, early, job.attempt)
+        publish = Publisher(self._database, self._storage, what.track_id, early, job.attempt, self._leaping)
         try:
             done = await process(
                 source, out, on_progress=tell, on_grown=publish, limits=self._limits, picture=picture

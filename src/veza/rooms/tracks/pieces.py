@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections import Counter
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,16 +14,17 @@ from litestar.types import ASGIApp
 from veza.access.actor import Actor
 from veza.core.db import Database, Tx
 from veza.core.delivery import FileAnswer
+from veza.core.errors import VezaError
 from veza.core.exchange import Exchange
 from veza.core.storage import Storage
 from veza.media import FORMATS
-from veza.rooms.tracks import hls
+from veza.rooms.tracks import hls, wishes
 from veza.rooms.tracks.errors import PieceNotReady, RenditionNotFound
 
 # Seconds. Players give up on an answer that does not begin within ten.
 WAIT, STEP = 8.0, 0.25
-# How many may wait at once in one process, and of these how many of one person, whose players ask for a few at
-# a time; the others are told to come again.
+# How many may wait at once in one process, and of these how many of one person, whose players ask for a few
+# at a time; the others are told to come again.
 MOST_WAITING, MOST_EACH = 64, 4
 _HEAD = "init.mp4"
 _SEGMENT = re.compile(r"([1-9]\d{0,5})\.m4s", re.ASCII)
@@ -53,6 +55,7 @@ class Pieces:
         self._waiting[who] += 1
         left = asyncio.ensure_future(_until_left(receive))
         try:
+            await self._wish(*wanted[1:])
             for _ in range(round(WAIT / STEP)):
                 await asyncio.wait({left}, timeout=STEP)
                 if left.done():
@@ -66,6 +69,11 @@ class Pieces:
             self._waiting -= Counter([who])  # and nobody is remembered who does not wait
             left.cancel()
             await asyncio.gather(left, return_exceptions=True)
+
+    async def _wish(self, track_id: UUID, name: str, number: int) -> None:
+        with suppress(VezaError):  # then it comes in its turn
+            async with self._database.write() as tx:
+                await wishes.wish(tx, track_id, name, number)
 
     def file(self, piece: hls.Piece) -> FileAnswer:
         """A piece that is there, as a file to send."""

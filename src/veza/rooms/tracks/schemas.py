@@ -259,12 +259,21 @@ class SignedUrls(msgspec.Struct, frozen=True):
 
 
 class EarlyPart(msgspec.Struct, frozen=True):
-    """A stored file that holds pieces in a row, from the ``first`` on and from byte ``offset``."""
+    """A stored file that holds pieces in a row, from the ``first`` on and from byte ``offset``.
+
+    Those that were made ``ahead`` of their turn are other bytes than those of the rendition.
+    """
 
     key: str
     offset: int
     first: int
     sizes: list[int]
+    ahead: bool = False
+
+    @property
+    def end(self) -> int:
+        """The first piece after them."""
+        return self.first + len(self.sizes)
 
 
 class EarlyRendition(msgspec.Struct, frozen=True):
@@ -276,8 +285,25 @@ class EarlyRendition(msgspec.Struct, frozen=True):
     timing: Timing
     parts: list[EarlyPart]
 
+    @property
+    def reached(self) -> int:
+        """The first piece that is still to come in its turn."""
+        return max((part.end for part in self.parts if not part.ahead), default=0)
+
+    def find(self, piece: int) -> EarlyPart | None:
+        """Where a piece is; None if it is still to come."""
+        return next((part for part in self.parts if part.first <= piece < part.end), None)
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """A piece that somebody waits for, far from where its rendition is."""
+
+    rendition: str
+    piece: int
+
 
 class Early(msgspec.Struct, frozen=True):
-    """What there is already of the renditions of a track."""
+    """What there is already of the renditions of a track, and what is wished for, the latest last."""
 
     renditions: dict[str, EarlyRendition]
+    wishes: list[Wish] = []
