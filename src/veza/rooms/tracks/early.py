@@ -95,7 +95,6 @@ class Publisher:
         self._leaps = False
         async with self._turn:
             pieces = await ahead(wish.piece)
-        self._leaps = True
         self._count += 1
         key = f"{self._folder}/{self._count}"
         await self._storage.put_bytes(key, b"".join(pieces))
@@ -103,6 +102,7 @@ class Publisher:
             EarlyPart(key, 0, wish.piece, [len(piece) for piece in pieces], ahead=True)
         )
         await self._write_down(growing)
+        self._leaps = True
 
     async def _publish(self, growing: Sequence[Growing]) -> None:
         self._count += 1
