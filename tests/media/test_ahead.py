@@ -11,7 +11,7 @@ from tests.media.corpus import BY_NAME, make
 from veza.media import ahead, process, sniff
 from veza.media.ahead import Original, can_encode_from, encode_from
 from veza.media.decode import decode
-from veza.media.errors import MediaUnavailable
+from veza.media.errors import EncodingFailed
 from veza.media.ffmpeg import find_ffmpeg
 from veza.media.fragments import Fragments, Timing, set_place
 from veza.media.limits import MediaLimits
@@ -70,10 +70,10 @@ async def test_what_cannot_be_found_is_not_made(tmp_path: Path) -> None:
 
     timing = Timing(SAMPLE_RATE, 1024, 1024)
     original = Original(source, sniffed, decoded, tmp_path, LIMITS)
-    with pytest.raises(MediaUnavailable):
+    with pytest.raises(EncodingFailed):
         await encode_from(original, PROFILES[0], timing, 60 * SAMPLE_RATE, 9)
     source.write_bytes(b"RIFF" + bytes(400))
-    with pytest.raises(MediaUnavailable):
+    with pytest.raises(EncodingFailed):
         await encode_from(original, PROFILES[0], timing, 60 * SAMPLE_RATE, 9)
     assert names(tmp_path) == [source.name]
     adpcm = make(BY_NAME["ima.wav"], tmp_path, 1.0)

@@ -29,7 +29,7 @@ from veza.core.db import Database
 from veza.core.errors import InsufficientStorage
 from veza.core.server import serve_async
 from veza.media import Fragments, Growing, Timing, process
-from veza.media.errors import MediaUnavailable
+from veza.media.errors import EncodingFailed
 from veza.media.ffmpeg import find_ffmpeg
 from veza.rooms.tracks import early, files_store, jobs, pieces, wishes
 from veza.rooms.tracks.jobs import early_folder, sweep_files
@@ -416,7 +416,7 @@ async def test_to_be_heard_early_is_a_help_and_no_duty(
         async def ahead(piece: int) -> list[bytes]:
             asked.append(piece)
             if piece != 12:
-                raise MediaUnavailable
+                raise EncodingFailed
             return [b"twelve", b"thirteen"]
 
         growing = [Growing("aac_160", "mp4a.40.2", 160_000, 60 * 48_000, whole, ahead)]

@@ -16,7 +16,8 @@ import msgspec
 
 from veza.core.ids import new_id
 from veza.media.decode import Decoded
-from veza.media.errors import MediaUnavailable
+from veza.media.errors import EncodingFailed
+from veza.media.failing import failure_of
 from veza.media.ffmpeg import CLEAN_OUTPUT, find_ffmpeg, input_arguments
 from veza.media.fragments import Fragments, Timing, set_place
 from veza.media.limits import MediaLimits
@@ -52,7 +53,7 @@ async def encode_from(
 ) -> list[bytes]:
     """This piece and some after it, of a rendition of so many samples that is cut so.
 
-    Raises MediaUnavailable when nothing comes of it.
+    Raises EncodingFailed when nothing comes of it, MediaInterrupted, MediaUnavailable.
     """
     plan = timing.plan(samples, FRAGMENT_SECONDS)
     last = min(piece - 1 + PIECES, len(plan))
@@ -80,11 +81,11 @@ async def encode_from(
         await _encode(original, arguments, folder)
         pieces = await asyncio.to_thread(_take, made, plan, first, range(piece, last + 1), whole)
     except (OSError, ValueError) as error:
-        raise MediaUnavailable from error
+        raise EncodingFailed from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if not pieces:
-        raise MediaUnavailable
+        raise EncodingFailed
     return pieces
 
 
@@ -99,7 +100,7 @@ async def _encode(original: Original, arguments: list[str], folder: Path) -> Non
             workdir=folder,
         )
     if result.returncode != 0:
-        raise MediaUnavailable
+        raise failure_of(result, folder)
 
 
 def _take(made: Fragments, plan: list[int], first: int, wanted: range, whole: int) -> list[bytes]:
