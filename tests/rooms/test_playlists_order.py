@@ -278,10 +278,18 @@ async def test_a_track_that_is_gone_leaves_every_playlist(database: Database, tm
 async def test_a_track_that_turns_private_does_so_in_every_playlist(
     database: Database, tmp_path: Path
 ) -> None:
-    """P1, P9: piece by piece, also past playlists that are gone and one that holds it no longer."""
+    """P1, P9, T7: piece by piece, also past playlists that are gone and one that holds it no longer.
+
+    In somebody else's it keeps its place, for when it is public again.
+    """
     async with open_world(database, tmp_path) as world:
-        olga = await somebody(world, "olga")
+        olga, stan = await somebody(world, "olga"), await somebody(world, "stan")
         one, lists = UUID(await song(world, olga)), [await make(world, olga) for _ in range(7)]
+        theirs, other = await make(world, stan), UUID(await song(world, stan))
+        for track_id in (one, other):
+            async with database.write() as tx:
+                await filling.add(tx, member(stan), theirs, Addition(track_id))
+        assert await look(world, member(stan), theirs) == [(1, str(one)), (2, str(other))]
         for playlist_id in lists:
             async with database.write() as tx:
                 await filling.add(tx, member(olga), playlist_id, Addition(one))
@@ -301,6 +309,18 @@ async def test_a_track_that_turns_private_does_so_in_every_playlist(
         for playlist_id in {*lists} - {lists[0], lists[4]}:
             async with database.read() as view:
                 assert (await service.get_visible(view, Actor(), playlist_id)).track_count == 0
+        for viewer in (member(stan), Actor()):
+            assert await look(world, viewer, theirs) == [(1, str(other))]
+        assert await look(world, member(olga), theirs) == [(1, str(one)), (2, str(other))]
+        async with database.write() as tx:
+            track = await tracks.hold(tx, member(olga), one)
+            await tracks.update_track(tx, track, TrackChanges(is_public=True))
+        after = UUID(int=0)
+        while after is not None:
+            async with database.write() as tx:
+                after = await copy_track(tx, one, 100, after)
+        assert await look(world, member(stan), theirs) == [(1, str(one)), (2, str(other))]
+        await check_sums(world)
 
 
 async def test_an_order_that_is_not_the_same_tracks_changes_nothing(

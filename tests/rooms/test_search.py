@@ -17,6 +17,7 @@ from tests.world import PASSWORD, open_world
 from veza.access.actor import SYSTEM
 from veza.core.db import Database
 from veza.rooms.search.following import follow_track
+from veza.rooms.search.words import LONGEST, MOST_ASKED
 from veza.rooms.tracks import service as tracks
 from veza.rooms.tracks.events import TrackUpdated
 from veza.rooms.tracks.schemas import TrackChanges
@@ -382,8 +383,18 @@ async def test_pages_hold_everything_once(database: Database, tmp_path: Path) ->
             assert (beyond["tracks"], beyond["pagination"]["total"]) == ([], 25)
 
 
-async def test_no_question_is_a_command(database: Database, tmp_path: Path) -> None:
-    """T17, Q4: signs of query languages are plain text."""
+async def test_no_question_is_a_command(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T17, Q4: signs of query languages are plain text, and none asks for more work than sixteen words may.
+
+    What a statement may look at is bounded too: see test_search_ranges.py.
+    """
+    asked: list[int] = []  # for each statement, how many things it was to look for
+    async with database.read() as view:
+        kind = type(view)
+    for name in ("first", "all"):
+        monkeypatch.setattr(kind, name, counting(getattr(kind, name), asked))
     async with open_world(database, tmp_path) as world:
         olga = await world.person("olga")
         await add(world, olga, "NEAR AND NOT OR", "Quote \" and ' mark")
@@ -392,13 +403,27 @@ async def test_no_question_is_a_command(database: Database, tmp_path: Path) -> N
             "NOT", "-near", "near OR", "{near}", "words : near", "' OR 1=1 --", "near:*", "!near", "<->",
             "%", "_", "%near%", "\x00", "\ue000", "near\ue000g", "(" * 200, '"' * 256, "\\'", "near\\",
             "a" * 256, "a b c d e f g h i j k l m n o p q r s t u v w x y z",
+            " ".join(f"{n:x}quarterly{n}" for n in range(20)), " ".join(["nearnearx", "quotequotex"] * 11),
         ):  # fmt: skip
-            for path in ("/tracks/search", "/search"):
+            for path, kinds in (("/tracks/search", 1), ("/search", 3)):
+                asked.clear()
                 answer = await world.guest.get(path, params={"q": question})
                 assert answer.status_code == 200, question
+                assert len(asked) <= kinds * (3 * MOST_ASKED + 8), question
+                assert max(asked, default=0) <= MOST_ASKED * (LONGEST + 1), question
         assert await titles(world, "near(") == ["NEAR AND NOT OR"]
         assert await titles(world, "NOT") == ["NEAR AND NOT OR"]
         assert await titles(world, 'quote "') == ["Quote \" and ' mark"]
+
+
+def counting(ask: Any, asked: list[int]) -> Any:
+    """The same, which writes down how many things it is asked for at once."""
+
+    async def counted(view: Any, statement: Any, /, **params: Any) -> Any:
+        asked.append(sum(len(value) for value in params.values() if isinstance(value, list | tuple | str)))
+        return await ask(view, statement, **params)
+
+    return counted
 
 
 async def test_anything_can_be_asked(database: Database, tmp_path: Path) -> None:
