@@ -12,7 +12,7 @@ import structlog
 
 from veza.core import clock
 from veza.core.db import Database, Tx
-from veza.core.errors import Unavailable, VezaError
+from veza.core.errors import InsufficientStorage, Unavailable, VezaError
 from veza.core.job_envelope import queued_at
 from veza.core.job_times import ClockWatch, set_right
 from veza.core.jobs import (
@@ -66,6 +66,10 @@ def retry_after(attempt: int) -> timedelta:
     """How long to wait after the given failed attempt: doubling, with jitter of a fifth."""
     wait = FIRST_RETRY * (1 << min(attempt - 1, 20))
     return min(wait, LONGEST_RETRY) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
+
+
+# Not the fault of what is worked on: a disk that is full is one that will be emptied.
+_AWAY = (Unavailable, InsufficientStorage)
 
 
 def _asked(error: Exception) -> timedelta:
@@ -220,10 +224,10 @@ class Worker:
         except Exception as error:
             log.exception("jobs.failed", kind=job.kind, job_id=str(job.id), attempt=job.attempt)
             self._concluding.add(job)
-            away = isinstance(error, Unavailable) and clock.now() - job.created_at < LONGEST_AWAY
+            away = isinstance(error, _AWAY) and clock.now() - job.created_at < LONGEST_AWAY
             if task.kind.outlasts and away:
                 observe_job(job.kind, "failed", perf_counter() - began)
-                await self._put_off(job)
+                await self._put_off(job, _asked(error))
                 return
             outcome = "dead" if self._is_last(job, task) else "failed"
             observe_job(job.kind, outcome, perf_counter() - began)
@@ -266,9 +270,9 @@ class Worker:
     def _is_last(self, job: Job, task: Task) -> bool:
         return task.kind.every is None and job.attempt >= task.kind.attempts
 
-    async def _put_off(self, job: Job) -> None:
+    async def _put_off(self, job: Job, wait: timedelta) -> None:
         """Try it again in a while, as often as now."""
-        until = clock.now() + AWAY_RETRY * random.uniform(0.8, 1.2)  # noqa: S311 - as above
+        until = clock.now() + max(wait, AWAY_RETRY) * random.uniform(0.8, 1.2)  # noqa: S311 - as above
         async with self._database.write() as tx:
             await tx.run(GIVE_BACK, job_id=job.id, lease=job.attempt, now=until)
 
