@@ -113,6 +113,18 @@ async def test_a_channel_that_falls_silent_is_dialled_again(
                     pass  # hears for longer than it would have borne silence
 
 
+async def test_it_ends_in_whatever_moment_it_is_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X13: also while it dials, greets the store, subscribes or sends: one turn of the loop later each time."""
+    monkeypatch.setattr(live_relay, "_AGAIN_SECONDS", 0.01)
+    with _store(tmp_path):
+        for turns in range(30):
+            async with asyncio.timeout(10), open_live(f"unix://{tmp_path}/s").running():
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+
+
 _ID = live_relay.new_id()
 
 

@@ -24,6 +24,8 @@ BEAT_SECONDS = 5.0
 SILENCE_SECONDS = 15.0
 _SECONDS = 2.0
 _RETRY_SECONDS = 1.0
+# Until what was to end is told so again.
+_AGAIN_SECONDS = 0.1
 _MOST_WAITING = 10_000
 _BATCH = 500
 # Topics that are no one's: that somebody is there, and that hints may have been lost.
@@ -83,9 +85,7 @@ class Relay:
         try:
             yield
         finally:
-            for task in (sending, hearing):
-                task.cancel()
-            await asyncio.gather(sending, hearing, return_exceptions=True)
+            await _end(sending, hearing)
             try:
                 await self._send_waiting()
             except self._errors:
@@ -166,3 +166,17 @@ class Relay:
                 hear.miss()
             else:
                 hear.deliver(wire.topic, bytes(wire.data))
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel these until they have ended.
+
+    Once is not enough: the store's library sends within `asyncio.wait_for`, which up to Python 3.11 takes a
+    cancellation for itself when that comes as it is done; a task that goes on for ever would then do so.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
