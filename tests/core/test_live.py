@@ -116,7 +116,7 @@ async def test_a_channel_that_falls_silent_is_dialled_again(
 async def test_it_ends_in_whatever_moment_it_is_to_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """X13: also while it dials, greets the store, subscribes or sends: one turn of the loop later each time."""
+    """X13: also while it dials, greets the store, subscribes or sends: a turn of the loop later each time."""
     monkeypatch.setattr(live_relay, "_AGAIN_SECONDS", 0.01)
     with _store(tmp_path):
         for turns in range(30):
