@@ -148,11 +148,20 @@ async def move(tx: Tx, share: Share, kind: str, amount: int, once: UUID | None =
     await ledger.book(tx, share.order_id, kind, moved, share.seller_id, once)
 
 
+async def hold(tx: Tx, order_id: UUID, seller_id: UUID, share_id: UUID) -> tuple[Order | None, Share | None]:
+    """An order and a share of it; of what its seller has nothing goes elsewhere until ``tx`` is over.
+
+    Neither by hand nor with another order: two that reckoned at once would both hand over the same.
+    """
+    await accounts.stay(tx, [seller_id])
+    order = await orders_store.lock(tx, order_id)
+    await store.lock(tx, seller_id)
+    return order, await store.lock_share(tx, share_id)
+
+
 async def done(tx: Tx, share: Share, reference: str) -> None:
     """A provider has handed a share over, as it was asked to by this attempt; told twice, it is once."""
-    await accounts.stay(tx, [share.seller_id])  # and asks for nothing by hand meanwhile
-    order = await orders_store.lock(tx, share.order_id)
-    now = await store.lock_share(tx, share.id)
+    order, now = await hold(tx, share.order_id, share.seller_id, share.id)
     if order is None or now is None:
         return
     if now.attempt != share.attempt:  # tried anew since

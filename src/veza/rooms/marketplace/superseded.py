@@ -14,8 +14,7 @@ import structlog
 from veza.core.db import Tx
 from veza.core.ids import uuid_of
 from veza.core.jobs import Job, enqueue, finish
-from veza.rooms.accounts import service as accounts
-from veza.rooms.marketplace import ledger, orders_store, shares
+from veza.rooms.marketplace import ledger, shares
 from veza.rooms.marketplace import sellers_store as store
 from veza.rooms.marketplace.orders_store import Order
 from veza.rooms.marketplace.payment_kinds import PATIENCE, TAKE_BACK_TWICE, TakeBackTwice
@@ -57,9 +56,7 @@ async def not_taken_back(tx: Tx, told: TakeBackTwice) -> None:
 
 
 async def _lock(tx: Tx, told: TakeBackTwice) -> tuple[Order, Share]:
-    await accounts.stay(tx, [told.seller_id])  # and asks for nothing by hand meanwhile
-    order = await orders_store.lock(tx, told.order_id)
-    share = await store.lock_share(tx, told.share_id)
+    order, share = await shares.hold(tx, told.order_id, told.seller_id, told.share_id)
     assert order is not None  # neither is ever forgotten
     assert share is not None
     return order, share
