@@ -21,7 +21,7 @@ from veza.rooms.marketplace.payment_kinds import ASK_ACCOUNT, PAY_SELLERS, AskAc
 SEEDS = range(5, 9)
 STEPS = 40
 HANG = 0.1
-ASKED = ("find_handover", "hand_over", "take_back")
+ASKED = ("find_handovers", "hand_over", "take_back")
 MINUTES = timedelta(minutes=11)
 
 

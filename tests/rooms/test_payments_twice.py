@@ -198,3 +198,40 @@ async def test_a_share_that_is_made_twice_and_not_given_back(database: Database,
         await shop.order(race.bob, product["id"])
         assert (await race.olga.get("/marketplace/balance")).json()["data"]["available"] == 0
         await shop.prove()
+
+
+async def test_a_share_that_is_made_more_than_once_by_one_attempt(database: Database, tmp_path: Path) -> None:
+    """K15, K17: by machines that stood still until Stripe forgot the key; one is left."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, stan, bob = [await shop.person(name) for name in ("olga", "stan", "bob")]
+        await shop.connect(olga)
+        provider: Any = shop.world.parts.providers.list_money()[0]
+        hand_over = provider.hand_over
+        machines: list[Handover] = []
+        for dies, still in ((False, 1), (False, 2), (True, 2)):
+
+            async def stand_still(what: Handover, *, dies: bool = dies, still: int = still) -> str:
+                """While this does, its lease is over, and another does its job."""
+                machines.append(what)
+                if len(machines) <= still:
+                    job = Job(new_id(), PAY_SELLERS.name, "{}", 1, clock.now())
+                    await shop.tasks[PAY_SELLERS.name].run(job, PaySellers(what.order_id))
+                    shop.stripe.forget_keys()
+                made: str = await hand_over(what)
+                if dies and what is machines[0]:
+                    raise PaymentUnavailable
+                return made
+
+            provider.hand_over = stand_still
+            sold = [await offer_track(shop.world, seller, price=40) for seller in (olga, stan, stan)]
+            order = await shop.order(bob, *(one["id"] for one in sold))
+            assert len(machines) == still + 1
+            machines.clear()
+            provider.hand_over = hand_over
+            for day in range(0, 8, 2):
+                with clock.shifted(timedelta(days=day)):
+                    await shop.again()
+            assert shop.put_off == []
+            made = shop.stripe.list("transfer", transfer_group=order["id"])
+            assert [one["amount"] - one["amount_reversed"] for one in made] == [3_600, *[0] * still]
+            await shop.prove()

@@ -115,7 +115,7 @@ class FakeStripe(StripeWorld):
         if name == "events":
             return self._page(self._undelivered(params), "/v1/events")
         wanted = {key: value for key, value in params.items() if key != "limit"}
-        return self._page(self.list(LISTED[name], **wanted), f"/v1/{name}")
+        return self._page(self.list(LISTED[name], **wanted)[::-1], f"/v1/{name}")  # the latest first
 
     def _undelivered(self, params: JSON) -> list[JSON]:
         assert params["delivery_success"] is False

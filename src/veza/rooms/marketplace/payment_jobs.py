@@ -13,6 +13,7 @@ from veza.core.jobs import Job, NoPayload, enqueue, finish
 from veza.core.worker import Task
 from veza.rooms.marketplace import (
     charges_store,
+    looking,
     notices,
     orders_store,
     reconciling,
@@ -42,6 +43,7 @@ from veza.rooms.marketplace.payment_kinds import (
 )
 from veza.rooms.marketplace.payments import (
     Handover,
+    Made,
     MoneyProvider,
     ProviderRefused,
     Providers,
@@ -76,7 +78,7 @@ class PaymentJobs:
             Task(ASK_INTENT, self.ask_intent),
             Task(ASK_ACCOUNT, self.ask_account),
             Task(PAY_SELLERS, self.pay_sellers),
-            Task(LOOK_AGAIN, self.look_again, shares.look_later),
+            Task(LOOK_AGAIN, self.look_again, looking.look_later),
             Task(TAKE_BACK, self.take_back, shares.not_taken_back),
             Task(TAKE_BACK_TWICE, self.take_back_twice, superseded.not_taken_back),
             Task(ASK_MISSED, self.ask_missed),
@@ -145,35 +147,35 @@ class PaymentJobs:
             await self._hand_over(self._money(order.provider), share, handover)
 
     async def _hand_over(self, provider: MoneyProvider, share: Share, handover: Handover) -> None:
-        reference = await provider.find_handover(handover) if handover.again else None
-        if reference is None:
+        made = await provider.find_handovers(handover) if handover.again else []
+        if not made:
             async with self._database.write() as tx:
                 if not await shares.may_hand(tx, share, handover):
                     return
             try:
-                reference = await provider.hand_over(handover)
+                made = [Made(await provider.hand_over(handover), handover.account, handover.amount)]
             except ProviderRefused:
                 async with self._database.write() as tx:
                     await shares.failed(tx, share)
                 return
         async with self._database.write() as tx:
-            await shares.done(tx, share, reference)
+            await looking.found(tx, share, made)
+            if handover.again:
+                await looking.doubt(tx, share)
 
     async def look_again(self, job: Job, what: LookAgain) -> None:
-        """Ask whether a share was handed over after all, whose answer another was to get."""
+        """Ask whether a share was handed over after all, or once more, whose answer another was to get."""
         async with self._database.write() as tx:
-            found = await shares.find_asked(tx, what)
+            found = await looking.find_asked(tx, what)
             order = await orders_store.find(tx, what.order_id)
         if found is None or order is None:
             return
         share, handover = found
-        reference = await self._money(order.provider).find_handover(handover)
+        made = await self._money(order.provider).find_handovers(handover)
         async with self._database.write() as tx:
             await finish(tx, job)
-            if reference is None:
-                await shares.look_later(tx, what)
-            else:
-                await shares.done(tx, share, reference)
+            if not await looking.found(tx, share, made):
+                await looking.look_later(tx, what)
 
     async def take_back(self, job: Job, what: TakeBack) -> None:
         """Have some of a seller's share taken back."""

@@ -34,10 +34,10 @@ class PaySellers(msgspec.Struct, frozen=True):
 
 
 class LookAgain(msgspec.Struct, frozen=True):
-    """An attempt at a share that came to nothing, of which it is to be asked whether it did.
+    """An attempt at a share of which it is to be asked how often it was made; mostly, it came to nothing.
 
-    ``account`` and ``amount``, in minor units, are what it was asked with; where they are not said, the
-    share's own. ``looks`` is how often it was asked before.
+    ``account`` and ``amount``, in minor units, are what it was asked with, where that is said. ``looks`` is
+    how often it was asked before.
     """
 
     order_id: UUID
@@ -72,14 +72,15 @@ class TakeBackTwice(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """What tells this from others: all of an attempt is taken back once."""
-        return f"{self.share_id}:{self.attempt}:twice"
+        """What tells this from others: the same attempt may have been made more than once."""
+        return f"{self.share_id}:{self.attempt}:twice:{self.reference}"
 
 
-# A notice mostly comes within seconds. And whoever asks Stripe for something asks for the last time within
-# two minutes: thrice, each time at most ten seconds for a turn, a connection, the question, and the answer.
+# A notice mostly comes within seconds. And whoever asks Stripe for something mostly asks for the last time
+# some two minutes later: thrice, with a second between, and each time with ten at most for a turn, for a
+# connection, for the question, and for each piece of the answer.
 PATIENCE = timedelta(minutes=10)
-# Unless their machine stood still: what was not made is looked for once more so much later, so often.
+# Nothing holds a machine to that which stands still: so it is looked for once more so much later, so often.
 LOOK_LATER = timedelta(days=1)
 MOST_LOOKS = 3
 

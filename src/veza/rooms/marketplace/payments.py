@@ -108,6 +108,14 @@ class Handover(msgspec.Struct, frozen=True):
     again: bool = False
 
 
+class Made(msgspec.Struct, frozen=True):
+    """What a provider has made of a handover: its name for it, and so much, in minor units, to whom."""
+
+    reference: str
+    account: str
+    amount: int
+
+
 class ProviderRefused(Exception):
     """A provider says no, and would again; ``code`` is its word for why, ``about`` the parameter."""
 
@@ -158,8 +166,8 @@ class MoneyProvider(PaymentProvider, Protocol):
     async def find_order(self, intent: str) -> UUID | None:
         """The order that a payment was for, by another of its names; None where it is none of ours."""
 
-    async def find_handover(self, what: Handover) -> str | None:
-        """What the provider calls a handover, if it has ever made it."""
+    async def find_handovers(self, what: Handover) -> Sequence[Made]:
+        """A handover as often as the provider has ever made it, the first at the start."""
 
     async def hand_over(self, what: Handover) -> str:
         """Hand a seller their share; what the provider calls that."""

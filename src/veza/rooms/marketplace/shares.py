@@ -29,8 +29,6 @@ from veza.rooms.marketplace.charges_store import Charge
 from veza.rooms.marketplace.orders_store import Item, Order
 from veza.rooms.marketplace.payment_kinds import (
     LOOK_AGAIN,
-    LOOK_LATER,
-    MOST_LOOKS,
     PATIENCE,
     PAY_SELLERS,
     TAKE_BACK,
@@ -74,13 +72,14 @@ async def begin(tx: Tx, order_id: UUID) -> list[tuple[Share, Handover]]:
                 if amount > 0:
                     shares[seller_id] = await _book(tx, order, share, seller_id, account.account, amount)
     return [
-        (one, _handover(one, charge, again=one.key in before))
+        (one, handover_of(one, charge, again=one.key in before))
         for one in shares.values()
         if one.state == "begun"
     ]
 
 
-def _handover(share: Share, charge: Charge, *, again: bool) -> Handover:
+def handover_of(share: Share, charge: Charge, *, again: bool) -> Handover:
+    """What is asked for of a provider."""
     return Handover(
         share.account, share.amount, share.currency, charge.charge, share.order_id, share.key, again
     )
@@ -159,19 +158,23 @@ async def hold(tx: Tx, order_id: UUID, seller_id: UUID, share_id: UUID) -> tuple
     return order, await store.lock_share(tx, share_id)
 
 
-async def done(tx: Tx, share: Share, reference: str) -> None:
-    """A provider has handed a share over, as it was asked to by this attempt; told twice, it is once."""
+async def done(tx: Tx, share: Share, reference: str) -> bool:
+    """A provider has handed a share over, as it was asked to by this attempt; whether that is news.
+
+    What it has made beside the share, of another attempt or of the same, is not; see :mod:`superseded`.
+    """
     order, now = await hold(tx, share.order_id, share.seller_id, share.id)
-    if order is None or now is None:
-        return
-    if now.attempt != share.attempt:  # tried anew since
+    if order is None or now is None or (now.state == "done" and now.reference == reference):
+        return False
+    if now.attempt != share.attempt or now.state == "done":
         told = TakeBackTwice(
             order.provider, order.id, share.id, share.seller_id, share.attempt, share.account, share.amount,
             reference,
         )  # fmt: skip
         await enqueue(tx, TAKE_BACK_TWICE, told, unique_key=told.key)
-    elif now.state != "done":
+    else:
         await keep(tx, order, now, reference)
+    return True
 
 
 async def keep(tx: Tx, order: Order, share: Share, reference: str) -> None:
@@ -202,28 +205,6 @@ async def failed(tx: Tx, share: Share) -> None:
         await move(tx, now, "handed_back", now.taken_back - now.amount)
         told = LookAgain(now.order_id, now.id, now.attempt, now.account, now.amount)
         await enqueue(tx, LOOK_AGAIN, told, delay=PATIENCE)
-
-
-async def find_asked(tx: Tx, told: LookAgain) -> tuple[Share, Handover] | None:
-    """An attempt that came to nothing, and what was asked for; None where it is known that it was made."""
-    share = await store.lock_share(tx, told.share_id)
-    charge = await charges_store.find(tx, told.order_id)
-    if share is None or charge is None or (share.state, share.attempt) == ("done", told.attempt):
-        return None
-    share = msgspec.structs.replace(
-        share,
-        attempt=told.attempt,
-        account=told.account or share.account,
-        amount=told.amount or share.amount,
-    )
-    return share, _handover(share, charge, again=True)
-
-
-async def look_later(tx: Tx, told: LookAgain) -> None:
-    """It was not made so far, or nobody knows: it is asked once more, but not for ever."""
-    later = msgspec.structs.replace(told, looks=told.looks + 1)
-    if later.looks < MOST_LOOKS:
-        await enqueue(tx, LOOK_AGAIN, later, delay=LOOK_LATER)
 
 
 async def _lock(tx: Tx, share: Share) -> Share | None:

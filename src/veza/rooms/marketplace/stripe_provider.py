@@ -18,6 +18,7 @@ from veza.rooms.marketplace.errors import AmountRefused, PaymentUnavailable, Sig
 from veza.rooms.marketplace.payments import (
     Begun,
     Handover,
+    Made,
     Notice,
     Outcome,
     Payment,
@@ -185,17 +186,20 @@ class Stripe:
                 {"idempotency_key": f"refund:{key}"},
             )
 
-    async def find_handover(self, what: Handover) -> str | None:
+    async def find_handovers(self, what: Handover) -> Sequence[Made]:
         """Look for it in the order's group of transfers: Stripe forgets keys after a day."""
         with _asking():
             found = await self._stripe.transfers.list_async(
-                {"transfer_group": str(what.order_id), "destination": what.account, "limit": 100}
+                {"transfer_group": str(what.order_id), "limit": 100}
             )
-            async for one in found.auto_paging_iter():
+            transfers = [_as(one, _Transfer) async for one in found.auto_paging_iter()]
+        return [
+            Made(one.id, one.destination or what.account, one.amount)
+            for one in reversed(transfers)  # Stripe names the latest first
+            if (one.names[KEY] == what.key if KEY in one.names
                 # An earlier version of this program named no keys.
-                if one.amount == what.amount and _as(one, _Named).names.get(KEY, what.key) == what.key:
-                    return one.id
-        return None
+                else (one.destination, one.amount) == (what.account, what.amount))
+        ]  # fmt: skip
 
     async def hand_over(self, what: Handover) -> str:
         """Hand over a share of a charge, which is the seller's as soon as the charge's money is there."""
@@ -308,6 +312,12 @@ class _Named(msgspec.Struct):
     @property
     def names(self) -> dict[str, str]:
         return self.metadata or {}
+
+
+class _Transfer(_Named, kw_only=True):
+    id: str
+    amount: int
+    destination: str | None = None
 
 
 class _Account(msgspec.Struct):

@@ -1,18 +1,19 @@
-"""What a provider has made of an attempt at a share that another has taken the place of.
+"""What a provider has made of an attempt at a share, beside the share.
 
-As long as the other is under way nothing is said. If it came to nothing, too, this is the share, as if it had
-been the last attempt. If it was made, the seller has their share twice: this one is taken back whole, and of
-that nothing is booked, for it never was. A share that is handed over stays so; so whatever was once asked to
-be taken back never becomes a share.
+Another attempt has taken the place of this one; or it was made before under the same key, which the provider
+had forgotten since. As long as the other is under way nothing is said. If it came to nothing, too, this is
+the share, as if it had been the last attempt. If it was made, the seller has their share twice: this one is
+taken back whole, and of that nothing is booked, for it never was. A share that is handed over stays so; so
+whatever was once asked to be taken back never becomes a share.
 """
 
+from hashlib import sha256
 from uuid import UUID
 
 import msgspec
 import structlog
 
 from veza.core.db import Tx
-from veza.core.ids import uuid_of
 from veza.core.jobs import Job, enqueue, finish
 from veza.rooms.marketplace import ledger, shares
 from veza.rooms.marketplace import sellers_store as store
@@ -72,4 +73,4 @@ async def _is_owed(tx: Tx, told: TakeBackTwice) -> bool:
 
 def _mark(told: TakeBackTwice) -> UUID:
     """The id by which it is known in the ledger that this is owed: the same however often it is found."""
-    return uuid_of(told.share_id.int ^ told.attempt)
+    return UUID(bytes=sha256(told.key.encode()).digest()[:16])
