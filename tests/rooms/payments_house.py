@@ -73,8 +73,8 @@ class Shop:
             except LeaseLost:
                 await tx.run(RESTART, job_id=job.id, lease=job.attempt, until=clock.now())
 
-    async def again(self, *, give_up: bool = False) -> None:
-        """What was put off is due again; or it was tried often enough."""
+    async def again(self, *, give_up: bool = False, days: int = 2) -> None:
+        """What was put off is due again, so many days from now; or it was tried often enough."""
         self.put_off.clear()
         if give_up:
             async with self.world.parts.database.write() as tx:
@@ -89,7 +89,7 @@ class Shop:
                         await task.dead(tx, msgspec.json.decode(job.payload, type=task.kind.payload))
             await self.work()
             return
-        with clock.shifted(timedelta(days=2)):
+        with clock.shifted(timedelta(days=days)):
             await self.work()
 
     async def deliver(self, *events: JSON, **signing: Any) -> None:

@@ -19,6 +19,7 @@ from stripe.params import (
     RefundListParams,
     TransferCreateParams,
     TransferListParams,
+    TransferRetrieveParams,
     TransferReversalCreateParams,
     TransferReversalListParams,
 )
@@ -35,6 +36,7 @@ ENDPOINTS: list[tuple[str, str, Any]] = [
     ("GET", r"/v1/disputes", DisputeListParams),
     ("POST", r"/v1/transfers", TransferCreateParams),
     ("GET", r"/v1/transfers", TransferListParams),
+    ("GET", r"/v1/transfers/(\w+)", TransferRetrieveParams),
     ("POST", r"/v1/transfers/(\w+)/reversals", TransferReversalCreateParams),
     ("GET", r"/v1/transfers/(\w+)/reversals", TransferReversalListParams),
     ("POST", r"/v1/accounts", AccountCreateParams),

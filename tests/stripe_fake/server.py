@@ -23,6 +23,10 @@ LISTED = {
     "refunds": "refund", "transfers": "transfer", "transfers/*/reversals": "transfer_reversal",
     "disputes": "dispute", "events": "event",
 }  # fmt: skip
+SINGLE = {
+    "checkout/sessions/*": "checkout.session", "payment_intents/*": "payment_intent",
+    "transfers/*": "transfer", "accounts/*": "account",
+}  # fmt: skip
 WEBHOOK = "/payments/stripe/webhook"
 
 
@@ -79,15 +83,13 @@ class FakeStripe(StripeWorld):
         name = pattern.removeprefix("/v1/").replace(r"/(\w+)", "/*")
         if name in LISTED and method == "GET":
             return self._listed(name, params | ({"transfer": ids[0]} if ids else {}))
+        if method == "GET":
+            return self._expanded(self.get(ids[0], SINGLE[name]), expand)
         match (method, name):
             case ("POST", "checkout/sessions"):
                 found = self.open_session(params)
-            case ("GET", "checkout/sessions/*"):
-                found = self.get(ids[0], "checkout.session")
             case ("POST", "checkout/sessions/*/expire"):
                 found = self.expire_session(ids[0])
-            case ("GET", "payment_intents/*"):
-                found = self.get(ids[0], "payment_intent")
             case ("POST", "refunds"):
                 found = self.refund(params)
             case ("POST", "transfers"):
@@ -96,8 +98,6 @@ class FakeStripe(StripeWorld):
                 found = self.reverse(ids[0], params)
             case ("POST", "accounts"):
                 found = self.make("acct", "account", **params | {"capabilities": {"transfers": "inactive"}})
-            case ("GET", "accounts/*"):
-                found = self.get(ids[0], "account")
             case ("POST", "account_links"):
                 self.get(params["account"], "account")
                 url = f"https://connect.stripe.example/setup/{params['account']}"

@@ -144,6 +144,7 @@ BURY: Statement[None] = Statement(
     .where(_mine)
     .values(dead_at=sa.bindparam("now"), error=sa.bindparam("problem"), unique_key=None)
 )
+_AMEND: Statement[None] = Statement(sa.update(jobs).where(_mine).values(payload=sa.bindparam("new_payload")))
 GIVE_BACK: Statement[None] = Statement(
     sa.update(jobs).where(_mine).values(run_at=sa.bindparam("now"), attempt=jobs.c.attempt - 1)
 )
@@ -208,6 +209,12 @@ async def enqueue(
 async def waiting(tx: Tx, lane: str) -> int:
     """How many jobs of a lane are to be done."""
     return await tx.first(IN_LANE, lane=lane) or 0
+
+
+async def amend(tx: Tx, job: Job, payload: msgspec.Struct) -> None:
+    """Have the next try of a job be told this, unless another worker has taken it over."""
+    told = enveloped(msgspec.json.encode(payload), here()).decode()
+    await tx.run(_AMEND, job_id=job.id, lease=job.attempt, new_payload=told)
 
 
 async def finish(tx: Tx, job: Job) -> None:

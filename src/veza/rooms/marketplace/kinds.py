@@ -10,13 +10,17 @@ from veza.core.jobs import JobKind, NoPayload
 
 
 class PayBack(msgspec.Struct, frozen=True):
-    """So much, in minor units, of a payment is to be given back; the same ``key`` is one refund."""
+    """So much, in minor units, of a payment is to be given back; the same ``key`` is one refund.
+
+    ``refusals`` is how often that was refused.
+    """
 
     provider: str
     reference: str
     amount: int
     currency: str
     key: str
+    refusals: int = 0
 
 
 class MarkTracks(msgspec.Struct, frozen=True):

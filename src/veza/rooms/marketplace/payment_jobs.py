@@ -1,15 +1,16 @@
 """Asking payment providers, and having them do things, when nobody waits for it."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from veza.core import clock
 from veza.core.db import Database, Tx
-from veza.core.jobs import Job, NoPayload, enqueue, finish
+from veza.core.jobs import Job, NoPayload, amend, enqueue, finish
 from veza.core.worker import Task
 from veza.rooms.marketplace import (
     charges_store,
@@ -94,7 +95,8 @@ class PaymentJobs:
         """Have the provider of a payment give some of it back; after a dispute, where there is one."""
         provider = self._providers.get(what.provider)
         try:
-            await provider.refund(what.reference, what.amount, what.currency, what.key)
+            async with self._refusable(job, what):
+                await provider.refund(what.reference, what.amount, what.currency, what.key, what.refusals)
         except RefundWaits:
             async with self._database.write() as tx:
                 await finish(tx, job)
@@ -142,9 +144,15 @@ class PaymentJobs:
         async with self._database.write() as tx:
             begun = await shares.begin(tx, what.order_id)
             order = await orders_store.find(tx, what.order_id)
+        refused: ProviderRefused | None = None
         for share, handover in begun:
             assert order is not None  # else nothing was begun
-            await self._hand_over(self._money(order.provider), share, handover)
+            try:
+                await self._hand_over(self._money(order.provider), share, handover)
+            except ProviderRefused as no:  # nobody waits for another's sake
+                refused = no
+        if refused is not None:
+            raise refused
 
     async def _hand_over(self, provider: MoneyProvider, share: Share, handover: Handover) -> None:
         made = await provider.find_handovers(handover) if handover.again else []
@@ -187,17 +195,46 @@ class PaymentJobs:
             return
         if share.reference is None:
             raise NotYet
-        await self._money(what.provider).take_back(share.reference, what.amount, what.key)
+        provider = self._money(what.provider)
+        try:
+            async with self._refusable(job, what):
+                await provider.take_back(share.reference, what.amount, what.key, what.refusals)
+        except ProviderRefused:
+            if not what.last:
+                raise
+            async with self._database.write() as tx:
+                await finish(tx, job)
+                await shares.not_taken_back(tx, what)
 
     async def take_back_twice(self, job: Job, what: TakeBackTwice) -> None:
         """Have a share taken back that was handed over beside another."""
         async with self._database.write() as tx:
-            if not await superseded.is_twice(tx, job, what):
+            if not await superseded.decide(tx, job, what):
                 return
-        await self._money(what.provider).take_back(what.reference, what.amount, what.key)
+        provider = self._money(what.provider)
+        try:
+            async with self._refusable(job, what):
+                await provider.take_back(what.reference, what.amount, what.key, what.refusals)
+        except ProviderRefused:
+            if not what.last:
+                raise
+            async with self._database.write() as tx:
+                await finish(tx, job)
+                await superseded.not_taken_back(tx, what)
+            return
         async with self._database.write() as tx:
-            await finish(tx, job)
-            await shares.resume(tx, what.order_id)  # what exceeded the payment by this was refused
+            await superseded.taken_back(tx, job, what)
+
+    @asynccontextmanager
+    async def _refusable(self, job: Job, what: PayBack | TakeBack | TakeBackTwice) -> AsyncIterator[None]:
+        """Where a provider refuses something for good, the next try asks anew."""
+        try:
+            yield
+        except ProviderRefused as refused:
+            if refused.kept:
+                async with self._database.write() as tx:
+                    await amend(tx, job, msgspec.structs.replace(what, refusals=what.refusals + 1))
+            raise
 
     async def ask_missed(self, job: Job, what: NoPayload) -> None:
         """Ask for what was not told, and after orders that have waited for their payment for some time."""

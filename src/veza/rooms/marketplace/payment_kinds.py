@@ -49,17 +49,23 @@ class LookAgain(msgspec.Struct, frozen=True):
 
 
 class TakeBack(msgspec.Struct, frozen=True):
-    """So much, in minor units, of a share is to be taken back; the same ``key`` is once."""
+    """So much, in minor units, of a share is to be taken back; the same ``key`` is once.
+
+    ``refusals`` is how often that was refused. If it is once more when it is asked the ``last`` time, the
+    seller owes it.
+    """
 
     provider: str
     order_id: UUID
     share_id: UUID
     amount: int
     key: str
+    refusals: int = 0
+    last: bool = False
 
 
 class TakeBackTwice(msgspec.Struct, frozen=True):
-    """What a provider made of an attempt at a share that another has taken the place of, in minor units."""
+    """What a provider made of an attempt at a share, beside the share, in minor units; else as above."""
 
     provider: str
     order_id: UUID
@@ -69,6 +75,8 @@ class TakeBackTwice(msgspec.Struct, frozen=True):
     account: str
     amount: int
     reference: str
+    refusals: int = 0
+    last: bool = False
 
     @property
     def key(self) -> str:

@@ -117,12 +117,16 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class ProviderRefused(Exception):
-    """A provider says no, and would again; ``code`` is its word for why, ``about`` the parameter."""
+    """A provider says no, and would again; ``code`` is its word for why, ``about`` the parameter.
 
-    def __init__(self, message: str, code: str = "", about: str = "") -> None:
+    ``kept``: to the same question under the same key it says so for a day, whatever it would say to another.
+    """
+
+    def __init__(self, message: str, code: str = "", about: str = "", *, kept: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.about = about
+        self.kept = kept
 
 
 class RefundWaits(Exception):
@@ -143,10 +147,10 @@ class PaymentProvider(Protocol):
     async def begin(self, payment: Payment) -> Begun:
         """Begin a payment; the same order's twice is one payment."""
 
-    async def refund(self, reference: str, amount: int, currency: str, key: str) -> None:
+    async def refund(self, reference: str, amount: int, currency: str, key: str, refusals: int = 0) -> None:
         """Give so much of a payment back, or what is left of it; the same ``key`` twice is one refund.
 
-        Raises :class:`RefundWaits`.
+        So often that was refused before: it is asked for anew then. Raises :class:`RefundWaits`.
         """
 
 
@@ -172,8 +176,11 @@ class MoneyProvider(PaymentProvider, Protocol):
     async def hand_over(self, what: Handover) -> str:
         """Hand a seller their share; what the provider calls that."""
 
-    async def take_back(self, reference: str, amount: int, key: str) -> None:
-        """Take so much of a share back; the same ``key`` twice is once."""
+    async def take_back(self, reference: str, amount: int, key: str, refusals: int = 0) -> None:
+        """Take so much of a share back, or what is left of it; the same ``key`` twice is once.
+
+        So often that was refused before: it is asked for anew then.
+        """
 
     async def open_account(self, user_id: UUID, country: str | None) -> str:
         """Open an account for a seller to be paid on, or find the one there is; what it is called."""
@@ -204,7 +211,7 @@ class Instant:
         """It is paid."""
         return Begun(paid=True, reference=str(payment.order_id))
 
-    async def refund(self, reference: str, amount: int, currency: str, key: str) -> None:
+    async def refund(self, reference: str, amount: int, currency: str, key: str, refusals: int = 0) -> None:
         """There is nothing to give back."""
 
 

@@ -245,15 +245,17 @@ async def find_handed(tx: Tx, told: TakeBack) -> Share | None:
 
 
 async def not_taken_back(tx: Tx, told: TakeBack) -> None:
-    """A provider could not take a share back: then the seller owes it.
+    """A provider could not take a share back, and that the last time: then the seller owes it.
 
-    One that is still under way was not asked for: that waits on, else all of it would be handed over.
+    Before, it may have been done, and only the answer been lost: it is asked once more. And one that is still
+    under way was not asked for: that waits on, else all of it would be handed over.
     """
     share = await _told_of(tx, told)
     if share is None:
         return
-    if share.state == "begun":
-        await enqueue(tx, TAKE_BACK, told, delay=PATIENCE)
+    if share.state == "begun" or not told.last:
+        last = msgspec.structs.replace(told, last=share.state != "begun")
+        await enqueue(tx, TAKE_BACK, last, delay=PATIENCE)
         return
     await _forgo(tx, share, told)
     if share.state != "failed":

@@ -53,7 +53,7 @@ _MOST_MISSED = 1_000
 _GONE_BACK = {"charge_already_refunded", "charge_disputed"}
 # Why an order cannot be paid for, whoever pays.
 _AMOUNTS = {"amount_too_small", "amount_too_large"}
-# Where somebody has to wait, or the operator to do something.
+# Where it may help to wait.
 _LATER = {"Retry-After": "30"}
 
 
@@ -81,7 +81,7 @@ class Stripe:
         except ProviderRefused as refused:
             if refused.code in _AMOUNTS:
                 raise AmountRefused(str(refused)) from None
-            raise PaymentUnavailable(headers=_LATER) from None
+            raise PaymentUnavailable from None
 
     async def _open_page(self, payment: Payment) -> Begun:
         metadata = {ORDER: str(payment.order_id)}
@@ -159,7 +159,7 @@ class Stripe:
             return None
         return order_of(_as(found, _Named).metadata)
 
-    async def refund(self, reference: str, amount: int, currency: str, key: str) -> None:
+    async def refund(self, reference: str, amount: int, currency: str, key: str, refusals: int = 0) -> None:
         """Give so much back, or what is left: somebody may have used Stripe's dashboard meanwhile."""
         del currency
         before = await self.look(reference)
@@ -168,22 +168,22 @@ class Stripe:
         if any(one.state == "open" for one in before.disputes):
             raise RefundWaits
         try:
-            await self._refund(before.intent, amount, key)
+            await self._refund(before.intent, amount, key, refusals)
         except ProviderRefused as refused:
             if refused.code not in _GONE_BACK and refused.about != "amount":
                 raise
             now = await self.look(reference)
             left = now.amount - now.returned - sum(one.amount for one in now.disputes if one.state == "lost")
             if 0 < left < amount:
-                await self._refund(now.intent, left, f"{key}:{left}")
+                await self._refund(now.intent, left, f"{key}:{left}", refusals)
             elif left > 0:
                 raise
 
-    async def _refund(self, intent: str, amount: int, key: str) -> None:
-        with _asking():
+    async def _refund(self, intent: str, amount: int, key: str, refusals: int) -> None:
+        with _asking(kept=True):
             await self._stripe.refunds.create_async(
                 {"payment_intent": intent, "amount": amount, "metadata": {KEY: key}},
-                {"idempotency_key": f"refund:{key}"},
+                {"idempotency_key": _anew(f"refund:{key}", refusals)},
             )
 
     async def find_handovers(self, what: Handover) -> Sequence[Made]:
@@ -217,17 +217,31 @@ class Stripe:
             )
         return made.id
 
-    async def take_back(self, reference: str, amount: int, key: str) -> None:
-        """Reverse so much of a transfer, unless that was done: Stripe forgets keys after a day."""
+    async def take_back(self, reference: str, amount: int, key: str, refusals: int = 0) -> None:
+        """Reverse so much of a transfer, unless that was done: Stripe forgets keys after a day.
+
+        Or what is left: somebody may have used Stripe's dashboard meanwhile.
+        """
         with _asking():
             found = await self._stripe.transfers.reversals.list_async(reference, {"limit": 100})
             async for one in found.auto_paging_iter():
                 if _as(one, _Named).names.get(KEY) == key:
                     return
+        try:
+            await self._reverse(reference, amount, key, _anew(f"reversal:{key}", refusals))
+        except ProviderRefused:
+            with _asking():
+                transfer = _as(await self._stripe.transfers.retrieve_async(reference), _Transfer)
+            left = transfer.amount - transfer.amount_reversed
+            if 0 < left < amount:
+                await self._reverse(reference, left, key, _anew(f"reversal:{key}:{left}", refusals))
+            elif left > 0:
+                raise
+
+    async def _reverse(self, reference: str, amount: int, key: str, once: str) -> None:
+        with _asking(kept=True):
             await self._stripe.transfers.reversals.create_async(
-                reference,
-                {"amount": amount, "metadata": {KEY: key}},
-                {"idempotency_key": f"reversal:{key}"},
+                reference, {"amount": amount, "metadata": {KEY: key}}, {"idempotency_key": once}
             )
 
     async def open_account(self, user_id: UUID, country: str | None) -> str:
@@ -317,6 +331,7 @@ class _Named(msgspec.Struct):
 class _Transfer(_Named, kw_only=True):
     id: str
     amount: int
+    amount_reversed: int = 0
     destination: str | None = None
 
 
@@ -333,18 +348,29 @@ def _as(said: stripe.StripeObject, kind: type[T]) -> T:
     return msgspec.convert(said.to_dict(), kind)
 
 
+def _anew(key: str, refusals: int) -> str:
+    """A key that Stripe has refused nothing under: it would do so for a day, whatever has changed since.
+
+    One whose answer was lost stays the same, so that it is done once.
+    """
+    return f"{key}:again:{refusals}" if refusals else key
+
+
 @contextmanager
-def _asking() -> Iterator[None]:
-    """Say in our words what goes wrong: ``ProviderRefused``, or ``PaymentUnavailable`` to try again."""
+def _asking(*, kept: bool = False) -> Iterator[None]:
+    """Say in our words what goes wrong: ``ProviderRefused``, or ``PaymentUnavailable`` to try again.
+
+    What is asked for under a key of ours is ``kept``.
+    """
     try:
         yield
     except stripe.InvalidRequestError as refused:
         log.warning("payments.refused", code=refused.code, about=refused.param, said=refused.user_message)
         said = refused.user_message or str(refused)
-        raise ProviderRefused(said, refused.code or "", refused.param or "") from None
+        raise ProviderRefused(said, refused.code or "", refused.param or "", kept=kept) from None
     except stripe.PermissionError as refused:
         log.warning("payments.refused", code=refused.code, said=refused.user_message)
-        raise ProviderRefused(str(refused), refused.code or "") from None
+        raise ProviderRefused(str(refused), refused.code or "", kept=kept) from None
     except stripe.AuthenticationError as wrong:
         log.error("payments.key_refused", said=wrong.user_message)  # noqa: TRY400 - its traceback has the request
         raise PaymentUnavailable(headers=_LATER) from None

@@ -24,11 +24,14 @@ from veza.rooms.marketplace.sellers_store import Share
 log = structlog.get_logger()
 
 
-async def is_twice(tx: Tx, job: Job, told: TakeBackTwice) -> bool:
-    """Whether it is to be taken back now. If not, the job is over, and asks later where that is not known."""
+async def decide(tx: Tx, job: Job, told: TakeBackTwice) -> bool:
+    """See what becomes of it: True where it is to be taken back now.
+
+    Else the job is over: it is the share from now on, or was all the time, or that is not known yet, and it
+    is asked later.
+    """
     order, share = await _lock(tx, told)
     if share.state == "done" and share.reference != told.reference and not await _is_owed(tx, told):
-        log.warning("payments.handed_twice", order_id=str(order.id), transfer=told.reference)
         return True
     await finish(tx, job)
     if share.state == "begun":
@@ -43,11 +46,24 @@ async def is_twice(tx: Tx, job: Job, told: TakeBackTwice) -> bool:
     return False
 
 
+async def taken_back(tx: Tx, job: Job, told: TakeBackTwice) -> None:
+    """It is taken back; what exceeded the payment by this, and so was refused, is tried again."""
+    await finish(tx, job)
+    log.warning("payments.handed_twice", order_id=str(told.order_id), transfer=told.reference)
+    await shares.resume(tx, told.order_id)
+
+
 async def not_taken_back(tx: Tx, told: TakeBackTwice) -> None:
-    """A provider could not take it back: the seller owes it, who has it twice; asked for twice, once."""
+    """A provider could not take it back, and that the last time: the seller owes it, who has it twice.
+
+    Before, it may have been done, and only the answer been lost: it is asked once more. However often it is
+    found, it is owed once.
+    """
     order, share = await _lock(tx, told)
     if share.state != "done":  # it was not asked for
         await _wait(tx, told)
+    elif not told.last:
+        await _wait(tx, msgspec.structs.replace(told, last=True))
     elif share.reference != told.reference and not await _is_owed(tx, told):
         log.error(
             "payments.not_taken_back", order_id=str(order.id), transfer=told.reference, amount=told.amount
