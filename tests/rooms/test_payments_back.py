@@ -232,6 +232,7 @@ async def test_a_dispute_of_what_came_for_nothing(database: Database, tmp_path: 
         await shop.deliver()
         assert (await shop.see(bob, order))["status"] == "cancelled"
         assert await shop.sums() == {"disputes": -1_500, "provider": 1_500}
+        assert await database.rows("SELECT kind FROM events WHERE kind LIKE 'order.dispute%'") == []
         await shop.prove()
         shop.stripe.close(dispute["id"], won=won)
         await shop.deliver()

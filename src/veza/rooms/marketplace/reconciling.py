@@ -109,7 +109,7 @@ async def _follow_disputes(tx: Tx, order: Order, charge: Charge, said: Sequence[
         await _book_dispute(tx, order, before, dispute)
         known[dispute.id] = dispute
     now = any(one.state == "open" for one in known.values())
-    if now != frozen:
+    if now != frozen and order.completed_at is not None:  # else nobody has anything of it
         await _freeze(tx, order, frozen=now)
 
 
