@@ -46,6 +46,7 @@ from veza.rooms.marketplace.payments import (
     Handover,
     Made,
     MoneyProvider,
+    NotKnown,
     ProviderRefused,
     Providers,
     RefundWaits,
@@ -54,7 +55,8 @@ from veza.rooms.marketplace.sellers_store import Share
 
 log = structlog.get_logger()
 
-# Stripe brings a notice again for three days, and tells of it for thirty.
+# Stripe brings a notice again for three days, and tells of it for thirty. For as long an order waits for its
+# payment to be known, whichever key was set meanwhile.
 MISSED = timedelta(days=3)
 KEPT = timedelta(days=60)
 _PIECE = 200
@@ -115,7 +117,14 @@ class PaymentJobs:
         async with self._database.read() as view:
             order = await orders_store.find(view, what.order_id)
         if order is not None:
-            outcome = await self._money(order.provider).look(order.payment_ref)
+            try:
+                outcome = await self._money(order.provider).look(order.payment_ref)
+            except NotKnown:
+                if order.status != "pending" or clock.now() < order.created_at + MISSED:
+                    raise
+                async with self._database.write() as tx:
+                    await reconciling.forsake(tx, order.id)
+                return
             async with self._database.write() as tx:
                 await reconciling.follow(tx, what, outcome)
 
