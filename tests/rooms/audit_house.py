@@ -76,3 +76,8 @@ def literal(database: Database, one: Any) -> str:
     """An id in SQL."""
     found = UUID(str(one))
     return f"'{found}'" if database.dialect == "postgresql" else f"x'{found.hex}'"
+
+
+def blob(database: Database, value: bytes) -> str:
+    """Bytes in SQL."""
+    return f"'\\x{value.hex()}'" if database.dialect == "postgresql" else f"x'{value.hex()}'"

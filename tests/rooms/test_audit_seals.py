@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.rooms.audit_house import GUARDS, REFUSED, check, literal, seal, sealer_of, tamper, tell
+from tests.rooms.audit_house import GUARDS, REFUSED, blob, check, literal, seal, sealer_of, tamper, tell
 from tests.world import World, open_world
 from veza.access.secrets import Keyring, new_secret
 from veza.core import clock
@@ -63,6 +63,16 @@ _SAME = (
 )
 _INSERT = (
     f"INSERT INTO audit_log (seq, id, {_SAME}) SELECT 13, {{other}}, {_SAME} FROM audit_log WHERE seq = 12"
+)
+_CUT_OFF = [
+    "UPDATE audit_state SET purged_seq = 3, purged_mac = (SELECT mac FROM audit_log WHERE seq = 3)",
+    "DELETE FROM events WHERE id IN (SELECT id FROM audit_log WHERE seq <= 3)",
+    "DELETE FROM audit_log WHERE seq <= 3",
+]
+_TOLD = (
+    "INSERT INTO audit_log (seq, id, kind, target_type, severity, ip, user_agent, request_id, data,"
+    " created_at, mac)"
+    " VALUES ({seq}, {{other}}, 'audit.purged', '', 'warning', '', '', '', {{unsealed}}, 0, {{older}})"
 )
 _PAST = (
     "INSERT INTO events (id, kind, data, ip, user_agent, request_id, created_at)"
@@ -119,6 +129,17 @@ TAMPERED: dict[str, tuple[list[str], str]] = {
         ],
         "row 9 is not where the log was sealed to end",
     ),
+    **{
+        f"a purge forged where no seal is checked, at {seq}": (
+            [*_CUT_OFF, _TOLD.format(seq=seq)],
+            "no purge that this server sealed tells of it",
+        )
+        for seq in (3, 0, -1, 99)
+    },
+    "inserted before the beginning": (
+        [_INSERT.replace("SELECT 13", "SELECT -1")],
+        "row -1 was inserted before",
+    ),
     "never queued": ([_PAST], "was inserted past the log"),
 }
 
@@ -131,10 +152,16 @@ async def test_whoever_tampers_is_found_out(database: Database, tmp_path: Path) 
         assert (await check(world, head)).problem == ""
         for name, (statements, said) in TAMPERED.items():
             await backup(database)
-            other = f"'{new_id()}'" if database.dialect == "postgresql" else f"x'{new_id().hex}'"
-            mac = bytes((await columns(database, "mac", "seq = 3"))[0]).hex()
-            told = json.dumps({"up_to": 3, "mac": mac, "rows": 3, "seal": mac})
-            words = {"other": other, "forged": f"'{told}'"}
+            other = literal(database, new_id())
+            mac = bytes((await columns(database, "mac", "seq = 3"))[0])
+            told = {"up_to": 3, "mac": mac.hex(), "rows": 3}
+            words = {
+                "other": other,
+                "forged": f"'{json.dumps({**told, 'seal': mac.hex()})}'",
+                "unsealed": f"'{json.dumps(told)}'",
+                # The id of the older key can be told from any row.
+                "older": blob(database, bytes(byte ^ 0xFF for byte in mac[:4]) + bytes(32)),
+            }
             await tamper(database, *(line.format(**words) for line in statements))
             verdict = await check(world)
             assert said in verdict.problem, (name, verdict)
@@ -184,8 +211,7 @@ async def test_a_head_that_was_kept_elsewhere(database: Database, tmp_path: Path
             "UPDATE audit_state SET head_seq = 11",
         )
         mac = sealer_of(world).end(11, bytes((await columns(database, "mac", "seq = 11"))[0]))
-        blob = f"'\\x{mac.hex()}'" if database.dialect == "postgresql" else f"x'{mac.hex()}'"
-        await tamper(database, f"UPDATE audit_state SET head_mac = {blob}")
+        await tamper(database, f"UPDATE audit_state SET head_mac = {blob(database, mac)}")
         assert (await check(world)).problem == ""
         assert (await check(world, head)).problem == "row 12 is missing: the log ends at 11"
         await written(world, 3)

@@ -149,7 +149,10 @@ class Sealer:
         return hmac.compare_digest(bytes.fromhex(self.purge(seq, mac, told[: len(self._first)])), told)
 
     def knew_no_better(self, mac: bytes) -> bool:
-        """Whether the row with this seal is of a version that did not seal its purges yet."""
+        """Whether the row with this seal is of a version that did not seal its purges yet, if it is right.
+
+        The id of a key is no secret: only of a row whose whole seal is checked does this say anything.
+        """
         return mac[: len(self._first)] in self._before_purges
 
     def is_end(self, state: State) -> bool:

@@ -62,7 +62,7 @@ async def _trace(view: Tx, sealer: Sealer, state: State) -> str:
     if state.purged_seq == 0:
         return ""
     problem = f"rows up to {state.purged_seq} are gone, and no purge that this server sealed tells of it"
-    for purge in await verifying_store.list_purges(view):
+    for purge in await verifying_store.list_purges(view, state.head_seq):
         try:
             if _tells(purge, sealer, state):
                 return ""
@@ -92,7 +92,10 @@ def _end(sealer: Sealer, state: State, walk: "_Walk") -> str:
 
 
 async def _beside(view: Tx) -> str:
-    """What is wrong outside the seals: rows after the end, or events that were never queued."""
+    """What is wrong outside the seals: rows before or after them, or events that were never queued."""
+    before = await verifying_store.find_before_beginning(view)
+    if before is not None:
+        return f"row {before} was inserted before the beginning of the log"
     after = await verifying_store.find_after_head(view)
     if after is not None:
         return f"row {after} was inserted after the end of the log"

@@ -45,6 +45,8 @@ _AFTER_HEAD = Statement(
     .limit(1),
     int,
 )
+_purged = sa.func.coalesce(sa.select(audit_state.c.purged_seq).scalar_subquery(), 0)
+_BEFORE = Statement(sa.select(A.seq).where(A.seq <= _purged).order_by(A.seq).limit(1), int)
 _STRAY = Statement(
     sa.select(events.c.id)
     .where(
@@ -56,8 +58,12 @@ _STRAY = Statement(
     heavy=True,
 )
 COUNT_QUEUED = Statement(sa.select(sa.func.count()).select_from(audit_queue), int, heavy=True)
+# Of rows whose seals are checked alone: what stands before the beginning or after the end, anybody can write.
 _PURGES = Statement(
-    sa.select(A.data, A.mac).where(A.kind == AuditPurged.kind).order_by(A.seq.desc()).limit(20),
+    sa.select(A.data, A.mac)
+    .where(A.kind == AuditPurged.kind, A.seq > _purged, A.seq <= sa.bindparam("end", type_=sa.BigInteger))
+    .order_by(A.seq.desc())
+    .limit(20),
     Purge,
 )
 _QUEUED_PURGES = Statement(
@@ -80,6 +86,11 @@ async def find_after_head(tx: Tx) -> int | None:
     return await tx.first(_AFTER_HEAD)
 
 
+async def find_before_beginning(tx: Tx) -> int | None:
+    """The number of a row that is not after where the log was purged to."""
+    return await tx.first(_BEFORE)
+
+
 async def find_stray(tx: Tx) -> UUID | None:
     """An event that is neither sealed nor waits for it."""
     return await tx.first(_STRAY)
@@ -90,6 +101,6 @@ async def count_queued(tx: Tx) -> int:
     return await tx.first(COUNT_QUEUED) or 0
 
 
-async def list_purges(tx: Tx) -> list[Purge]:
-    """What the latest purges told."""
-    return [*(Purge(data, b"") for data in await tx.all(_QUEUED_PURGES)), *await tx.all(_PURGES)]
+async def list_purges(tx: Tx, end: int) -> list[Purge]:
+    """What the latest purges told, of rows up to the ``end``, and of what waits for its seal."""
+    return [*(Purge(data, b"") for data in await tx.all(_QUEUED_PURGES)), *await tx.all(_PURGES, end=end)]
