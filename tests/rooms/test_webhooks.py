@@ -17,6 +17,7 @@ from veza.core.db import Database
 from veza.core.ids import new_id
 from veza.rooms.webhooks import queues_store, store
 from veza.rooms.webhooks.deliveries_store import Due
+from veza.rooms.webhooks.queues_store import Claim
 from veza.rooms.webhooks.recording import Outcome, Recorder
 
 URL = "https://example.com/webhook"
@@ -230,8 +231,9 @@ async def test_a_hook_is_changed_while_it_is_turned_off_and_while_its_owner_leav
         ada, now = await world.person("ada"), clock.now()
         hook_id = UUID((await hook(ada, URL))["id"])
         due = Due(new_id(), "track.liked", {}, now, now, now, 0, [])
-        gone = Outcome(hook_id, due, "failed", None, now, None, 1, now, None, "gone", "example.com")
-        for act, result in ((Recorder(database).record(gone), None), (leave(ada), 200)):
+        claim = Claim(hook_id, 0, 0, None)
+        gone = Outcome(claim, due, "failed", None, now, None, 1, now, None, None, "gone", "example.com")
+        for act, result in ((Recorder(database).record(gone), False), (leave(ada), 200)):
             async with database.write() as tx:
                 assert await store.lock(tx, hook_id) is not None
                 acting = asyncio.create_task(act)

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -404,6 +405,12 @@ async def test_no_delivery_waits_for_a_clock_that_was_set_back(
             assert (await ended(ada, failing["id"], 1))[0]["status"] == "delivered"
 
 
+async def is_seen(database: Database) -> bool:
+    """Whether all that happened was taken in, and nobody works on any queue."""
+    fresh = await database.rows("SELECT 1 FROM webhook_deliveries WHERE status = 'fresh'")
+    return fresh + await database.rows("SELECT 1 FROM webhook_queues WHERE leased_until IS NOT NULL") == []
+
+
 async def test_who_fails_is_not_asked_for_each_event(database: Database, tmp_path: Path) -> None:
     """W8, W24: what happens meanwhile waits as long as the receiver is left alone; who asks anew does not."""
     async with open_house(database, tmp_path) as world, receiving() as receiver:
@@ -415,7 +422,7 @@ async def test_who_fails_is_not_asked_for_each_event(database: Database, tmp_pat
         for seconds in (0, 61):
             with later(world, timedelta(seconds=seconds)):
                 await playlist(ada)
-                await asyncio.sleep(0.2)
+                await until(partial(is_seen, database))
         assert len(receiver.got) == 1, "it asked to be left alone"
         receiver.answer = OK
         with later(world, timedelta(seconds=121)):
@@ -439,3 +446,36 @@ async def test_who_fails_is_not_asked_for_each_event(database: Database, tmp_pat
 
             await until(is_asked)
         assert receiver.got[before].headers["webhook-id"] == log[0]["id"], "before what waits"
+
+
+async def test_what_was_asked_before_changes_nothing_of_what_is_asked_anew(
+    database: Database, tmp_path: Path
+) -> None:
+    """W8, W9, W20: an answer that comes after the address was changed, or a delivery asked for anew."""
+    wait, gone = status(503, "Retry-After: 86400"), status(410)
+    async with open_house(database, tmp_path) as world, receiving() as old, receiving() as new:
+        ada = await world.person("ada")
+        made = await hook(ada, old.url, "playlist.created", ordered=True)
+        path = f"/webhooks/{made['id']}"
+        for count, (now, then, answer) in enumerate(((old, new, wait), (new, old, gone)), 1):
+            now.answer, now.delay, then.answer, then.delay = answer, 0.3, OK, 0.0
+            before = len(now.got)
+            await playlist(ada)
+            await now.until(before + 1)
+            assert (await ada.put(path, json={"url": then.url})).status_code == 200
+            one = (await tried(ada, made["id"], 1))[0]
+            assert (one["status"], one["attempts"][0]["error"]) == ("pending", "BAD_STATUS")
+            assert _seconds(one["attempts"][0]["at"], one["next_attempt_at"]) < 10
+            shown = (await ada.get(path)).json()["data"]
+            assert (shown["enabled"], shown["failing_since"]) == (True, None)
+            with later(world, timedelta(seconds=10)):
+                assert (await ended(ada, made["id"], count))[0]["status"] == "delivered"
+        await ada.put(path, json={"ordered": False})
+        log = await log_of(ada, made["id"])
+        old.answer, old.delay, before = wait, 0.3, len(old.got)
+        await playlist(ada)
+        await old.until(before + 1)
+        old.answer = OK
+        assert (await ada.post(f"{path}/deliveries/{log[0]['id']}/redeliver")).status_code == 202
+        await old.until(before + 2)
+        assert old.got[-1].headers["webhook-id"] == log[0]["id"], "it does not wait a day"

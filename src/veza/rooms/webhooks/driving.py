@@ -203,7 +203,7 @@ class Drive:
         now, tried = clock.now(), due.attempt + 1
         if post.arrived:
             self._failures, self._failing_since = 0, None
-            await self._record(due, "delivered", None, post)
+            await self._record(due, "delivered", None, post, asked=hook)
             return
         self._failures += 1
         self._failing_since = since = self._failing_since or post.attempt.at
@@ -219,13 +219,16 @@ class Drive:
         self.stopped = self.stopped or self._ordered or disabled is not None or rest is not None
         forbidden = read_target(hook.url).host if post.attempt.error == "TARGET_FORBIDDEN" else None
         status = "waiting" if due_at else "failed"
-        await self._record(due, status, due_at, post, disabled=disabled, forbidden=forbidden)
+        await self._record(
+            due, status, due_at, post, asked=hook, disabled=disabled, forbidden=forbidden,
+            anew_at=patience.next_attempt(tried, now, ""),
+        )  # fmt: skip
 
     async def _record(
         self, due: Due, status: str, due_at: datetime | None, post: Post | None, **more: Any
     ) -> None:
         outcome = Outcome(
-            hook_id=self.claim.webhook_id,
+            claim=self.claim,
             due=due,
             status=status,
             due_at=due_at,
@@ -236,7 +239,8 @@ class Drive:
             rests_until=self._rest(),
             **more,
         )
-        await self._office.recorder.record(outcome)
+        if not await self._office.recorder.record(outcome):
+            self.stopped = True  # whoever has the next turn begins anew
 
     def _rest_until(self, wanted: timedelta) -> None:
         """Leave the receiver alone for so long, or longer where another of its answers asked for that."""

@@ -1,7 +1,7 @@
 """All SQL about what is due for each hook, and who works on it."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -14,6 +14,11 @@ from veza.rooms.webhooks.tables import webhook_deliveries, webhook_queues, webho
 CHANNEL = "veza_webhooks"
 
 Q, D = webhook_queues.c, webhook_deliveries.c
+
+
+# When a rest begins and ends that is none: somebody asked to begin anew. What comes of requests that whoever
+# works on the queue made before changes nothing of that; the next claim takes the mark away.
+ANEW = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -80,7 +85,7 @@ def _claiming(health: sa.ColumnElement[bool]) -> Statement[Claim]:
     return Statement(
         sa.update(webhook_queues)
         .where(Q.webhook_id.in_(sa.select(due.c.webhook_id)))
-        .values(leased_until=sa.bindparam("until"), lease=Q.lease + 1)
+        .values(leased_until=sa.bindparam("until"), lease=Q.lease + 1, rests_from=None, rests_until=None)
         .returning(Q.webhook_id, Q.lease, Q.failures, Q.failing_since),
         Claim,
     )
@@ -97,18 +102,23 @@ _NEXT = Statement(
     datetime,
 )
 _mine = sa.and_(Q.webhook_id == sa.bindparam("hook"), Q.lease == sa.bindparam("of_lease"))
-_HOLD = Statement(sa.select(Q.lease).where(_mine).with_for_update(), int)
+_anew = sa.and_(Q.rests_until.is_not(None), Q.rests_until == ANEW)
+_HOLD = Statement(sa.select(sa.case((_anew, 1), else_=0)).where(_mine).with_for_update(), int)
+_IS_AS_CLAIMED = Statement(sa.select(sa.literal(1)).where(_mine, sa.not_(_anew)), int)
 _KEEP: Statement[None] = Statement(
     sa.update(webhook_queues).where(_mine).values(leased_until=sa.bindparam("until"))
 )
+_rest = sa.bindparam("new_rests_until", type_=Q.rests_until.type)
+# Due no earlier than it has rested, also if whoever works on it is killed.
 _NOTE: Statement[None] = Statement(
     sa.update(webhook_queues)
-    .where(Q.webhook_id == sa.bindparam("hook"))
+    .where(_mine, sa.not_(_anew))
     .values(
+        due_at=sa.case((Q.due_at < _rest, _rest), else_=Q.due_at),
         failures=sa.bindparam("new_failures"),
         failing_since=sa.bindparam("new_failing_since"),
         rests_from=sa.bindparam("from_now", type_=Q.rests_from.type),
-        rests_until=sa.bindparam("new_rests_until", type_=Q.rests_until.type),
+        rests_until=_rest,
         delivered=Q.delivered + sa.bindparam("more_delivered", type_=sa.BigInteger),
         failed=Q.failed + sa.bindparam("more_failed", type_=sa.BigInteger),
     )
@@ -121,7 +131,7 @@ _COUNT: Statement[None] = Statement(
         failed=Q.failed + sa.bindparam("more_failed", type_=sa.BigInteger),
     )
 )
-_at_once = {"due_at": _now, "rests_from": None, "rests_until": None}
+_at_once = {"due_at": _now, "rests_from": ANEW, "rests_until": ANEW}
 _HURRY: Statement[None] = Statement(
     sa.update(webhook_queues).where(Q.webhook_id == sa.bindparam("hook")).values(_at_once)
 )
@@ -204,22 +214,34 @@ async def keep(tx: Tx, claim: Claim, until: datetime) -> bool:
     return await tx.run(_KEEP, hook=claim.webhook_id, of_lease=claim.lease, until=until) == 1
 
 
+async def is_as_claimed(tx: Tx, claim: Claim) -> bool:
+    """Whether a queue is still somebody's, and nobody asked to begin anew since they have it."""
+    return await tx.first(_IS_AS_CLAIMED, hook=claim.webhook_id, of_lease=claim.lease) is not None
+
+
 async def note(
     tx: Tx,
-    hook_id: UUID,
+    claim: Claim,
     failures: int,
     failing_since: datetime | None,
     rests_until: datetime | None,
     *,
     delivered: int,
     failed: int,
-) -> None:
-    """Write down how a hook does, and so many more deliveries that have come to an end."""
-    await tx.run(
-        _NOTE, hook=hook_id, new_failures=failures, new_failing_since=failing_since,
+) -> bool:
+    """Write down how a hook does, and so many more deliveries that have come to an end.
+
+    False where it says nothing of how the hook does, for it is not as it was claimed: then these are counted.
+    """
+    noted = await tx.run(
+        _NOTE, hook=claim.webhook_id, of_lease=claim.lease,
+        new_failures=failures, new_failing_since=failing_since,
         from_now=rests_until and clock.now(), new_rests_until=rests_until,
         more_delivered=delivered, more_failed=failed,
     )  # fmt: skip
+    if not noted:
+        await count(tx, claim.webhook_id, {"delivered": delivered, "failed": failed})
+    return noted == 1
 
 
 async def count(tx: Tx, hook_id: UUID, ended: Mapping[str, int]) -> None:
@@ -240,10 +262,16 @@ async def heal(tx: Tx, hook_id: UUID) -> None:
 
 
 async def release(tx: Tx, claim: Claim, *, ordered: bool, not_before: datetime | None) -> None:
-    """Give a queue back, due again with its next delivery; nothing happens where the lease was lost."""
+    """Give a queue back, due again with its next delivery; nothing happens where the lease was lost.
+
+    Where somebody asked to begin anew meanwhile it does not rest.
+    """
     hook_id = claim.webhook_id
-    if await tx.first(_HOLD, hook=hook_id, of_lease=claim.lease) is None:
+    anew = await tx.first(_HOLD, hook=hook_id, of_lease=claim.lease)
+    if anew is None:
         return
+    if anew:
+        not_before = None
     due = await tx.first(_FIRST_DUE if ordered else _NEXT_DUE, hook=hook_id)
     if due is not None and not_before is not None:
         due = max(due, not_before)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from veza.core.targets import read_target
 from veza.rooms.webhooks import deliveries_store, queues_store, store
 from veza.rooms.webhooks.deliveries_store import Due
 from veza.rooms.webhooks.events import WebhookDisabled, WebhookTargetForbidden
+from veza.rooms.webhooks.queues_store import Claim
 from veza.rooms.webhooks.sending import Post
 from veza.rooms.webhooks.service import skip_queued
 from veza.rooms.webhooks.store import Hook
@@ -28,10 +29,11 @@ class Outcome(msgspec.Struct, frozen=True):
     """What came of one attempt, or of one that was not to be made (``post`` is None).
 
     ``failures``, ``failing_since`` and ``rests_until`` are the hook's, after it; ``disabled`` is why it is
-    turned off with it.
+    turned off with it. All that is of the hook as it was ``asked``: where it is to begin anew since, what has
+    failed is tried again at ``anew_at``.
     """
 
-    hook_id: UUID
+    claim: Claim
     due: Due
     status: str
     due_at: datetime | None
@@ -40,11 +42,23 @@ class Outcome(msgspec.Struct, frozen=True):
     failures: int
     failing_since: datetime | None
     rests_until: datetime | None
+    asked: Hook | None = None
     disabled: str | None = None
     forbidden: str | None = None
+    anew_at: datetime | None = None
+
+    @property
+    def hook_id(self) -> UUID:
+        """Whose it is."""
+        return self.claim.webhook_id
+
+    @property
+    def concerns_hook(self) -> bool:
+        """Whether what follows from it depends on what the hook is by now."""
+        return (self.disabled or self.forbidden or self.anew_at) is not None
 
 
-_Waiting = tuple[Outcome, "asyncio.Future[None]"]
+_Waiting = tuple[Outcome, "asyncio.Future[bool]"]
 
 
 class Recorder:
@@ -55,13 +69,13 @@ class Recorder:
         self._waiting: list[_Waiting] = []
         self._work: asyncio.Task[None] | None = None
 
-    async def record(self, outcome: Outcome) -> None:
-        """Return once it is durable. Raises what the database does."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def record(self, outcome: Outcome) -> bool:
+        """Return once it is durable: False where the hook is to begin anew. Raises what the database does."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((outcome, done))
         if self._work is None:
             self._work = asyncio.create_task(self._record_all(), name="webhooks-record")
-        await done
+        return await done
 
     async def _record_all(self) -> None:
         try:
@@ -73,46 +87,64 @@ class Recorder:
 
     async def _record(self, batch: Sequence[_Waiting]) -> None:
         problem: Exception | None = None
+        noted: Collection[UUID] = ()
         try:
             async with self._database.write() as tx:
-                await _write(tx, [one for one, _ in batch])
+                noted = await _write(tx, [one for one, _ in batch])
         except Exception as error:  # noqa: BLE001 - told to everybody who waits
             problem = error
-        for _, done in batch:
+        for one, done in batch:
             if done.done():
                 continue
             if problem is None:
-                done.set_result(None)
+                done.set_result(one.hook_id in noted)
             else:
                 done.set_exception(problem)
 
 
-async def _write(tx: Tx, outcomes: Sequence[Outcome]) -> None:
-    ended: dict[UUID, Counter[str]] = {}
-    last: dict[UUID, Outcome] = {}
+async def _write(tx: Tx, outcomes: Sequence[Outcome]) -> Collection[UUID]:
+    """Write it all down; the hooks of which it says how they do."""
     # Hooks before deliveries and queues, each in one order: who else holds several of these does it so, too.
-    told_of = sorted({one.hook_id for one in outcomes if one.disabled or one.forbidden})
-    hooks = {hook_id: await store.lock(tx, hook_id) for hook_id in told_of}
+    concerned = sorted({one.hook_id for one in outcomes if one.concerns_hook})
+    hooks = {hook_id: await store.lock(tx, hook_id) for hook_id in concerned}
+    outcomes = [await _as_of_now(tx, one, hooks.get(one.hook_id)) for one in outcomes]
+    ended: dict[UUID, Counter[str]] = {}
     for one in sorted(outcomes, key=lambda one: (one.hook_id, one.due.event_id)):
         kept = await _write_one(tx, one)
         if kept and one.due_at is None:
             ended.setdefault(one.hook_id, Counter())[one.status] += 1
-    for one in outcomes:
-        last[one.hook_id] = one
+    noted = set[UUID]()
+    last = {one.hook_id: one for one in sorted(outcomes, key=lambda one: one.claim.lease)}
     for hook_id, one in sorted(last.items(), key=lambda item: item[0]):
         counted = ended.get(hook_id, Counter())
-        await queues_store.note(
+        if await queues_store.note(
             tx,
-            hook_id,
+            one.claim,
             one.failures,
             one.failing_since,
             one.rests_until,
             delivered=counted["delivered"],
             failed=counted["failed"],
-        )
+        ):
+            noted.add(hook_id)
     for one in outcomes:
         if hook := hooks.get(one.hook_id):
             await _follow(tx, one, hook)
+    return noted
+
+
+async def _as_of_now(tx: Tx, one: Outcome, hook: Hook | None) -> Outcome:
+    """What has failed at an address, or in a time, that is not the hook's any more ends neither of the two.
+
+    ``hook`` is locked, so nobody asks to begin anew with it in the meantime.
+    """
+    if hook is None or one.asked is None or not hook.enabled:
+        return one
+    same = (hook.url, hook.enabled_since) == (one.asked.url, one.asked.enabled_since)
+    if same and await queues_store.is_as_claimed(tx, one.claim):
+        return one
+    status = "waiting" if one.anew_at else "failed"
+    return msgspec.structs.replace(one, status=status, due_at=one.anew_at, disabled=None)
 
 
 async def _write_one(tx: Tx, one: Outcome) -> bool:
