@@ -284,7 +284,8 @@ async def test_a_purge_of_a_version_that_sealed_none(
         verdict = await check(world)
         assert (verdict.problem, verdict.first) == ("", 5)
         mac = bytes((await columns(database, "mac", "seq = 6"))[0]).hex()
-        told = ["[]", "{}", '{"up_to": 6}', json.dumps({"up_to": 6, "mac": mac, "rows": 6})]
+        deep = '{"a":' * 2000 + "1" + "}" * 2000
+        told = ["[]", "{}", deep, '{"up_to": 6}', json.dumps({"up_to": 6, "mac": mac, "rows": 6})]
         for purge in told:
             other = literal(database, new_id())
             await tamper(

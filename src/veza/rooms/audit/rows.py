@@ -83,10 +83,10 @@ def entry_of(event: Happened, seq: int = 0) -> Entry:
 
 
 def fields_of(data: str) -> Mapping[str, Any]:
-    """What is told of; nothing where somebody else wrote it past Veza, or none after it would be sealed."""
+    """What is told of; nothing where somebody else wrote past Veza what is none, or none could be read."""
     try:
         return msgspec.json.decode(data, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return {}
 
 
