@@ -167,13 +167,15 @@ def test_what_a_receiver_asks_for_is_heeded_up_to_a_day() -> None:
         ("90", 90),
         ("Mon, 04 May 2026 12:05:00 GMT", 300),
         ("99999999999", 86_400),
-        ("0", 0),
+        ("00000000099", 99),
     ):
         assert patience.asked_for(text, NOW) == NOW + timedelta(seconds=seconds)
-    for text in ("", "soon", "-5", "1e9", "\u0663"):
+    for text in ("", "soon", "-5", "1e9", "\u0663", "0", "000", "Thu, 26 Nov 2020 00:00:00 GMT"):
         assert patience.asked_for(text, NOW) is None
     failed, busy = Attempt(NOW, 500, "BAD_STATUS", 1), Attempt(NOW, 429, "BAD_STATUS", 1)
     assert patience.rest(2, failed, NOW, "") is None
     assert patience.rest(3, failed, NOW, "") == NOW + timedelta(seconds=5)
     assert patience.rest(900, failed, NOW, "") == NOW + timedelta(minutes=1)
     assert patience.rest(1, busy, NOW, "120") == NOW + timedelta(minutes=2)
+    for less in ("0", "-5", "1", "Thu, 26 Nov 2020 00:00:00 GMT", ""):
+        assert patience.rest(3, busy, NOW, less) == NOW + timedelta(seconds=5)

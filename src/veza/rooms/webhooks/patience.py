@@ -45,23 +45,31 @@ def next_attempt(attempt: int, now: datetime, retry_after: str) -> datetime | No
 
 
 def asked_for(retry_after: str, now: datetime) -> datetime | None:
-    """What a header ``Retry-After`` asks for, seconds or a date; a day at most (RFC 9110, 10.2.3)."""
+    """What a header ``Retry-After`` asks for, seconds or a date; a day at most (RFC 9110, 10.2.3).
+
+    None where that is no time to come.
+    """
     text = retry_after.strip()
     try:
         if text.isascii() and text.isdecimal():
-            until = now + timedelta(seconds=min(int(text[:9]), LONGEST_ASKED.total_seconds()))
+            until = now + timedelta(
+                seconds=min(int(text.lstrip("0")[:9] or 0), LONGEST_ASKED.total_seconds())
+            )
         else:
             until = parsedate_to_datetime(text)
             until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(until, now + LONGEST_ASKED)
+    return min(until, now + LONGEST_ASKED) if until > now else None
 
 
 def rest(failures: int, attempt: Attempt, now: datetime, retry_after: str) -> datetime | None:
-    """Until when a hook is left alone after so many failures in a row, the last of them this one."""
-    if attempt.status in _ASKS_TO_WAIT and (asked := asked_for(retry_after, now)):
-        return asked
+    """Until when a hook is left alone after so many failures in a row, the last of them this one.
+
+    A receiver that asks for more is left more, but not less.
+    """
+    asked = asked_for(retry_after, now) if attempt.status in _ASKS_TO_WAIT else None
     if failures < RESTS_FROM:
-        return None
-    return now + min(_FIRST_REST * (1 << min(failures - RESTS_FROM, 10)), LONGEST_REST)
+        return asked
+    ours = now + min(_FIRST_REST * (1 << min(failures - RESTS_FROM, 10)), LONGEST_REST)
+    return max(ours, asked) if asked else ours
