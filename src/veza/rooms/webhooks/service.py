@@ -213,9 +213,10 @@ async def stats(tx: Tx, actor: Member) -> Stats:
 
 async def remove_user_hooks(tx: Tx, user_id: UUID) -> None:
     """Somebody's hooks go with their account."""
-    for hook in await store.list_of(tx, user_id):
-        await store.delete(tx, hook.id)
-        await enqueue(tx, FORGET, Hooked(hook.id))
+    hooks = [hook.id for hook in await store.list_of(tx, user_id)]
+    await store.delete(tx, *hooks)
+    for hook_id in hooks:
+        await enqueue(tx, FORGET, Hooked(hook_id))
 
 
 def view(hook: Hook) -> Webhook:

@@ -133,11 +133,11 @@ async def disable(tx: Tx, hook_id: UUID, reason: str) -> bool:
     return await tx.run(_DISABLE, hook=hook_id, reason=reason, now=clock.now()) == 1
 
 
-async def delete(tx: Tx, hook_id: UUID) -> bool:
-    """Remove a hook; whether it was there. Its deliveries are not touched."""
-    was_there = await tx.run(_DELETE, hook=hook_id) == 1
-    await tx.run(_DELETE_QUEUE, hook=hook_id)
-    return was_there
+async def delete(tx: Tx, *hook_ids: UUID) -> None:
+    """Remove hooks, and then their queues, each in one order. Their deliveries are not touched."""
+    for statement in (_DELETE, _DELETE_QUEUE):
+        for hook_id in sorted(hook_ids):
+            await tx.run(statement, hook=hook_id)
 
 
 async def subscriptions(tx: Tx, user_ids: Sequence[UUID]) -> list[Subscription]:
