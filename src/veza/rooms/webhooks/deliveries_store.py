@@ -18,9 +18,12 @@ from veza.rooms.webhooks.tables import webhook_deliveries as deliveries
 D = deliveries.c
 # Of one delivery, however often it is begun anew; the oldest go.
 MOST_ATTEMPTS = 50
+# Of what waits for a hook, which is as old as its events but for what was asked for anew.
+_LATEST = 500
 _NEVER = datetime.max.replace(tzinfo=UTC)
 LAST = UUID(int=(1 << 128) - 1)
-# What has come to an end, and can be begun anew.
+# What is still to be delivered; and what has come to an end, and can be begun anew.
+PENDING = ("fresh", "waiting")
 CONCLUDED = ("delivered", "failed", "skipped")
 
 
@@ -128,8 +131,15 @@ _HASTEN: Statement[None] = Statement(
     sa.update(deliveries).where(_hook, D.event_id.in_(_held)).values(due_at=sa.bindparam("now"))
 )
 _pending = sa.or_(D.status == "fresh", D.status == "waiting")
+_latest = (
+    sa.select(D.queued_at)
+    .where(_hook, D.status == sa.bindparam("of_status"))
+    .order_by(D.event_id.desc())
+    .limit(_LATEST)
+    .subquery()
+)
 _LAST_QUEUED = Statement(
-    sa.select(D.queued_at).where(_hook, _pending).order_by(D.queued_at.desc()).limit(1), datetime
+    sa.select(_latest.c.queued_at).order_by(_latest.c.queued_at.desc()).limit(1), datetime
 )
 _some = (
     sa.select(D.event_id)
@@ -275,8 +285,11 @@ async def skip(tx: Tx, hook_id: UUID, until: datetime | None, most: int) -> bool
 
 
 async def last_queued(tx: Tx, hook_id: UUID) -> datetime | None:
-    """When the last of what is still to be delivered was queued."""
-    return await tx.first(_LAST_QUEUED, hook=hook_id)
+    """When the last of what is still to be delivered was queued, as far as the latest events say."""
+    found = list[datetime]()
+    for one in PENDING:
+        found += await tx.all(_LAST_QUEUED, hook=hook_id, of_status=one)
+    return max(found, default=None)
 
 
 async def remove(tx: Tx, hook_id: UUID, until: UUID, most: int) -> bool:
