@@ -73,5 +73,6 @@ async def bring_forward(tx: Tx, hook_id: UUID, lease: timedelta) -> None:
     if due is not None and rest is not None:
         due = max(due, rest)
     rests_from = times.rests_from and min(times.rests_from, now)
-    await tx.run(_RETIME, hook=hook_id, new_due_at=due, new_rests_from=rests_from, new_rests_until=rest)
+    if Times(due, rests_from, rest) != times:
+        await tx.run(_RETIME, hook=hook_id, new_due_at=due, new_rests_from=rests_from, new_rests_until=rest)
     await tx.run(_SHORTEN, hook=hook_id, until=now + lease)

@@ -16,7 +16,10 @@ class Hooked(msgspec.Struct, frozen=True):
 
 
 class SkipBefore(msgspec.Struct, frozen=True):
-    """A hook, of which nothing is delivered that was queued before then; nor, while it is off, anything."""
+    """A hook: nothing is delivered that was queued before it was turned on; while it is off, nothing at all.
+
+    ``until`` is read by workers of earlier versions alone: they skip what was queued before then.
+    """
 
     webhook_id: UUID
     until: datetime
