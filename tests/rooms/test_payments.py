@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -21,6 +22,8 @@ from veza.core.db import Database
 from veza.core.events import EventJob
 from veza.core.ids import new_id
 from veza.core.jobs import Job
+from veza.rooms.marketplace import sellers_store
+from veza.rooms.marketplace.sellers_store import SellerAccount
 
 
 async def test_what_is_paid_for_is_given_once(database: Database, tmp_path: Path) -> None:
@@ -257,6 +260,24 @@ async def test_sellers_say_where_their_money_goes(database: Database, tmp_path: 
         await shop.deliver()
         assert await shop.sums() == {"payments": -3_000, "fees": 300, "handed": 2_700}
         await shop.prove()
+
+
+async def test_who_asks_twice_at_once_has_one_account(database: Database, tmp_path: Path) -> None:
+    """G6: of several at once, wherever they are, one writes it down and the others find it there."""
+    async with open_shop(database, tmp_path) as shop:
+        olga, now = UUID((await shop.person("olga")).id), clock.now()
+
+        async def add(name: str) -> bool:
+            async with database.write() as tx:
+                return await sellers_store.add(
+                    tx, SellerAccount(olga, "stripe", name, ready=False, created_at=now, updated_at=now)
+                )
+
+        for number in range(10):
+            added = await asyncio.gather(*(add(f"acct_{number}") for _ in range(5)))
+            assert sorted(added) == [False] * 4 + [True]
+            async with database.write() as tx:
+                await sellers_store.drop(tx, olga)
 
 
 async def test_where_no_money_moves(database: Database, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from veza.access.actor import Member
 from veza.access.policy import Action, require
 from veza.core import clock
 from veza.core.db import Database, Tx
+from veza.core.errors import Conflict
 from veza.core.jobs import enqueue
 from veza.rooms.accounts import service as accounts
 from veza.rooms.marketplace import sellers_store as store
@@ -55,7 +56,7 @@ async def connect(
 ) -> PayoutAccount:
     """The actor wants to be paid by the provider, or to tell it more; ``tx`` begins when it was asked.
 
-    Raises :class:`PayoutsNotOffered`, :class:`PaymentUnavailable`, :class:`Forbidden`.
+    Raises :class:`PayoutsNotOffered`, :class:`PaymentUnavailable`, :class:`Forbidden`, :class:`Conflict`.
     """
     require(actor, Action.SELL)
     provider = _offered(providers)
@@ -71,7 +72,9 @@ async def connect(
     new = SellerAccount(actor.id, provider.name, account, ready=False, created_at=now, updated_at=now)
     if await store.add(tx, new):
         tx.emit(PayoutAccountOpened(actor.id, provider.name))
-    kept = await store.find(tx, actor.id) or new
+    kept = await store.find(tx, actor.id)
+    if kept is None:  # the account is another user's
+        raise Conflict
     return PayoutAccount(provider.name, connected=True, ready=kept.ready, url=url, expires_at=expires_at)
 
 

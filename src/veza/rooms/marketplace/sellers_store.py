@@ -76,12 +76,13 @@ _HOLD = Statement(
     .with_for_update(),
     SellerAccount,
 )
-# The same words in both dialects; sa has no common form of it.
+# The same words in both dialects; sa has no common form of it. Whatever is there already: of two at once
+# PostgreSQL may find the other's account where it was to look at users alone, and call that a violation.
 _ADD: Statement[None] = Statement(
     sa.text(
         "INSERT INTO seller_accounts (user_id, provider, account, ready, created_at, updated_at)"
         " VALUES (:user_id, :provider, :account, :ready, :created_at, :updated_at)"
-        " ON CONFLICT (user_id) DO NOTHING"
+        " ON CONFLICT DO NOTHING"
     ).bindparams(*(sa.bindparam(column.name, type_=column.type) for column in seller_accounts.columns))
 )
 _SET: Statement[None] = Statement(
