@@ -19,6 +19,8 @@ from tests.ports import free_ports
 
 # Seconds; a start takes a quarter of one where nobody else is at work.
 WAIT = 60.0
+# How long a whole test may take: whoever waits for ever fails, and says for what. The longest takes a third.
+TEST_SECONDS = 300.0
 STARTED = {"serve": b"Veza is ready", "worker": b"Veza is working"}
 
 

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from tests.cluster.nodes import Nodes, Stand, open_nodes
+from tests.cluster.nodes import TEST_SECONDS, Nodes, Stand, open_nodes
 from tests.quick import CheapHasher, QuickClient
 from tests.world import Person, World
 from veza.app import make_app
@@ -112,6 +112,7 @@ async def open_spread_world(
     stand.forget()
     shared = {**choices, "database_url": database.url, "redis_url": stand.valkey_url}
     async with (
+        asyncio.timeout(TEST_SECONDS),
         open_nodes(stand, folder / "nodes", shared, workers=2 * work) as nodes,
         parts.live.running(),
     ):

@@ -1,5 +1,6 @@
 """The room of sessions where many processes are it, for its tests with `--cluster`."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.cluster.nodes import Stand, open_nodes
+from tests.cluster.nodes import TEST_SECONDS, Stand, open_nodes
 from tests.cluster.spread import Through
 from tests.rooms.sessions_house import BASE_URL, SECRET, House
 from veza.core.db import Database
@@ -44,7 +45,10 @@ async def open_spread_house(
     stand.forget()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            async with open_nodes(stand, Path(folder), settings, workers=0) as nodes:
+            async with (
+                asyncio.timeout(TEST_SECONDS),
+                open_nodes(stand, Path(folder), settings, workers=0) as nodes,
+            ):
                 made.port = nodes.proxy.port
                 yield made
     finally:
