@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from veza.access.actor import Member
-from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.rooms.marketplace import orders, reconciling
 from veza.rooms.marketplace import orders_store as store
@@ -14,8 +13,8 @@ from veza.rooms.marketplace.errors import (
     PaymentUnderWay,
 )
 from veza.rooms.marketplace.order_schemas import OrderView
-from veza.rooms.marketplace.payment_kinds import PATIENCE, AskPayment
-from veza.rooms.marketplace.payments import NotKnown, ProviderRefused, Providers
+from veza.rooms.marketplace.payment_kinds import AskPayment
+from veza.rooms.marketplace.payments import ProviderRefused, Providers
 
 
 async def give_up(
@@ -38,13 +37,7 @@ async def give_up(
     try:
         await provider.withdraw(order.payment_ref)
         outcome = await provider.look(order.payment_ref)
-    except NotKnown:
-        # As long as it can still be paid where it is known, it is not given up here.
-        if clock.now() < order.created_at + provider.pay_within + PATIENCE:
-            raise PaymentUnavailable from None
-        await reconciling.forsake(tx, order_id)
-        return await orders.get_visible(tx, actor, order_id)
-    except ProviderRefused:
+    except ProviderRefused:  # as of another account's payments, whose key is not set any more
         raise PaymentUnavailable from None
     if outcome.state in {"open", "under_way"}:
         raise PaymentUnderWay

@@ -46,7 +46,6 @@ from veza.rooms.marketplace.payments import (
     Handover,
     Made,
     MoneyProvider,
-    NotKnown,
     ProviderRefused,
     Providers,
     RefundWaits,
@@ -55,8 +54,7 @@ from veza.rooms.marketplace.sellers_store import Share
 
 log = structlog.get_logger()
 
-# Stripe brings a notice again for three days, and tells of it for thirty. For as long an order waits for its
-# payment to be known, whichever key was set meanwhile.
+# Stripe brings a notice again for three days, and tells of it for thirty.
 MISSED = timedelta(days=3)
 KEPT = timedelta(days=60)
 _PIECE = 200
@@ -117,14 +115,7 @@ class PaymentJobs:
         async with self._database.read() as view:
             order = await orders_store.find(view, what.order_id)
         if order is not None:
-            try:
-                outcome = await self._money(order.provider).look(order.payment_ref)
-            except NotKnown:
-                if order.status != "pending" or clock.now() < order.created_at + MISSED:
-                    raise
-                async with self._database.write() as tx:
-                    await reconciling.forsake(tx, order.id)
-                return
+            outcome = await self._money(order.provider).look(order.payment_ref)
             async with self._database.write() as tx:
                 await reconciling.follow(tx, what, outcome)
 

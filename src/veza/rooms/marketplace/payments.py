@@ -8,7 +8,7 @@ notice only says that it is time to ask; what has become of a payment is what th
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
@@ -129,10 +129,6 @@ class ProviderRefused(Exception):
         self.kept = kept
 
 
-class NotKnown(ProviderRefused):
-    """A provider has nothing of this name: the key is of another account than it was with."""
-
-
 class RefundWaits(Exception):
     """Nothing can be given back as long as the buyer's bank disputes the payment."""
 
@@ -165,15 +161,11 @@ class MoneyProvider(PaymentProvider, Protocol):
     Everything raises :class:`ProviderRefused`, and ``PaymentUnavailable`` where trying again may help.
     """
 
-    @property
-    def pay_within(self) -> timedelta:
-        """For how long an order can be paid after it was placed."""
-
     async def look(self, reference: str) -> Outcome:
-        """What has become of a payment. Raises :class:`NotKnown`."""
+        """What has become of a payment."""
 
     async def withdraw(self, reference: str) -> None:
-        """Let nobody pay any more, where nobody has. Raises :class:`NotKnown`."""
+        """Let nobody pay any more, where nobody has."""
 
     async def find_order(self, intent: str) -> UUID | None:
         """The order that a payment was for, by another of its names; None where it is none of ours."""

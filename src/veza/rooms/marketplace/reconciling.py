@@ -49,16 +49,6 @@ async def follow(tx: Tx, told: AskPayment, outcome: Outcome) -> Order | None:
     return order
 
 
-async def forsake(tx: Tx, order_id: UUID) -> None:
-    """Of an order's payment its provider knows nothing, and nobody can pay it any more: it comes to nothing.
-
-    Should its money be seen after all, as by the key that it was begun with, that is paid back.
-    """
-    order = await follow(tx, AskPayment(order_id), Outcome(state="over"))
-    if order is not None and order.status == "cancelled":
-        log.error("payments.not_known", order_id=str(order_id), reference=order.payment_ref)
-
-
 async def _follow_money(tx: Tx, order: Order, outcome: Outcome) -> Order:
     charge = await charges_store.find(tx, order.id)
     if charge is None:

@@ -20,7 +20,6 @@ from veza.rooms.marketplace.payments import (
     Handover,
     Made,
     Notice,
-    NotKnown,
     Outcome,
     Payment,
     ProviderRefused,
@@ -63,7 +62,6 @@ class Stripe:
 
     name = "stripe"
     moves_money = True
-    pay_within = PAY_WITHIN
 
     def __init__(self, config: StripeConfig) -> None:
         self._config = config
@@ -137,15 +135,10 @@ class Stripe:
         return outcome_of(session, refunds, disputes)
 
     async def _session(self, reference: str) -> Session:
-        try:
-            with _asking():
-                found = await self._stripe.checkout.sessions.retrieve_async(
-                    reference, {"expand": ["payment_intent.latest_charge.refunds"]}
-                )
-        except ProviderRefused as refused:
-            if refused.code == "resource_missing":
-                raise NotKnown(str(refused), refused.code) from None
-            raise
+        with _asking():
+            found = await self._stripe.checkout.sessions.retrieve_async(
+                reference, {"expand": ["payment_intent.latest_charge.refunds"]}
+            )
         return _as(found, Session)
 
     async def withdraw(self, reference: str) -> None:
