@@ -18,7 +18,7 @@ from veza.core.ids import new_id
 from veza.rooms.webhooks import queues_store, store
 from veza.rooms.webhooks.deliveries_store import Due
 from veza.rooms.webhooks.queues_store import Claim
-from veza.rooms.webhooks.recording import Outcome, Recorder
+from veza.rooms.webhooks.recording import Outcome, Recorder, _as_of_now
 
 URL = "https://example.com/webhook"
 
@@ -242,3 +242,20 @@ async def test_a_hook_is_changed_while_it_is_turned_off_and_while_its_owner_leav
             assert await acting == result
         async with database.read() as view:
             assert await store.find(view, hook_id) is None
+
+
+async def test_what_was_delivered_stays_so_though_its_hook_begins_anew(
+    database: Database, tmp_path: Path
+) -> None:
+    """W9: also where it is written down with a failure, for which the hook is looked at."""
+    async with open_house(database, tmp_path, work=False) as world:
+        ada, now = await world.person("ada"), clock.now()
+        hook_id = UUID((await hook(ada, URL))["id"])
+        due = Due(new_id(), "track.liked", {}, now, now, now, 0, [])
+        async with database.write() as tx:
+            asked = await store.lock(tx, hook_id)
+            await queues_store.heal(tx, hook_id)
+            arrived = Outcome(
+                Claim(hook_id, 0, 0, None), due, "delivered", None, now, None, 0, None, None, asked
+            )
+            assert await _as_of_now(tx, arrived, asked) == arrived

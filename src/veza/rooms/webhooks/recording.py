@@ -138,7 +138,7 @@ async def _as_of_now(tx: Tx, one: Outcome, hook: Hook | None) -> Outcome:
 
     ``hook`` is locked, so nobody asks to begin anew with it in the meantime.
     """
-    if hook is None or one.asked is None or not hook.enabled:
+    if hook is None or one.asked is None or one.status == "delivered" or not hook.enabled:
         return one
     same = (hook.url, hook.enabled_since) == (one.asked.url, one.asked.enabled_since)
     if same and await queues_store.is_as_claimed(tx, one.claim):
