@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import json
 import re
 from collections import Counter
@@ -354,3 +355,18 @@ async def test_the_probes_say_how_it_is(world_with):
         world.parts.readiness.drain()
         assert (await ask(world.app, "GET", "/readyz")).status == 503
         assert (await ask(world.app, "GET", "/healthz")).status == 200
+
+
+@pytest.mark.parametrize("path", [TRACKS, f"{TRACKS}/{RANDOM}", f"{TRACKS}/search?q=love", "/api/v1/nothing"])
+async def test_a_request_leaves_nothing_for_the_collector_of_garbage(app, path):
+    """From the edge or by a route: what it needed goes with it, not when the collector comes by."""
+    for _ in range(5):  # what is made once
+        await ask(app, "GET", path)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            await ask(app, "GET", path)
+        assert gc.collect() < 20
+    finally:
+        gc.enable()

@@ -5,7 +5,7 @@ from veza.core.exchange import Exchange, is_among, peer_of
 from veza.core.metrics import METHODS
 from veza.core.probes import PROBES
 from veza.core.traceparent import TraceParent, read_traceparent
-from veza.core.tracing import About, Kind, Span, begin
+from veza.core.tracing import About, Kind, Span, around, begin
 
 _TRACEPARENT = b"traceparent"
 _FAILED = 500
@@ -25,14 +25,15 @@ class TracedEdge(Edge):
         if scope["type"] != "http" or scope["path"] in _WATCHED:
             await super().__call__(scope, receive, send)
             return
-        name = scope["method"] if scope["method"] in METHODS else "HTTP"
+        name = _name(scope["method"])
         method = "_OTHER" if name == "HTTP" else name
         about: About = {"http.request.method": method, "url.scheme": scope["scheme"]}
-        with begin(name, Kind.SERVER, about, parent=self._parent(scope)) as span:
-            try:
-                await super().__call__(scope, receive, send)
-            finally:
-                _tell(span, name, scope["veza"])
+        with begin(name, Kind.SERVER, about, parent=self._parent(scope)):
+            await super().__call__(scope, receive, send)
+
+    def _note(self, exchange: Exchange) -> None:
+        super()._note(exchange)
+        _tell(around(), exchange)
 
     def _parent(self, scope: Scope) -> TraceParent | None:
         """The span that a proxy of ours made of it: anybody else could fill any trace with anything."""
@@ -42,10 +43,14 @@ class TracedEdge(Edge):
         return read_traceparent(given[0].decode("latin-1"))
 
 
-def _tell(span: Span, name: str, exchange: Exchange) -> None:
+def _name(method: str) -> str:
+    return method if method in METHODS else "HTTP"
+
+
+def _tell(span: Span, exchange: Exchange) -> None:
     span.set("veza.request_id", exchange.request_id)
     if exchange.route:
-        span.rename(f"{name} {exchange.route}")
+        span.rename(f"{_name(exchange.scope['method'])} {exchange.route}")
         span.set("http.route", exchange.route)
     if exchange.status:
         span.set("http.response.status_code", exchange.status)

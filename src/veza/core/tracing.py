@@ -132,18 +132,22 @@ def begin(name: str, kind: Kind, about: About = NO_MORE, *, parent: TraceParent 
 def part(name: str, kind: Kind = Kind.INTERNAL, about: About = NO_MORE) -> Span:
     """A span within the one that is open here; nothing where none is, or nobody will see it."""
     recorder = tracing.recorder
-    around = None if recorder is None else _current.get()
-    if recorder is None or around is None or not around.recorded:
+    outer = None if recorder is None else _current.get()
+    if recorder is None or outer is None or not outer.recorded:
         return NOTHING
-    return Span(recorder.begin(name, kind, around.at, about))
+    return Span(recorder.begin(name, kind, outer.at, about))
+
+
+def around() -> Span:
+    """The span that is open here; one that takes everything for nothing where none is."""
+    return _current.get() or NOTHING
 
 
 def here() -> TraceParent | None:
     """Where we are, for a log line or for whoever takes the work up; None outside of any open span."""
     if tracing.recorder is None:
         return None
-    around = _current.get()
-    return None if around is None else around.at
+    return around().at
 
 
 def aside(name: str, kind: Kind = Kind.INTERNAL, about: About = NO_MORE) -> Recording | None:
