@@ -295,6 +295,24 @@ async def test_the_log_stays_small_under_writers_that_never_pause(
         assert await view.first(COUNT) == 480
 
 
+async def test_writers_that_never_pause_have_a_checkpoint_for_each_stretch_of_the_log(
+    sqlite: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_writer, "CHECKPOINT_PAGES", 100)
+    checkpoint, asked = sqlite.writer._checkpoint, 0
+
+    def count() -> None:
+        nonlocal asked
+        asked += 1
+        checkpoint()
+
+    monkeypatch.setattr(sqlite.writer, "_checkpoint", count)
+    for number in range(60):
+        await write(sqlite, str(number), fill=40_000)
+    pages = os.stat(f"{sqlite.path}-wal").st_size // 4096  # noqa: PTH116 - at once
+    assert 0 < asked <= pages // 100, (asked, pages)
+
+
 async def test_a_checkpoint_that_fails_fails_nobody(
     sqlite: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

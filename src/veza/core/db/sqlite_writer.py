@@ -1,8 +1,9 @@
 """The one writer of a SQLite file: who has the turn, and commits that are shared.
 
-A transaction runs while it has the turn, in a savepoint of its own. The last one in the queue, or a group
-that is full, has the whole group committed by a thread; meanwhile further transactions queue and then share
-the next commit. A lone transaction is committed at once, and one that fails is undone alone.
+A transaction runs while it has the turn, in a savepoint of its own where others of its group were before it.
+The last one in the queue, or a group that is full, has the whole group committed by a thread; meanwhile
+further transactions queue and then share the next commit. A lone transaction is committed at once, and one
+that fails is undone alone.
 """
 
 import asyncio
@@ -25,7 +26,9 @@ GROUP_SIZE = 256
 GROUP_SECONDS = 0.02
 PATIENCE = 5.0
 CLOSING_SECONDS = 10.0
-CHECKPOINT_PAGES = 2_000
+# How much the log grows from one checkpoint to the next. Each is two syncs that a commit may wait for, and a
+# page that was written twice meanwhile is carried over once.
+CHECKPOINT_PAGES = 4_000
 # Beyond this (64 MiB) a commit carries the log over itself. A checkpoint beside it may never catch up with
 # writers that do not pause, and only a log carried over whole is begun anew.
 OVERDUE_PAGES = 16_000
@@ -51,6 +54,7 @@ class Group:
         for *_, done in self.members:
             if not done.done():
                 done.set_result(error)
+        self.members.clear()  # each of them knows its group
 
 
 class Writer:
@@ -77,13 +81,14 @@ class Writer:
         self._path = path
         self._checkpoints: apsw.Connection | None = None
         self._checkpointing = False
+        self._carried = 0  # how long the log was when the last checkpoint was asked for
 
     def commits_to(self, tables: Iterable[str]) -> int:
         """How many commits there were that may have changed one of these tables."""
         return self._commits + sum(self._commits_to[table] for table in tables)
 
     async def enter(self) -> Group:
-        """Wait for the turn and open a savepoint; who enters must also :meth:`leave`.
+        """Wait for the turn, to change what can be undone alone; who enters must also :meth:`leave`.
 
         Raises :class:`DatabaseBusy` after five seconds, and :class:`Unavailable` when the database closes.
         """
@@ -94,7 +99,8 @@ class Writer:
         self._busy = True
         try:
             group = self._group or await self._begin()
-            self.connection.execute("SAVEPOINT one")
+            if group.members:  # before them there is nothing to go back to but the start
+                self.connection.execute("SAVEPOINT one")
         except BaseException as error:
             self.leave()
             if isinstance(error, apsw.Error):
@@ -159,12 +165,16 @@ class Writer:
             self._undone_by = error
 
     def release(self) -> None:
-        """Keep the savepoint of the transaction whose turn it is, for the group's commit."""
-        self.connection.execute("RELEASE one")
+        """Keep what the transaction whose turn it is has done, for the group's commit."""
+        if self._shared():
+            self.connection.execute("RELEASE one")
 
     def undo(self) -> None:
-        """Undo the savepoint of the transaction whose turn it is."""
+        """Undo what the transaction whose turn it is has done."""
         if self._undone():
+            return
+        if not self._shared():
+            self._rollback()
             return
         try:
             self.connection.execute("ROLLBACK TO one")
@@ -173,6 +183,10 @@ class Writer:
             # Rather nothing of the group than a part of what failed.
             self._rollback()
             self.note(error)
+
+    def _shared(self) -> bool:
+        """Whether others of the group are before the one whose turn it is, which has a savepoint then."""
+        return self._group is not None and bool(self._group.members)
 
     def leave(self) -> None:
         """Pass the turn on; whoever is last, or a group that is full, has it committed first."""
@@ -241,11 +255,13 @@ class Writer:
     # ── the write-ahead log ────────────────────────────────────────────────────────────────────────
 
     def _on_wal(self, connection: apsw.Connection, _name: str, pages: int) -> int:
+        if pages < self._carried:
+            self._carried = 0  # it was begun anew
         if pages >= OVERDUE_PAGES:
             with contextlib.suppress(apsw.Error):  # the commit itself has succeeded
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        elif pages >= CHECKPOINT_PAGES and not self._checkpointing:
-            self._checkpointing = True
+        elif pages - self._carried >= CHECKPOINT_PAGES and not self._checkpointing:
+            self._carried, self._checkpointing = pages, True
             self._checkpointer.submit(self._checkpoint)
         return apsw.SQLITE_OK
 
