@@ -55,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run what rooms do against several processes on several engines",
     )
+    parser.addoption("--hls", help="the file of hls.js, to hear tracks by it in Chromium")
     parser.addoption("--playlists", default="4", help="lives of a playlist that is changed at random")
 
 
