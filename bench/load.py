@@ -27,7 +27,7 @@ _BODILESS = {b"204", b"304"}
 class Report:
     """What a run measured: latencies in milliseconds, the server's CPU time in µs for each request.
 
-    ``times`` are all the latencies, in seconds.
+    ``times`` are all the latencies, in seconds, as one answer came after the other.
     """
 
     requests: int
@@ -40,6 +40,12 @@ class Report:
     statuses: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     times: list[float] = field(default_factory=list)
+
+    def p99s(self, parts: int) -> list[float]:
+        """The p99 of each of so many parts of it."""
+        size = max(len(self.times) // parts, 1)
+        cut = [sorted(self.times[at : at + size]) for at in range(0, len(self.times) - size + 1, size)]
+        return [times[int(len(times) * 0.99)] * 1000 for times in cut]
 
     @property
     def rate(self) -> float:
@@ -192,7 +198,7 @@ async def load(
         cpu_us=used / max(len(run.latencies), 1) * 1e6 if pid else None,
         statuses=Counter({status.decode(): count for status, count in run.statuses.items()}),
         failures=run.failures,
-        times=times,
+        times=list(run.latencies),
     )
 
 

@@ -2,7 +2,8 @@
 
 The most that the server answers of a mixture is measured first; then it is asked for 70 % of that at a fixed
 pace, and songs are uploaded meanwhile. After a warm-up, which does not count, the time is cut into fifths:
-nothing may fail, the server may not grow, and the last fifth may not be slower than the first.
+nothing may fail, the server may not grow, and the last fifth may not be slower than the first. How slow a
+fifth is its median ten seconds say: what the host did to a few of them is not the server's.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import http.client
 import json
 import random
 import re
+import statistics
 import subprocess
 import tempfile
 import time
@@ -39,7 +41,7 @@ GROWTH, SLOWER = 2.0, 1.5
 SHARES = {"list": 30, "detail": 35, "play": 14, "like": 2, "unlike": 2, "search": 10, "range": 7}
 _REQUESTS, _LISTENERS = 40_000, 40
 _SONGS, _SONG_SECONDS, _BETWEEN_UPLOADS = 4, 30, 15.0
-_PEAK_SECONDS = 8.0
+_PEAK_SECONDS, _PIECE_SECONDS = 8.0, 10.0
 # The warm-up is a sixth as long as what counts, and so long at least.
 _LEAST_WARM_SECONDS = 60.0
 _RANGE = 64 * 1024
@@ -59,6 +61,7 @@ async def soak(path: Path, minutes: float) -> list[Figure]:
         for _ in range(PARTS):
             reports.append(await day.ask(minutes * 60 / PARTS, pace))
             grown.append(veza.memory() - warm)
+        slow = [statistics.median(one.p99s(round(one.seconds / _PIECE_SECONDS) or 1)) for one in reports]
         setting = f"{minutes:g} min at {pace:,.0f}/s of {peak.rate:,.0f}/s"
         return [
             _failed(setting, reports, day),
@@ -68,10 +71,10 @@ async def soak(path: Path, minutes: float) -> list[Figure]:
                 grown[-1] <= GROWTH,
             ),
             Figure(
-                f"soak, {setting}: p99 by fifths",
-                " ".join(f"{one.p99:.1f}" for one in reports) + f" ms (p50 {reports[-1].p50:.2f} ms)",
+                f"soak, {setting}: p99 of the median ten seconds, by fifths",
+                " ".join(f"{one:.1f}" for one in slow) + f" ms (p50 {reports[-1].p50:.2f} ms)",
                 f"{day.late():.1f} s is the oldest work late", f"last ≤ {SLOWER:g} x first",
-                reports[-1].p99 <= SLOWER * reports[0].p99,
+                slow[-1] <= SLOWER * slow[0],
             ),
         ]  # fmt: skip
 
