@@ -264,6 +264,15 @@ async def test_what_is_old_goes_from_the_beginning_and_leaves_a_trace(
         assert found["actions_count"] == dict(rows)
         assert found["total_logs"] == sum(count for _, count in rows)
         assert await database.rows("SELECT COUNT(*) FROM events WHERE kind = 'track.liked'") == [(3,)]
+        # All that came after the purge is gone, and the purge waits for its seal once more.
+        await tamper(
+            database,
+            "DELETE FROM audit_log",
+            "DELETE FROM events WHERE kind <> 'audit.purged'",
+            "INSERT INTO audit_queue (id) SELECT id FROM events",
+            "UPDATE audit_state SET head_seq = 3",
+        )
+        assert (await check(world)).problem == "the log ends at 3, but rows up to 4 were purged from it"
 
 
 async def test_a_purge_of_a_version_that_sealed_none(
