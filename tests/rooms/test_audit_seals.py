@@ -229,10 +229,20 @@ async def test_a_secret_that_is_new(database: Database, tmp_path: Path) -> None:
         await written(world)
         old, new = (new_secret().encode() for _ in range(2))
         first, both = Sealer(database, Keyring([old])), Sealer(database, Keyring([new, old]))
-        for sealer in (first, both):
+        for sealer in (both, first):
             await tell(database, TrackLiked(new_id(), new_id(), new_id()))
             await sealer.seal_all()
         assert "secret that is not here" in (await verify(database, both)).problem
+        alone = Sealer(database, Keyring([new]))
+        with clock.shifted(timedelta(days=400)):
+            await forget(database, alone, 365)
+        # Of an empty log nobody can say without the secret whether it ended there.
+        assert (await verify(database, alone)).problem == (
+            f"that the log ends at {ROWS + 2} was sealed with a secret that is not here"
+        )
+        await alone.seal_all()
+        verdict = await verify(database, alone)
+        assert (verdict.problem, verdict.first, verdict.rows) == ("", ROWS + 3, 1)
 
 
 async def test_what_is_old_goes_from_the_beginning_and_leaves_a_trace(

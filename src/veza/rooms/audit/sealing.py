@@ -82,7 +82,11 @@ class Sealer:
         return len(events) == PIECE
 
     def _before(self, state: State) -> bytes:
-        if self.is_end(state):
+        try:
+            right = self.is_end(state)
+        except KeyError:  # whether it is, only whoever has that secret can say
+            right = True
+        if right:
             return state.head_mac[:_SEAL]
         log.error("audit.end_was_changed", seq=state.head_seq)
         return _BROKEN
@@ -156,9 +160,9 @@ class Sealer:
         return mac[: len(self._first)] in self._before_purges
 
     def is_end(self, state: State) -> bool:
-        """Whether the log was sealed to end there, as far as this server has the key to say so."""
+        """Whether the log was sealed to end there. Raises KeyError as :meth:`mac`."""
         mac = state.head_mac[:_SEAL]
-        if state.head_seq == 0 or mac[: len(self._first)] not in self._ends:
+        if state.head_seq == 0:
             return True
         return hmac.compare_digest(self.end(state.head_seq, mac), state.head_mac)
 

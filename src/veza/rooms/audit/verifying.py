@@ -89,8 +89,13 @@ def _end(sealer: Sealer, state: State, walk: "_Walk") -> str:
     """What is wrong with the end, where nobody purged beyond it meanwhile."""
     if state.head_seq < state.purged_seq:  # read as of one moment: a purge ends where there are rows
         return f"the log ends at {state.head_seq}, but rows up to {state.purged_seq} were purged from it"
-    if walk.seq != state.head_seq or (sealer.is_end(state) and state.head_mac.startswith(walk.mac)):
+    if walk.seq != state.head_seq:
         return ""
+    try:
+        if state.head_mac.startswith(walk.mac) and sealer.is_end(state):
+            return ""
+    except KeyError:
+        return f"that the log ends at {state.head_seq} was sealed with a secret that is not here"
     return f"row {walk.seq} is not where the log was sealed to end: what came after it is gone"
 
 
