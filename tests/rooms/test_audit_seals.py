@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.rooms.audit_house import GUARDS, REFUSED, blob, check, literal, seal, sealer_of, tamper, tell
+from tests.rooms.audit_house import GUARDS, REFUSED, blob, check, literal, logs, seal, sealer_of, tamper, tell
 from tests.world import World, open_world
 from veza.access.secrets import Keyring, new_secret
 from veza.core import clock
@@ -343,6 +343,35 @@ async def test_a_clock_set_back_holds_up_nothing(database: Database, tmp_path: P
         await seal(world)
         assert (await columns(database, "seq"))[0] == 6, "nor does a clock that was wrong the other way"
         assert (await check(world)).problem == ""
+
+
+async def test_a_time_that_there_is_not_holds_up_nothing(database: Database, tmp_path: Path) -> None:
+    """D3: of an event that somebody planted; it is shown, sealed and named, and covers up nothing else."""
+    times = [str(2**62), str(-(2**62)), *(["'soon'"] if database.dialect == "sqlite" else [])]
+    async with open_world(database, tmp_path) as world:
+        boss = await world.person("boss", "admin")
+        await seal(world)
+        last = (await check(world)).head.seq
+        planted = [
+            _PAST.replace(", 0)", f", {at})").format(other=literal(database, new_id())) for at in times
+        ]
+        await tamper(database, *planted, guarded=True)
+        for sealed in (False, True):
+            if sealed:
+                await written(world, 2)
+            shown = await logs(boss, "action=user.role_changed", path="/admin/audit/logs")
+            assert sum(row["seq"] is None for row in shown) == (0 if sealed else len(times))
+        verdict = await check(world)
+        assert f"row {last + 1} (user.role_changed, " in verdict.problem
+        assert "there is no such time" in verdict.problem
+        assert (verdict.rows, verdict.waiting) == (last + len(times) + 2, 0)
+        with clock.shifted(timedelta(days=400)):
+            await written(world, 1)
+        await tamper(database, f"UPDATE audit_log SET created_at = {2**62} WHERE seq = {last + 4}")
+        assert "is not what was sealed" in (await check(world)).problem
+        with clock.shifted(timedelta(days=500)):
+            await forget(database, sealer_of(world), 365)
+        assert (await columns(database, "seq"))[0] > last + len(times)
 
 
 async def test_many_seal_at_once(database: Database, tmp_path: Path) -> None:

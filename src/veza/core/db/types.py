@@ -23,6 +23,8 @@ metadata = sa.MetaData(
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The first and the last moment there are: what a column is read as that holds one beyond, or no number.
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def uuid_from_bytes(raw: bytes) -> UUID:
@@ -54,7 +56,13 @@ def _to_micros(moment: datetime | None) -> int | None:
 
 
 def _from_micros(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
+    """Raises nothing: one row that somebody wrote past Veza is to hold up no other."""
+    try:
+        return None if micros is None else from_micros(micros)
+    except (ValueError, OverflowError, OSError):
+        return FIRST if micros < 0 else LAST  # type: ignore[operator]  # None was no error
+    except TypeError:  # SQLite keeps anything in any column
+        return FIRST
 
 
 class Id(sa.types.TypeDecorator[UUID]):
@@ -82,7 +90,7 @@ class Id(sa.types.TypeDecorator[UUID]):
 
 
 class Time(sa.types.TypeDecorator[datetime]):
-    """A moment: microseconds since 1970 in a 64-bit integer, aware UTC in Python."""
+    """A moment: microseconds since 1970 in a 64-bit integer, aware UTC in Python; FIRST or LAST for none."""
 
     impl = sa.BigInteger
     cache_ok = True

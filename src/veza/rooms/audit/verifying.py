@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from veza.core.db import Database, Tx
+from veza.core.db.types import FIRST, LAST
 from veza.rooms.audit import sealing_store, verifying_store
 from veza.rooms.audit.events import AuditPurged
 from veza.rooms.audit.sealing import Sealer
@@ -54,7 +55,7 @@ async def verify(database: Database, sealer: Sealer, known: Head | None = None) 
     problem = trace or await walk.go(database) or _end(sealer, state, walk)
     async with database.read() as view:
         waiting = await verifying_store.count_queued(view)
-        problem = problem or await _beside(view)
+        problem = problem or await _beside(view) or walk.timeless
     return Verdict(walk.right, state.purged_seq + 1, Head(walk.seq, walk.mac.hex()), waiting, problem)
 
 
@@ -120,6 +121,9 @@ class _Walk:
         self.end = state.head_seq
         self.known = known
         self.right = 0
+        # Of the first row with a time that there is not. It stays for as long as the log is kept, so whatever
+        # else is wrong is said before it.
+        self.timeless = ""
 
     async def go(self, database: Database) -> str:
         """What is wrong first; nothing when all is right."""
@@ -165,6 +169,8 @@ class _Walk:
             return f"{said} was sealed with a secret that is not here"
         if not right:
             return f"{said} is not what was sealed, or stands in another's place"
+        if entry.created_at in {FIRST, LAST} and not self.timeless:
+            self.timeless = f"{said} was written by somebody else: there is no such time"
         if self.known is not None and self.known == Head(entry.seq, self.known.mac):
             return "" if row.mac.hex() == self.known.mac else f"{said} has another seal than was known"
         return ""
