@@ -11,7 +11,7 @@ from veza.core import clock
 from veza.core import worker as worker_module
 from veza.core.db import Database, Statement, Tx
 from veza.core.errors import InsufficientStorage, RateLimited, Unavailable
-from veza.core.jobs import Job, JobKind, jobs
+from veza.core.jobs import Job, JobKind, amend, jobs
 from veza.core.worker import Task, retry_after
 
 
@@ -109,7 +109,9 @@ async def test_a_hopeless_job_dies_and_its_kind_is_told_in_the_same_transaction(
     once = JobKind("once", Note, attempts=1)
     told: list[tuple[Note, bool]] = []
 
-    async def fail(_job: Job, _payload: Note) -> None:
+    async def fail(job: Job, _payload: Note) -> None:
+        async with database.write() as tx:
+            await amend(tx, job, Note("y"))
         raise ValueError("hopeless")
 
     async def dead(tx: Tx, payload: Note) -> None:
@@ -121,7 +123,7 @@ async def test_a_hopeless_job_dies_and_its_kind_is_told_in_the_same_transaction(
         await until_dead(database)
     [row] = await rows(database)
     assert row.error == "ValueError: hopeless"
-    assert told == [(Note("x"), True)]
+    assert told == [(Note("y"), True)], "with what the last try found out"
     await queue(database, once, unique_key="one")
     assert len(await rows(database)) == 2, "a dead job must not keep its key"
 

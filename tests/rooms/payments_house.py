@@ -73,20 +73,28 @@ class Shop:
             except LeaseLost:
                 await tx.run(RESTART, job_id=job.id, lease=job.attempt, until=clock.now())
 
-    async def again(self, *, give_up: bool = False, days: int = 2) -> None:
-        """What was put off is due again, so many days from now; or it was tried often enough."""
+    async def again(self, *, give_up: bool = False, tried: bool = False, days: int = 2) -> None:
+        """What was put off is due again, so many days from now; or it was tried often enough.
+
+        That is with the try before; or it is ``tried`` once more.
+        """
         self.put_off.clear()
         if give_up:
             async with self.world.parts.database.write() as tx:
                 now = clock.now() + timedelta(days=10)
                 kinds = list(self.tasks)
-                for job in await tx.all(CLAIM, lane="default", kinds=kinds, now=now, until=now, count=100):
+                jobs = await tx.all(CLAIM, lane="default", kinds=kinds, now=now, until=now, count=100)
+            if tried:
+                for job in jobs:
+                    await self.do(job)
+            async with self.world.parts.database.write() as tx:
+                for job in jobs:
                     task = self.tasks[job.kind]
-                    await tx.run(
+                    told = await tx.first(
                         BURY, job_id=job.id, lease=job.attempt, now=now, problem="tried often enough"
                     )
-                    if task.dead is not None:
-                        await task.dead(tx, msgspec.json.decode(job.payload, type=task.kind.payload))
+                    if told is not None and task.dead is not None:
+                        await task.dead(tx, msgspec.json.decode(told, type=task.kind.payload))
             await self.work()
             return
         with clock.shifted(timedelta(days=days)):

@@ -187,10 +187,13 @@ async def test_a_share_that_is_made_twice_and_not_given_back(database: Database,
         await race.run()
         assert shop.put_off == [TAKE_BACK_TWICE.name]
         with capture_logs() as logs:
-            await shop.again(give_up=True)
+            shop.stripe.answers.clear()
+            await shop.again(give_up=True, tried=True)
             assert [one for one in logs if one["event"] == "payments.not_taken_back"] == []
             await shop.again()  # it is asked once more
         assert [one["amount"] for one in logs if one["event"] == "payments.not_taken_back"] == [900]
+        asked = [key.partition(":again:")[2] for key in shop.stripe.answers if "reversal" in key]
+        assert asked == ["1", "2"], "each time anew: what was refused is refused for a day under its key"
         shop.stripe.poor.clear()
         await race.settle()  # it is looked for once more, and owed as before
         assert race.handed() == [900, 900]

@@ -139,10 +139,13 @@ MOVE: Statement[None] = Statement(
 RESTART: Statement[None] = Statement(
     sa.update(jobs).where(_mine).values(run_at=sa.bindparam("until"), error=None, attempt=0)
 )
-BURY: Statement[None] = Statement(
+# With what its last try had the next be told: there is none, and whoever hears of its end is to know that.
+BURY = Statement(
     sa.update(jobs)
     .where(_mine)
     .values(dead_at=sa.bindparam("now"), error=sa.bindparam("problem"), unique_key=None)
+    .returning(jobs.c.payload),
+    str,
 )
 _AMEND: Statement[None] = Statement(sa.update(jobs).where(_mine).values(payload=sa.bindparam("new_payload")))
 GIVE_BACK: Statement[None] = Statement(
@@ -212,7 +215,10 @@ async def waiting(tx: Tx, lane: str) -> int:
 
 
 async def amend(tx: Tx, job: Job, payload: msgspec.Struct) -> None:
-    """Have the next try of a job be told this, unless another worker has taken it over."""
+    """Have the next try of a job be told this, or whoever is told of its end where this was the last.
+
+    Unless another worker has taken it over.
+    """
     told = enveloped(msgspec.json.encode(payload), here()).decode()
     await tx.run(_AMEND, job_id=job.id, lease=job.attempt, new_payload=told)
 

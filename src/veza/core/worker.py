@@ -286,12 +286,11 @@ class Worker:
 
     async def _bury(self, job: Job, task: Task, problem: str) -> None:
         async with self._database.write() as tx:
-            if await tx.run(BURY, job_id=job.id, lease=job.attempt, now=clock.now(), problem=problem[:2000]):
-                await self._tell(tx, job, task)
-
-    async def _tell(self, tx: Tx, job: Job, task: Task) -> None:
-        if task.dead is not None:
-            await task.dead(tx, msgspec.json.decode(job.payload, type=task.kind.payload))
+            told = await tx.first(
+                BURY, job_id=job.id, lease=job.attempt, now=clock.now(), problem=problem[:2000]
+            )
+            if told is not None and task.dead is not None:
+                await task.dead(tx, msgspec.json.decode(told, type=task.kind.payload))
 
 
 def _span(job: Job, lane: str) -> Span:
