@@ -2,6 +2,7 @@ import json
 import time
 from decimal import Decimal
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -14,6 +15,8 @@ from veza.core.text import BadValue
 
 REGISTER = "/api/v1/auth/register"
 JSON = ("content-type", "application/json")
+ID = "0190163d-8694-739b-aea5-966c26f8ad91"
+BARE = ID.replace("-", "")
 
 
 def shout(text: str) -> str:
@@ -24,6 +27,17 @@ def shout(text: str) -> str:
 
 class Inner(msgspec.Struct):
     size: int
+
+
+class Named(msgspec.Struct, rename={"other": "another"}):
+    other: UUID | None = None
+
+
+class Ids(msgspec.Struct):
+    one: UUID
+    some: Annotated[list[UUID], msgspec.Meta(max_length=3)] = []
+    inner: Named | None = None
+    inners: list[Named] = []
 
 
 class Form(msgspec.Struct):
@@ -152,6 +166,22 @@ def test_good_values_come_through_checked():
 def test_forms_write_numbers_as_text():
     form = validate({"name": "ada", "count": "3", "price": "1.5"}, Form, strict=False)
     assert (form.count, form.price) == (3, 1.5)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_an_id_has_the_spelling_that_it_has_in_paths(strict):
+    """G7: with its hyphens, at any depth, in JSON and in forms."""
+    good = {"one": ID.upper(), "some": [ID], "inner": {}, "inners": [{"another": None}, {"another": ID}]}
+    assert validate(good, Ids, strict=strict).inners[1].other == UUID(ID)
+    for bad in (
+        {"one": BARE},
+        {"some": [ID, BARE]},
+        {"inner": {"another": BARE}},
+        {"inners": [{}, {"another": BARE}]},
+    ):
+        with pytest.raises(ValidationFailed) as caught:
+            validate({**good, **bad}, Ids, strict=strict)
+        assert [(one.field, one.code) for one in caught.value.details] == [(*bad, "INVALID")]
 
 
 def test_long_numbers_are_read_quickly():

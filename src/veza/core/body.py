@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
+from uuid import UUID
 
 import msgspec
 
@@ -15,6 +16,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _MOST = 2**63
 _DIGITS = 20
+# So many characters has an id as it is written in paths and queries; what msgspec says of what is none.
+_OF_ID, _NO_ID = 36, "Invalid UUID."
 _INFINITE = (float("inf"), float("-inf"))
 # A body of a megabyte may hold 60,000 unknown names: an answer about each would be five times its size.
 _MOST_DETAILS = 100
@@ -88,7 +91,7 @@ def read_body(raw: bytes, kind: type[T]) -> T:
     Raises :class:`InvalidJSON` for what is not JSON and :class:`ValidationFailed` with a detail for each
     field that is missing, unknown, of the wrong type or refused by its check.
     """
-    return validate(parse_json(raw, exact=_holds_decimals(kind)), kind)
+    return validate(parse_json(raw, exact=_holds(kind, Decimal)), kind)
 
 
 def validate(given: Any, kind: type[T], *, strict: bool = True) -> T:
@@ -105,13 +108,15 @@ def validate(given: Any, kind: type[T], *, strict: bool = True) -> T:
         if name not in fields
     ]
     values: dict[str, Any] = {}
-    for name, (field, check) in fields.items():
+    for name, (field, check, ids) in fields.items():
         if name not in given:
             if field.required:
                 details.append(Detail(name, "This field is required.", "REQUIRED"))
             continue
         try:
             values[field.name] = _field(given[name], field.type, check, strict=strict)
+            if ids:
+                _check_ids(given[name], values[field.name])
         except msgspec.ValidationError as error:
             details.append(Detail(name, _plain(error), "INVALID"))
         except BadValue as error:
@@ -121,20 +126,29 @@ def validate(given: Any, kind: type[T], *, strict: bool = True) -> T:
     return kind(**values)
 
 
+class _Field(NamedTuple):
+    info: msgspec.structs.FieldInfo
+    check: Check | None
+    ids: bool
+
+
 @cache
-def _fields_of(kind: type[msgspec.Struct]) -> Mapping[str, tuple[msgspec.structs.FieldInfo, Check | None]]:
+def _fields_of(kind: type[msgspec.Struct]) -> Mapping[str, _Field]:
     """What each field is and is checked by; found out once, since it takes longer than a body to read."""
-    return {field.encode_name: (field, _check_of(field.type)) for field in msgspec.structs.fields(kind)}
+    return {
+        field.encode_name: _Field(field, _check_of(field.type), _holds(field.type, UUID))
+        for field in msgspec.structs.fields(kind)
+    }
 
 
 @cache
-def _holds_decimals(kind: Any) -> bool:
-    """Whether numbers of this type are to be read exactly."""
-    if kind is Decimal:
+def _holds(kind: Any, wanted: type) -> bool:
+    """Whether a value of this type is, or holds at any depth, one of the type that is ``wanted``."""
+    if kind is wanted:
         return True
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return any(_holds_decimals(field.type) for field in msgspec.structs.fields(kind))
-    return any(_holds_decimals(part) for part in get_args(kind) if isinstance(part, type) or get_args(part))
+        return any(_holds(field.type, wanted) for field in msgspec.structs.fields(kind))
+    return any(_holds(part, wanted) for part in get_args(kind) if isinstance(part, type) or get_args(part))
 
 
 def _field(value: Any, kind: Any, check: Check | None, *, strict: bool) -> Any:
@@ -146,6 +160,24 @@ def _field(value: Any, kind: Any, check: Check | None, *, strict: bool) -> Any:
     if check and isinstance(converted, list):
         return [check(text) for text in converted]
     return converted
+
+
+def _check_ids(value: Any, read: Any) -> None:
+    """Raise :class:`BadValue` for an id without its hyphens: an id has one spelling, as in paths."""
+    if isinstance(read, list | tuple):
+        for one, item in zip(value, read, strict=True):
+            # Here and not in a call of its own: there may be ten thousand.
+            if type(item) is not UUID:
+                _check_ids(one, item)
+            elif len(one) != _OF_ID:
+                raise BadValue("INVALID", _NO_ID)
+    elif isinstance(read, UUID):
+        if len(value) != _OF_ID:
+            raise BadValue("INVALID", _NO_ID)
+    elif isinstance(read, msgspec.Struct):
+        for name, field in _fields_of(type(read)).items():
+            if field.ids and name in value:
+                _check_ids(value[name], getattr(read, field.info.name))
 
 
 def _check_storable(value: Any) -> None:

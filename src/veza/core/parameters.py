@@ -1,4 +1,4 @@
-"""Ids in paths and queries: each thing has one spelling.
+"""Ids in paths and queries: each thing has one spelling; in bodies :mod:`veza.core.body` sees to it.
 
 The framework would also take an id without its hyphens, in braces, and as an URN.
 """
