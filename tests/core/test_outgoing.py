@@ -19,7 +19,7 @@ from tests.receiver import receiving, status
 from veza.core import clock, outgoing
 from veza.core.addresses import is_public
 from veza.core.outgoing import Answer, Courier, Forbidden, Guard
-from veza.core.targets import Target, read_target
+from veza.core.targets import Target, host_of, read_target
 from veza.core.text import BadValue
 
 BAD = [
@@ -52,6 +52,13 @@ def test_a_url_means_one_thing_or_is_refused() -> None:
     assert read_target("https://Ex\u00e4mple.com.:8443/a?b=\u00e9&c=%20") == Target(
         "https", "xn--exmple-cua.com", 8443, "/a?b=%C3%A9&c=%20"
     )
+    for url, host in (
+        ("https://ada:secret@Example.com:22/x#y", "example.com"),
+        ("http://[::1", ""),
+        ("x", ""),
+        ("https://Example.com./", "example.com"),
+    ):
+        assert host_of(url) == host, "for people, of what was good once"
     assert read_target("http://[2606:4700::1111]").authority == "[2606:4700::1111]"
     # Digits in circles are digits to who looks the name up, so they are to us.
     assert read_target("http://\u2460\u2461\u2466.\u24ea.\u24ea.\u2460/").host == "127.0.0.1"

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from tests.receiver import OK, receiving, status
 from tests.rooms.listening_house import until
 from tests.rooms.tracks_house import NOBODY, code
-from tests.rooms.webhooks_house import ended, hook, log_of, open_house, tried
+from tests.rooms.webhooks_house import ended, hook, later, log_of, open_house, tried
 from tests.world import JSON, Person, open_world
 from veza.core.db import Database, Statement
 from veza.operating import DEEDS
-from veza.rooms.webhooks import overview_store
+from veza.rooms.webhooks import overview_store, patience
 
 
 async def playlist(person: Person) -> None:
@@ -78,6 +78,26 @@ async def test_admins_see_who_fails_and_have_it_tried_again(database: Database, 
         assert (await ada.get(f"/webhooks/{off['id']}")).json()["data"]["enabled"] is True
         done = await seen(boss)
         assert (done["totals"]["active"], done["totals"]["pending"], done["webhooks"]) == (2, 0, [])
+
+        # An address that an older version took.
+        await database.script(
+            "UPDATE webhooks SET url = 'http://x:secret@example.com:22/' WHERE url LIKE '%abc'"
+        )
+        tested = (await ada.post(f"/webhooks/{failing['id']}/test")).json()["data"]
+        assert (tested["status"], tested["error"]) == ("failed", "INVALID_URL")
+        await playlist(ada)
+        await tried(ada, failing["id"], 1)
+        (one,) = (await seen(boss, "state=failing"))["webhooks"]
+        assert (one["host"], one["state"], one["last_attempt"]["error"]) == (
+            "example.com", "failing", "INVALID_URL",
+        )  # fmt: skip
+        with later(world, patience.GIVEN_UP_AFTER):
+
+            async def is_off() -> bool:
+                found = await database.rows("SELECT disabled_reason FROM webhooks WHERE url LIKE '%:22/'")
+                return found == [("failing",)]
+
+            await until(is_off)
         told = await database.rows("SELECT data FROM events WHERE kind = 'webhook.retried' ORDER BY id")
         assert ["true" in str(row).lower() for row in told] == [False, True]
         assert code(await boss.post(f"/admin/webhooks/{mine['id']}/retry")) == (409, "WEBHOOK_DISABLED")

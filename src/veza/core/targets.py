@@ -1,6 +1,7 @@
 """Addresses of strangers' servers, as they come in: a URL that means one thing to everybody who reads it."""
 
 import re
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated
 from urllib.parse import SplitResult, quote, urlsplit
@@ -78,6 +79,19 @@ def read_target(url: str) -> Target:
         raise _bad(f"Must not name port {port}: use 443, 80, or one of your own above 1023.")
     path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_AS_IT_IS)
     return Target(parts.scheme, _host(parts), port, path)
+
+
+def host_of(url: str) -> str:
+    """The host that a URL names, for people: as far as it can be told where :func:`read_target` refuses it.
+
+    What is kept was good when it came; a later version may be stricter.
+    """
+    try:
+        return read_target(url).host
+    except BadValue:
+        with suppress(ValueError):
+            return urlsplit(url).hostname or ""
+        return ""
 
 
 def _host(parts: SplitResult) -> str:

@@ -12,7 +12,7 @@ from veza.core.db import Database, Tx
 from veza.core.events import EventJob
 from veza.core.jobs import Job, NoPayload
 from veza.core.mail import Mailer, MailRefused, render
-from veza.core.targets import read_target
+from veza.core.targets import host_of
 from veza.core.worker import Task
 from veza.rooms.accounts import profiles
 from veza.rooms.webhooks import deliveries_store, queues_store, store
@@ -141,7 +141,7 @@ class HookJobs:
             return
         mail = render(
             "webhook_disabled", to=users[0].email, public_url=self._base_url, username=users[0].username,
-            host=event.host or read_target(hook.url).host, when=job.created_at, reason=_REASONS[event.reason],
+            host=event.host or host_of(hook.url), when=job.created_at, reason=_REASONS[event.reason],
         )  # fmt: skip
         try:
             await self._mailer.send(mail, key=job.id)

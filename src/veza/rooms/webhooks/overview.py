@@ -10,7 +10,7 @@ from veza.core import clock
 from veza.core.db import Tx
 from veza.core.jobs import enqueue
 from veza.core.pages import Page
-from veza.core.targets import read_target
+from veza.core.targets import host_of
 from veza.rooms.webhooks import overview_store, queues_store, service, store
 from veza.rooms.webhooks.errors import WebhookDisabled, WebhookNotFound
 from veza.rooms.webhooks.events import WebhookRetried
@@ -53,7 +53,7 @@ def _watched(seen: Seen, depth: Depth) -> WatchedHook:
     return WatchedHook(
         id=seen.id,
         owner=HookOwner(seen.user_id, seen.username),
-        host=read_target(seen.url).host,
+        host=host_of(seen.url),
         state=_state(seen),
         disabled_reason=seen.disabled_reason,
         pending=min(depth.pending, overview_store.COUNTED_OF_ONE),

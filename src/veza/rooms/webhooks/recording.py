@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from veza.core.db import Database, Tx
-from veza.core.targets import read_target
+from veza.core.targets import host_of
 from veza.rooms.webhooks import deliveries_store, queues_store, store
 from veza.rooms.webhooks.deliveries_store import Due
 from veza.rooms.webhooks.events import WebhookDisabled, WebhookTargetForbidden
@@ -171,5 +171,5 @@ async def _follow(tx: Tx, one: Outcome, hook: Hook) -> None:
         tx.emit(WebhookTargetForbidden(hook.id, hook.user_id, one.forbidden))
     if one.disabled is not None and await store.disable(tx, hook.id, one.disabled):
         await skip_queued(tx, hook)
-        tx.emit(WebhookDisabled(hook.id, hook.user_id, one.disabled, read_target(hook.url).host))
+        tx.emit(WebhookDisabled(hook.id, hook.user_id, one.disabled, host_of(hook.url)))
         log.info("webhooks.disabled", webhook_id=str(hook.id), reason=one.disabled)

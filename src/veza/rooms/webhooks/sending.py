@@ -12,6 +12,7 @@ from veza.access.secrets import Keyring, SecretRefused
 from veza.core import clock
 from veza.core.outgoing import Answer, Courier, Line
 from veza.core.targets import read_target
+from veza.core.text import BadValue
 from veza.rooms.webhooks.keys import open_keys
 from veza.rooms.webhooks.schemas import Attempt, Envelope
 from veza.rooms.webhooks.store import Hook
@@ -66,7 +67,11 @@ class Sender:
             headers = self._headers(hook, str(message.id), at, body)
         except SecretRefused:  # the server's own secret was lost, and with it the hook's
             return Post("", {}, Attempt(at, None, "KEYS_LOST", 0), "")
-        answer = await line.post(read_target(hook.url), body, headers)
+        try:
+            target = read_target(hook.url)
+        except BadValue as refused:  # an older version took it
+            return Post("", {}, Attempt(at, None, refused.code, 0), "")
+        answer = await line.post(target, body, headers)
         return Post(body.decode(), _shown(headers), _attempt(at, answer), answer.retry_after)
 
     def _headers(self, hook: Hook, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
