@@ -22,7 +22,7 @@ from tests.rooms.webhooks_house import ended, hook
 from tests.world import open_world
 from veza.core import clock
 from veza.core.db import Database
-from veza.core.job_envelope import enveloped, queued_at
+from veza.core.job_envelope import cause_of, enveloped, queued_at, with_cause
 from veza.core.jobs import JobKind, enqueue
 from veza.core.log import configure_logging
 from veza.core.metrics import metrics
@@ -94,7 +94,9 @@ async def test_a_song_is_one_trace_from_the_request_to_the_decoder(
 
     told = collector.one("deliver track.processed")
     (post,) = collector.below(told)
-    assert (told.parent, post.kind, post.attributes["http.response.status_code"]) == ("", "CLIENT", 204)
+    assert (told.trace, told.parent) == (request.trace, job.id), "where the event happened"
+    assert (post.kind, post.attributes["http.response.status_code"]) == ("CLIENT", 204)
+    assert "_trace" not in receiver.got[0].raw.decode()
     assert post.attributes["server.port"] == receiver.port
     assert "traceparent" not in receiver.got[0].headers, "strangers are told nothing of our traces"
     everything = repr(collector.spans)
@@ -303,6 +305,10 @@ def test_a_job_knows_where_it_was_queued(payload: bytes) -> None:
     assert (str(at), queued_at(enveloped(payload, at).decode())) == (GIVEN, at)
     assert json.loads(enveloped(payload, at)) == {**json.loads(payload), "_trace": GIVEN}
     assert queued_at(payload.decode()) is None
+    assert with_cause(Told(7), at) == {"number": 7, "_trace": GIVEN}
+    assert cause_of(with_cause(Told(7), at)) == at
+    assert with_cause(Told(7), None) == Told(7)
+    assert cause_of({"number": 7}) is cause_of({"_trace": 7}) is cause_of([]) is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """What a job is told besides its payload: the span in which it was queued, as one more key of the payload.
 
-Whoever does not know the key, an older version of this program too, leaves it out of account.
+So is a delivery, besides the fields of its event. Whoever does not know the key, an older version of this
+program too, leaves it out of account.
 """
+
+from typing import Any
 
 import msgspec
 
@@ -19,6 +22,17 @@ def enveloped(payload: bytes, at: TraceParent | None) -> bytes:
         return payload
     fields = payload[1:-1] + b"," if len(payload) > len(b"{}") else b""
     return b'{%b"_trace":"%b"}' % (fields, str(at).encode())
+
+
+def with_cause(fields: msgspec.Struct, at: TraceParent | None) -> Any:
+    """The same for what is written down as a value: the fields, with where they were, if that is anywhere."""
+    return fields if at is None else {**msgspec.to_builtins(fields), "_trace": str(at)}
+
+
+def cause_of(value: Any) -> TraceParent | None:
+    """The span in which a value was written down that was read again, if that was in any."""
+    found = value.get("_trace") if isinstance(value, dict) else None
+    return read_traceparent(found) if isinstance(found, str) else None
 
 
 def queued_at(payload: str) -> TraceParent | None:

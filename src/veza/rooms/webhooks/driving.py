@@ -15,9 +15,10 @@ import structlog
 from veza.core import clock
 from veza.core.db import Database
 from veza.core.errors import VezaError
+from veza.core.job_envelope import cause_of
 from veza.core.outgoing import Line
 from veza.core.targets import read_target
-from veza.core.tracing import About, Kind, begin
+from veza.core.tracing import About, Kind, begin, tracing
 from veza.rooms.sessions import standing
 from veza.rooms.webhooks import deliveries_store, patience, queues_store, store
 from veza.rooms.webhooks.catalogue import Withheld, tell
@@ -170,7 +171,8 @@ class Drive:
             "veza.webhook.id": str(hook.id),
             "veza.attempt": due.attempt + 1,
         }
-        with begin(f"deliver {due.kind}", Kind.INTERNAL, about) as span:
+        cause = cause_of(due.data) if tracing.recorder else None
+        with begin(f"deliver {due.kind}", Kind.INTERNAL, about, parent=cause) as span:
             post = await self._office.sender.send(self.line, hook, message)
             if not post.arrived:
                 span.fail(post.attempt.error or "BAD_STATUS")

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from veza.core.db import Tx
 from veza.core.events import Recorded
+from veza.core.job_envelope import with_cause
+from veza.core.tracing import here
 from veza.rooms.webhooks import deliveries_store, store
 from veza.rooms.webhooks.catalogue import ALL, CATALOGUE
 from veza.rooms.webhooks.queues_store import CHANNEL
@@ -77,7 +79,7 @@ def _row(one: Recorded, hook: Subscription) -> dict[str, Any]:
         "webhook_id": hook.id,
         "event_id": one.id,
         "kind": one.event.kind,
-        "data": one.event,
+        "data": with_cause(one.event, here()),
         "event_at": one.at,
         # Never before the hook was turned on, whatever was done to the clock since.
         "queued_at": max(one.at, hook.enabled_since),
