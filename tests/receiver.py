@@ -79,7 +79,7 @@ class Receiver:
             writer.transport.abort()
         await asyncio.gather(*(task for task in self.writers.values() if task), return_exceptions=True)
 
-    async def until(self, count: int, seconds: float = 10) -> list[Got]:
+    async def until(self, count: int, seconds: float = 30) -> list[Got]:
         """Wait for so many requests; all that came."""
         async with asyncio.timeout(seconds):
             while len(self.got) < count:  # noqa: ASYNC110 - what is waited for tells nobody

@@ -88,7 +88,7 @@ async def test_a_copy_that_falls_behind_is_not_believed(copied: tuple[Postgres, 
         await write(one, "b")
         assert await look(other) == (False, ["a", "b"])
         await follower.execute("SELECT pg_wal_replay_resume()")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await look(other) != (True, ["a", "b"]):  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.05)
     await follower.close()

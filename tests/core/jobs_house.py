@@ -75,7 +75,7 @@ async def working(
             await running
 
 
-async def until(look: Callable[[], Awaitable[bool]], limit: float = 10) -> None:
+async def until(look: Callable[[], Awaitable[bool]], limit: float = 30) -> None:
     async with asyncio.timeout(limit):
         while not await look():  # noqa: ASYNC110 - the database cannot tell us
             await asyncio.sleep(0.01)

@@ -112,7 +112,7 @@ async def test_who_goes_away_in_the_moment_of_the_turn_passes_it_on(sqlite: Sqli
     await asyncio.sleep(0)
     await tx.close()
     leaving.cancel()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await write(sqlite, "c")
     assert await names(sqlite) == ["c"]
 
@@ -176,7 +176,7 @@ async def test_closing_refuses_those_who_wait_and_finishes_the_one_who_works(
     with pytest.raises(Unavailable):
         await waiting
     go_on.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await working
         await closing
     with pytest.raises(Unavailable):
@@ -191,7 +191,7 @@ async def test_closing_does_not_wait_for_ever(
     other = SqliteDatabase(Path(database_url.removeprefix("sqlite:///")))
     stuck = other.write()
     await add(stuck, "a")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await other.close()
     with pytest.raises(Unavailable):
         await add(stuck, "b")
@@ -217,7 +217,7 @@ async def test_a_full_disk_fools_nobody(sqlite: SqliteDatabase, spare: int) -> N
     """X5: of those in one group some fit and some do not; each is told the truth, and later all is well."""
     shrink(sqlite, spare)
     wanted = [f"n{number:02}" for number in range(20)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         results = await asyncio.gather(
             *(write(sqlite, name, fill=3_000) for name in wanted), return_exceptions=True
         )
@@ -225,7 +225,7 @@ async def test_a_full_disk_fools_nobody(sqlite: SqliteDatabase, spare: int) -> N
     assert await names(sqlite) == told
     assert {type(result) for result in results} - {type(None)} == {InsufficientStorage}
     grow(sqlite)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await write(sqlite, "later")
     assert await names(sqlite) == sorted([*told, "later"])
 
@@ -266,7 +266,7 @@ async def test_a_commit_that_fails_is_a_no_to_the_whole_group(
             await add(tx, name)
             tx.on_commit(lambda: told.append(name))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         results = await asyncio.gather(*map(write_and_tell, "abc"), return_exceptions=True)
     assert [type(result) for result in results] == [meaning] * 3
     sqlite.writer.connection.set_commit_hook(None)
@@ -348,7 +348,7 @@ async def test_a_heavy_query_leaves_the_loop_free_and_can_be_cancelled(sqlite: S
     await write(sqlite, "meanwhile")
     for task in asking:
         task.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.wait(asking)
         assert all(task.cancelled() for task in asking)
         while len(sqlite._heavy_idle) < 3:  # noqa: ASYNC110 - a thread gives them back
@@ -364,7 +364,7 @@ async def test_closing_stops_heavy_queries(sqlite: SqliteDatabase) -> None:
 
     asking = asyncio.create_task(ask())
     await asyncio.sleep(0.05)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await other.close()
         with pytest.raises(Unavailable):
             await asking

@@ -120,7 +120,7 @@ async def test_it_ends_in_whatever_moment_it_is_to_end(
     monkeypatch.setattr(live_relay, "_AGAIN_SECONDS", 0.01)
     with _store(tmp_path):
         for turns in range(30):
-            async with asyncio.timeout(10), open_live(f"unix://{tmp_path}/s").running():
+            async with asyncio.timeout(30), open_live(f"unix://{tmp_path}/s").running():
                 for _ in range(turns):
                     await asyncio.sleep(0)
 

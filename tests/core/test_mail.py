@@ -250,7 +250,7 @@ async def test_a_server_that_says_nothing(monkeypatch):
     silent = await asyncio.start_server(lambda _r, w: writers.append(w), "127.0.0.1", 0)
     try:
         mailer = SmtpMailer(f"smtp://127.0.0.1:{silent.sockets[0].getsockname()[1]}", SENDER)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             with pytest.raises(MailDelayed):
                 await mailer.send(MAIL, key=new_id())
     finally:

@@ -70,7 +70,7 @@ async def test_a_deadlock_is_said_to_one_and_spares_the_other(store: Database) -
             await both.wait()
             await tx.run(RENAME, thing_id=two, new=f"{name}2")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         results = await asyncio.gather(
             rename(first["id"], second["id"], "x"),
             rename(second["id"], first["id"], "y"),
@@ -138,7 +138,7 @@ async def test_a_notice_reaches_other_processes_also_after_a_lost_connection(
     woken, late = asyncio.Event(), asyncio.Event()
     other.listen("news", woken.set)
     await other.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await woken.wait()  # listening begins with one, for what was missed
         other.listen("late", late.set)
         await late.wait()
@@ -149,12 +149,12 @@ async def test_a_notice_reaches_other_processes_also_after_a_lost_connection(
             await add(tx, "a" if not await tx.first(COUNT) else "b")
             tx.notify("news")
             tx.notify("late")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await woken.wait()
             await late.wait()
         woken.clear()
         await store.rows(KILL)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await woken.wait()
 
 
@@ -162,7 +162,7 @@ async def test_a_notice_is_not_sent_by_what_is_undone(store: Database, other: Da
     woken = asyncio.Event()
     other.listen("news", woken.set)
     await other.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await woken.wait()
     woken.clear()
     tx = store.write()

@@ -15,7 +15,7 @@ __all__ = ["store"]
 
 pytestmark = pytest.mark.parametrize("dialect", ["sqlite"])
 
-WAIT = 10.0
+WAIT = 30.0
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import uvloop
 from veza.core.filebytes import send_file
 from veza.core.server import Limits, serve_async
 
-WAIT = 5.0
+WAIT = 30.0
 QUICK = {
     "head_seconds": 0.3,
     "idle_seconds": 0.4,

@@ -53,7 +53,7 @@ async def rows_of(world: World, *tables: str) -> dict[str, int]:
     return {name: (await database.rows(f"SELECT COUNT(*) FROM {name}"))[0][0] for name in tables}
 
 
-async def until(check: Any, seconds: float = 10) -> None:
+async def until(check: Any, seconds: float = 30) -> None:
     """Wait until ``check`` gives what is true."""
     async with asyncio.timeout(seconds):
         while not await check():  # noqa: ASYNC110 - what is waited for tells nobody

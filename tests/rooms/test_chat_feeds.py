@@ -74,7 +74,7 @@ async def test_what_hints_lose_is_read_and_nothing_is_told_twice(database: Datab
         chair = feed.seat(_socket(late))
         feed.take(hints[3])  # two were lost
         feed.take(hints[1])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while feed.seq < 8:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         for hint in (*hints[5:], hints[2]):

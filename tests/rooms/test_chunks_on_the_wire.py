@@ -64,7 +64,7 @@ async def serving(world: World, **limits: Any) -> AsyncIterator[Served]:
 
 async def answer_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], Any]:
     """Status, headers and body of an answer."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         lines = [line.partition(": ") for line in head.split("\r\n")[1:]]
         headers = {name.lower(): value for name, _, value in lines}

@@ -50,7 +50,7 @@ class Tap:
     def leave(self) -> None:
         self._left.set()
 
-    async def until(self, true: Any, seconds: float = 10) -> None:
+    async def until(self, true: Any, seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
             while not true():
                 self._got.clear()

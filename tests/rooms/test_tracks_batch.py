@@ -36,7 +36,7 @@ async def test_each_goes_or_says_why_not(database: Database, tmp_path: Path) -> 
         assert again == {"deleted": [], "failed": dict.fromkeys(own, "TRACK_NOT_FOUND")}
         both = (await mona.post(PATH, json={"track_ids": [foreign, hidden]})).json()["data"]
         assert both == {"deleted": [foreign, hidden], "failed": {}}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while any(files(world, one) for one in (*own, foreign, hidden)):  # noqa: ASYNC110 - a job's work
                 await asyncio.sleep(0.02)
         await check_counts(world)

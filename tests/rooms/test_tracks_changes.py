@@ -209,7 +209,7 @@ async def test_deleting_happens_once(database: Database, tmp_path: Path) -> None
         assert sorted(answer.status_code for answer in answers) == [200] + [404] * 9
         assert code(await olga.delete(f"/tracks/{gone}")) == (404, "TRACK_NOT_FOUND")
         assert await used(world, olga) == before // 2
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while files(world, gone):  # noqa: ASYNC110 - the job that removes them tells nobody
                 await asyncio.sleep(0.02)
         assert files(world, kept) == planted

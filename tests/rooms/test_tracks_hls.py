@@ -450,7 +450,7 @@ async def test_to_be_heard_early_is_a_help_and_no_duty(
 
         at = f"/tracks/{track}/hls/aac_160"
         waiting = [asyncio.create_task(olga.get(f"{at}/{piece}.m4s")) for piece in (2, 12)]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await wished() != [12]:  # noqa: ASYNC110 - the row tells nobody
                 await asyncio.sleep(0.02)
         await later(growing)

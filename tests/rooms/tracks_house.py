@@ -128,7 +128,7 @@ async def used(world: World, person: Person) -> int:
     return int(data["quota"]["used"])
 
 
-async def settled(world: World, check: Callable[[], Any], seconds: float = 10) -> None:
+async def settled(world: World, check: Callable[[], Any], seconds: float = 30) -> None:
     """Wait until ``check`` holds."""
     async with asyncio.timeout(seconds):
         while not check():  # noqa: ASYNC110 - what is waited for tells nobody

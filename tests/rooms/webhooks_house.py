@@ -38,7 +38,7 @@ async def log_of(person: Person, hook_id: str, query: str = "") -> list[JSON]:
     return list(answer.json()["data"]["deliveries"])
 
 
-async def ended(person: Person, hook_id: str, count: int, seconds: float = 10) -> list[JSON]:
+async def ended(person: Person, hook_id: str, count: int, seconds: float = 30) -> list[JSON]:
     """The log of a hook, once so many deliveries in it have come to an end."""
     async with asyncio.timeout(seconds):
         while True:
@@ -48,7 +48,7 @@ async def ended(person: Person, hook_id: str, count: int, seconds: float = 10) -
             await asyncio.sleep(0.02)
 
 
-async def tried(person: Person, hook_id: str, count: int, seconds: float = 10) -> list[JSON]:
+async def tried(person: Person, hook_id: str, count: int, seconds: float = 30) -> list[JSON]:
     """The log of a hook, once its newest delivery was tried so often."""
     async with asyncio.timeout(seconds):
         while True:
