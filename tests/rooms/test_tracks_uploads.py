@@ -14,6 +14,7 @@ from tests.clamd import EICAR, fake_clamd
 from tests.rooms.tracks_house import code, files, plant, short, used  # noqa: F401 - `short` is a fixture
 from tests.world import JSON, Person, open_world
 from veza.core.db import Database
+from veza.rooms.tracks import upload
 
 # ruff: noqa: F811 - a fixture is asked for by its name
 
@@ -233,10 +234,16 @@ async def test_the_same_upload_twice_is_one_track(database: Database, tmp_path: 
         assert await count(database, "tracks") == len(files(world)) == 3
 
 
-async def test_an_answer_that_was_lost_is_given_again(database: Database, tmp_path: Path, short: Any) -> None:
-    """G29: the connection breaks between the commit and the answer; the retry gets what was committed."""
+async def test_an_answer_that_was_lost_is_given_again(
+    database: Database, tmp_path: Path, short: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G29: the connection breaks between the commit and the answer; the retry gets what was committed.
+
+    That it would not fit into the quota a second time does not matter.
+    """
+    monkeypatch.setattr(upload, "FORM_BYTES", 1_000)
     music = short("a.mp3").read_bytes()
-    async with open_world(database, tmp_path) as world:
+    async with open_world(database, tmp_path, quota=len(music)) as world:
         olga = await world.person("olga")
         app, lost = world.app, []
 

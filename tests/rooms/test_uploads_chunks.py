@@ -281,8 +281,8 @@ async def test_what_is_no_music_gives_its_bytes_back(database: Database, tmp_pat
 
 
 async def test_a_key_starts_one_upload(database: Database, tmp_path: Path) -> None:
-    """G29: the same request again gets the same answer; another with its key is refused."""
-    async with open_world(database, tmp_path) as world:
+    """G29, C2: the same again gets the same answer, though its bytes do not fit twice; another is refused."""
+    async with open_world(database, tmp_path, quota=150) as world:
         olga = await world.person("olga")
         start = {"filename": "a.mp3", "total_chunks": 2, "total_size": 100}
         key = {"Idempotency-Key": "once"}

@@ -135,6 +135,11 @@ class Claim:
             raise KeyReused
         raise Replayed(kept)
 
+    async def is_kept(self, tx: Tx) -> bool:
+        """Whether an answer is kept under this key: whatever is asked with it then, nothing is made."""
+        user_id, route, key = self._name
+        return await tx.first(_FIND, user_id=user_id, route=route, key=key) is not None
+
     async def confirm(self, tx: Tx) -> None:
         """Check once more, in a ``tx`` that holds what every other one for this key has to wait for.
 

@@ -65,8 +65,15 @@ class Uploads:
         """All the bytes that ``actor`` may store."""
         return quota.limit_of(actor.role, self.rules.quota)
 
-    async def check(self, actor: Member, exchange: Exchange) -> None:
-        """Raise, before a byte is read, unless ``actor`` may upload so much now; it counts as an upload."""
+    async def check(self, actor: Member, exchange: Exchange, key: Claim | None) -> None:
+        """Raise, before a byte is read, unless ``actor`` may upload so much now; it counts as an upload.
+
+        What was answered before under its ``key`` is none: its bytes are in the quota already.
+        """
+        if key is not None:
+            async with self._database.read() as view:
+                if await key.is_kept(view):
+                    return
         length = exchange.headers.get(b"content-length", b"")
         await self.check_size(actor, exchange, int(length) if length.isdigit() else 0, besides=FORM_BYTES)
 
@@ -89,8 +96,8 @@ class Uploads:
         Raises what forms, files and quotas can be refused for, and the answer to the same request if it came
         before (:class:`veza.core.idempotency.Replayed`).
         """
-        await self.check(actor, exchange)
         key = claim(exchange, actor.id, ROUTE)
+        await self.check(actor, exchange, key)
         # Hashing costs half the throughput: only who asks for a replay pays for it here.
         form = await self._receive(exchange, body, () if key is None else ("sha256",))
         try:

@@ -38,8 +38,8 @@ class Files:
         Raises what forms, files and quotas can be refused for, and the answer to the same request if it came
         before (:class:`veza.core.idempotency.Replayed`).
         """
-        await self._tracks.check(actor, exchange)
         key = claim(exchange, actor.id, "POST /uploads")
+        await self._tracks.check(actor, exchange, key)
         form = await receive_form(
             body,
             exchange.headers.get(b"content-type", b"").decode("latin-1"),

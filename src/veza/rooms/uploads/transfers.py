@@ -39,10 +39,11 @@ class Transfers:
         if it came before.
         """
         _check_shape(wanted.total_size, wanted.total_chunks)
-        await self._tracks.check_size(actor, exchange, wanted.total_size)
+        # First, for what the request before this one has reserved is in the quota already.
         if key := claim(exchange, actor.id, "POST /tracks/initiate"):
             async with self._database.read() as view:
                 await key.check(view, fingerprint_of(wanted))
+        await self._tracks.check_size(actor, exchange, wanted.total_size)
         transfer_id = new_id()
         try:
             await self._chunks.prepare(transfer_id, wanted.total_size)
