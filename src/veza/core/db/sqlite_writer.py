@@ -272,7 +272,7 @@ class Writer:
                 self._checkpoints = connect(self._path, cache_kib=1_000)
             self._checkpoints.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error:
-            pass  # busy, or no room: the log holds everything, and the next commit tries again
+            pass  # busy, or no room: the log holds everything, and is tried again when it has grown as much
         finally:
             self._checkpointing = False
 
