@@ -87,7 +87,7 @@ class SqliteDatabase(Database):
         return SnapshotTx(self)
 
     def write(self) -> Tx:
-        """A savepoint in the group that is open, or the first of a new one."""
+        """A part of the group that is open, or the first of a new one."""
         return WriteTx(self)
 
     def bulk(self) -> Tx:

@@ -146,7 +146,7 @@ class SnapshotTx(ReadTx):
 
 
 class WriteTx(_SqliteTx):
-    """A savepoint in a group that shares one commit."""
+    """A part of a group that shares one commit, undone alone if it fails."""
 
     _group: Group | None = None
 
