@@ -121,6 +121,7 @@ async def test_a_cover_of_a_hundred_megabytes(sample: Get, tmp_path: Path) -> No
         done = await process(source, tmp_path)
         assert done.covers == {}
         assert done.duration == pytest.approx(2.0, abs=0.1)
+        assert done.bitrate < 400_000  # of the sound alone
     assert _peak_memory() - before < 64 << 20
 
 

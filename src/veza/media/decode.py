@@ -80,7 +80,9 @@ async def decode(
             raise AudioTooLarge from None
     if result.cut_off:  # what came until then is not all there is
         raise MediaInterrupted
-    return _judge(counting, _Told.of(result.stderr), clean=result.returncode == 0, size=size)
+    # The tags in front, and the cover in them, are none of the sound.
+    sound = size - sniffed.audio_offset
+    return _judge(counting, _Told.of(result.stderr), clean=result.returncode == 0, size=sound)
 
 
 def _judge(counted: "_Counting", told: "_Told", *, clean: bool, size: int) -> Decoded:

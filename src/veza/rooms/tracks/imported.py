@@ -124,5 +124,5 @@ def _audio_of(file: Imported, duration: float) -> Audio:
         sample_rate=headers.sample_rate,
         channels=headers.channels,
         bit_depth=headers.bit_depth,
-        bitrate=round(file.size * 8 / duration),
+        bitrate=round((file.size - file.sniffed.audio_offset) * 8 / duration),
     )
