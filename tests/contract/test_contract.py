@@ -113,6 +113,18 @@ def test_every_answer_says_which_headers_it_has(document) -> None:
             assert ("Retry-After" in answer["headers"]) == (status in {"202", "429", "503"})
 
 
+def test_what_was_given_up_and_what_has_changed_is_said(document) -> None:
+    """C15, and If-Match (RFC 9110, 13.1.1): of changes, and of files."""
+    paths = document["paths"]
+    for path, method in (("chunk", "post"), ("complete", "post"), ("resume/{upload_id}", "get")):
+        assert "410" in paths[f"/api/v1/tracks/{path}"][method]["responses"]
+    for path in ("tracks/{track_id}", "playlists/{playlist_id}", "users/{user_id}"):
+        assert "412" in paths[f"/api/v1/{path}"]["put"]["responses"]
+    assert "412" in paths["/api/v1/marketplace/products/{product_id}"]["put"]["responses"]
+    assert "412" in paths["/api/v1/tracks/{track_id}"]["delete"]["responses"]
+    assert "412" in paths["/api/v1/tracks/{track_id}/stream"]["get"]["responses"]
+
+
 def test_who_may_call_an_operation_is_said(document) -> None:
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     me = document["paths"]["/api/v1/auth/me"]["get"]

@@ -25,6 +25,7 @@ _STATUSES = {
     403: "Not allowed",
     404: "Not there, or not visible to you",
     409: "In conflict with the present state",
+    410: "Given up; begin anew",
     412: "Changed since it was read",
     413: "Too large",
     415: "Not this Content-Type",
@@ -54,9 +55,9 @@ _EVERYWHERE = (400, 404, 429, 500, 503)
 _WITH_TOKEN = (401, 403)
 _WITH_BODY = (413, 415, 422, 507)
 _OF_CHANGES = (409, 422)
-# Of files: parts of them, or none where the caller has them; and what cannot be had yet.
+# Of files: parts of them, or none where the caller has them, or others; and what cannot be had yet.
 _PART, _UNCHANGED = 206, 304
-_OF_BYTES = (_PART, _UNCHANGED, 409, 416)
+_OF_BYTES = (_PART, _UNCHANGED, 409, 412, 416)
 
 
 _ABOUT = """Upload, stream and talk about music.

@@ -91,7 +91,7 @@ async def get_user_by_username(
     return reply(ProfileBody(Profile.of(user, viewer, accounts.base_url)))
 
 
-@Route("/users/{user_id:str}", http_method="PUT")
+@Route("/users/{user_id:str}", http_method="PUT", opt={"also": (412,)})
 async def update_user(
     tx: InTx, actor: Me, exchange: TheExchange, accounts: TheAccounts, user_id: UUID, data: ProfileChanges
 ) -> Reply[ProfileBody]:

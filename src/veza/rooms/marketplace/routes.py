@@ -84,7 +84,7 @@ async def get_product(tx: InTx, viewer: Viewer, product_id: UUID) -> Reply[Produ
     return reply(await products.detail(tx, await products.get_visible(tx, viewer, product_id)))
 
 
-@Route("/marketplace/products/{product_id:str}", http_method="PUT")
+@Route("/marketplace/products/{product_id:str}", http_method="PUT", opt={"also": (412,)})
 async def update_product(
     tx: InTx, actor: Me, exchange: TheExchange, product_id: UUID, data: ProductChanges
 ) -> Reply[ProductDetail]:

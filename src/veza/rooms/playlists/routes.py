@@ -93,7 +93,7 @@ async def get_playlist(tx: InTx, actor: Me, playlist_id: UUID) -> Reply[DetailBo
     return reply(DetailBody(await service.get_detail(tx, actor, playlist_id)))
 
 
-@Route("/playlists/{playlist_id:str}", http_method="PUT")
+@Route("/playlists/{playlist_id:str}", http_method="PUT", opt={"also": (412,)})
 async def update_playlist(
     tx: InTx, actor: Me, exchange: TheExchange, playlist_id: UUID, data: PlaylistChanges
 ) -> Reply[PlaylistBody]:

@@ -92,7 +92,7 @@ async def get_track(tx: InTx, viewer: Viewer, track_id: UUID) -> Reply[TrackBody
     return reply(TrackBody(await service.get_visible(tx, viewer, track_id)))
 
 
-@Route("/tracks/{track_id:str}", http_method="PUT")
+@Route("/tracks/{track_id:str}", http_method="PUT", opt={"also": (412,)})
 async def update_track(
     tx: InTx, actor: Me, exchange: TheExchange, uploads: TheUploads, track_id: UUID, data: TrackChanges
 ) -> Reply[TrackBody]:
@@ -103,7 +103,7 @@ async def update_track(
     return reply(TrackBody(await service.update_track(tx, track, data)))
 
 
-@Route("/tracks/{track_id:str}", http_method="DELETE", status_code=200)
+@Route("/tracks/{track_id:str}", http_method="DELETE", status_code=200, opt={"also": (412,)})
 async def delete_track(tx: InTx, actor: Me, exchange: TheExchange, track_id: UUID) -> Reply[Said]:
     """Delete a track."""
     track = await service.hold_to_delete(tx, actor, track_id)

@@ -42,7 +42,7 @@ async def initiate_upload(
     return reply(Started(transfer.id, "Upload session initiated", transfer.expires_at))
 
 
-@Route("/tracks/chunk", http_method="POST", status_code=200, request_max_body_size=None,
+@Route("/tracks/chunk", http_method="POST", status_code=200, request_max_body_size=None, opt={"also": (410,)},
        operation_class=multipart(ChunkForm, file="chunk"))  # fmt: skip
 async def upload_chunk(
     request: AnyRequest, actor: Me, exchange: TheExchange, receiver: TheReceiver
@@ -51,7 +51,7 @@ async def upload_chunk(
     return reply(await receiver.take(actor, exchange, body_of(request.receive)))
 
 
-@Route("/tracks/complete", http_method="POST", status_code=201)
+@Route("/tracks/complete", http_method="POST", status_code=201, opt={"also": (410,)})
 async def complete_upload(
     tx: InTx, actor: Me, exchange: TheExchange, completer: TheCompleter, data: WhichUpload
 ) -> Reply[Outcome]:
@@ -59,7 +59,7 @@ async def complete_upload(
     return reply(await completer.complete(tx, actor, exchange, data.upload_id))
 
 
-@Route("/tracks/resume/{upload_id:str}", http_method="GET")
+@Route("/tracks/resume/{upload_id:str}", http_method="GET", opt={"also": (410,)})
 async def resume_upload(tx: InTx, actor: Me, upload_id: UUID) -> Reply[TransferState]:
     """Get the state of a chunked upload."""
     return reply(await transfers.get_state(tx, actor, upload_id))
