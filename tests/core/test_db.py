@@ -159,6 +159,17 @@ async def test_it_holds_nothing_before_its_first_statement(store: Database) -> N
         await one.close()
 
 
+async def test_a_view_that_is_over_holds_nothing(store: Database) -> None:
+    """Although whoever it answered has not read it to its end."""
+    over = [store.read() for _ in range(30)]
+    async with asyncio.timeout(9):
+        for one in over:
+            assert await one.all(NAMES) == []
+            await one.commit()
+    for one in over:
+        await one.close()
+
+
 # ── callbacks and notices ──────────────────────────────────────────────────────────────────────────────
 
 

@@ -97,6 +97,13 @@ async def test_people_get_what_is_held_about_them(house: House) -> None:
     assert (await house.events())[-2:] == ["user.exported"] * 2
 
 
+async def test_many_get_their_data_at_once(house: House) -> None:
+    """G28: more than there are connections; nobody keeps one while they wait for another."""
+    answers = await asyncio.gather(*(house.ask("ann", "GET", "/users/{ann}/export") for _ in range(24)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert (await house.events()).count("user.exported") == 24
+
+
 async def test_an_admin_gives_roles(house: House) -> None:
     """U1, U2: it is written down; what is no role is refused."""
     answer = await house.ask("admin", "PUT", "/admin/users/{ann}/role", json={"role": "creator"})

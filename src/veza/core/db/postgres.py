@@ -267,8 +267,7 @@ class _PostgresTx(Tx):
             await asyncio.shield(self._finish_well())
             return
         self.committed()
-        if self._how:
-            await self.close()  # and not only when the last byte of an answer is sent
+        await self.close()  # and not only when the last byte of an answer is sent
 
     async def _finish_well(self) -> None:
         notify = "".join(f'NOTIFY "{channel}";' for channel in sorted(self._notified))

@@ -164,6 +164,7 @@ async def export_user(
 ) -> Bytes:
     """Export everything that is held about a user."""
     found = msgspec.json.encode(reply(await deletion.export(tx, actor, user_id, holdings)))
+    await tx.commit()  # one connection at a time: many who hold one and wait for a second stop everybody
     async with database.write() as note:
         note.context = lambda: _context(actor, exchange)
         note.emit(DataExported(user_id))

@@ -20,13 +20,15 @@ _FROM_THE_START = re.compile(rb"bytes=0+-")
 
 
 async def note(begin: Begin, exchange: Exchange, event: Event) -> None:
-    """Write down that a file is fetched from its beginning, before it goes out.
+    """Write down that a file is fetched from its beginning, before it goes out. All that was asked is read.
 
     A database that cannot be written to (a full disk, too much to do) keeps nobody from reading.
     """
     wanted = exchange.headers.get(b"range")
     if exchange.scope["method"] == "HEAD" or (wanted is not None and not _FROM_THE_START.match(wanted)):
         return
+    if exchange.tx is not None:
+        await exchange.tx.commit()  # one connection at a time, as many as may come for a file at once
     try:
         async with begin() as tx:
             tx.emit(event)
