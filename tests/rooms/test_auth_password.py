@@ -78,6 +78,16 @@ async def test_a_found_session_cannot_guess_the_password(house: House) -> None:
     assert statuses == [422] * 10 + [429] * 2
 
 
+async def test_guesses_from_outside_keep_nobody_from_changing_it(house: House) -> None:
+    """A9: nobody who is signed in is locked out of it by others."""
+    ann, guesser = house.client(), house.client("198.51.100.1")
+    await ann.register("ann")
+    for _ in range(12):
+        await guesser.log_in("ann", "wrong wrong wrong")
+    answer = await ann.post("/auth/password/change", current_password=PASSWORD, **NEW)
+    assert answer.status_code == 200
+
+
 async def test_two_changes_at_once(house: House) -> None:
     """A18: one wins, and its password counts."""
     ann = house.client()

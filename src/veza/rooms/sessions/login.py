@@ -126,8 +126,11 @@ async def confirm_password(means: Means, user_id: UUID, password: str, origin: C
 async def require_password(
     means: Means, account: Account, password: str, field: str, origin: Context
 ) -> Account:
-    """The account, if this is its password. Raises ValidationFailed for ``field``, and RateLimited."""
-    key, attempts = email_key(account.email), means.attempts
+    """The account, if this is its password. Raises ValidationFailed for ``field``, and RateLimited.
+
+    Counted apart from logins: whoever guesses from outside keeps nobody who is signed in from changing it.
+    """
+    key, attempts = str(account.id), means.attempts
     await require_patience(attempts.passwords, key)
     proved = await prove(means, account, password)
     if proved is None:
