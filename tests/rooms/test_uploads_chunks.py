@@ -121,6 +121,12 @@ async def test_the_quota_is_reserved_at_the_start(database: Database, tmp_path: 
             assert code(await olga.get(f"/tracks/resume/{upload}")) == (404, "UPLOAD_NOT_FOUND")
             assert code(await olga.delete(f"/tracks/resume/{upload}")) == (404, "UPLOAD_NOT_FOUND")
         assert await used(world, olga) == 0
+        # G29: what was begun already is told again, although there is no room to begin it twice.
+        whole, key = start | {"total_size": 600}, {"Idempotency-Key": "whole"}
+        first, again = [await olga.post("/tracks/initiate", json=whole, headers=key) for _ in range(2)]
+        assert (again.status_code, again.content) == (200, first.content)
+        upload = first.json()["data"]["upload_id"]
+        assert (await olga.delete(f"/tracks/resume/{upload}")).status_code == 200
         small = start | {"total_size": 10}
         answers = await asyncio.gather(*(olga.post("/tracks/initiate", json=small) for _ in range(9)))
         assert sorted(answer.status_code for answer in answers) == [200] * 5 + [409] * 4

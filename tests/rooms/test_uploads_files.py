@@ -189,13 +189,15 @@ async def test_malware_stays_outside(database: Database, tmp_path: Path) -> None
 
 
 async def test_a_key_makes_one_upload(database: Database, tmp_path: Path) -> None:
-    """G29: the same file again gets the first answer."""
-    async with open_world(database, tmp_path) as world:
+    """G29: the same file again gets the first answer, also where there is no room for a second one."""
+    file = PDF + bytes(3 << 20)
+    async with open_world(database, tmp_path, quota=len(file)) as world:
         olga = await world.person("olga")
-        first, again = await send(olga, PDF, key="k"), await send(olga, PDF, key="k")
+        first, again = await send(olga, file, key="k"), await send(olga, file, key="k")
         assert (again.status_code, again.text) == (201, first.text)
         assert code(await send(olga, picture(), key="k")) == (409, "IDEMPOTENCY_KEY_REUSED")
-        assert await used(world, olga) == len(PDF)
+        assert code(await send(olga, file, key="other")) == (413, "QUOTA_EXCEEDED")
+        assert await used(world, olga) == len(file)
 
 
 @pytest.mark.parametrize("what", ["avatar", "cover"])

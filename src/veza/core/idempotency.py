@@ -135,8 +135,8 @@ class Claim:
             raise KeyReused
         raise Replayed(kept)
 
-    async def is_kept(self, tx: Tx) -> bool:
-        """Whether an answer is kept under this key: whatever is asked with it then, nothing is made."""
+    async def is_answered(self, tx: Tx) -> bool:
+        """Whether this key was used before, so that nothing more comes of its request, whatever that is."""
         user_id, route, key = self._name
         return await tx.first(_FIND, user_id=user_id, route=route, key=key) is not None
 

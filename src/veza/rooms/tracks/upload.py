@@ -65,19 +65,18 @@ class Uploads:
         """All the bytes that ``actor`` may store."""
         return quota.limit_of(actor.role, self.rules.quota)
 
-    async def check(self, actor: Member, exchange: Exchange, key: Claim | None) -> None:
+    async def check(self, actor: Member, exchange: Exchange, claimed: Claim | None) -> None:
         """Raise, before a byte is read, unless ``actor`` may upload so much now; it counts as an upload.
 
-        What was answered before under its ``key`` is none: its bytes are in the quota already.
+        What was answered under the key that is ``claimed`` has its bytes in the quota already.
         """
-        if key is not None:
-            async with self._database.read() as view:
-                if await key.is_kept(view):
-                    return
         length = exchange.headers.get(b"content-length", b"")
-        await self.check_size(actor, exchange, int(length) if length.isdigit() else 0, besides=FORM_BYTES)
+        size = int(length) if length.isdigit() else 0
+        await self.check_size(actor, exchange, size, besides=FORM_BYTES, claimed=claimed)
 
-    async def check_size(self, actor: Member, exchange: Exchange, size: int, *, besides: int = 0) -> None:
+    async def check_size(
+        self, actor: Member, exchange: Exchange, size: int, *, besides: int = 0, claimed: Claim | None = None
+    ) -> None:
         """Raise unless ``actor`` may upload ``size`` bytes now, ``besides`` of them no file's; it counts."""
         require(actor, Action.UPLOAD_TRACK)
         self._check_verified(actor)
@@ -85,7 +84,8 @@ class Uploads:
             raise FileTooLarge
         async with self._database.read() as view:
             used = (await quota.usage(view, actor.id)).storage_used
-        if used + size > self.allowance(actor) + besides:
+            again = claimed is not None and await claimed.is_answered(view)
+        if not again and used + size > self.allowance(actor) + besides:
             raise QuotaExceeded
         if self.rules.limit is not None:
             await self._limiter.admit(self.rules.limit, str(actor.id), exchange)
