@@ -95,10 +95,11 @@ _KEEP_NEWEST = Statement(
     .where(
         sessions.c.id.in_(
             sa.select(sessions.c.id)
-            .where(_mine)
+            # The one just opened stays, also where a clock that was set back makes it the oldest.
+            .where(_mine, sessions.c.id != sa.bindparam("opened"))
             # What was ended goes first.
             .order_by(sessions.c.revoked_at.is_not(None), sessions.c.created_at.desc(), sessions.c.id.desc())
-            .offset(MAX_SESSIONS)
+            .offset(MAX_SESSIONS - 1)
         )
     )
     .returning(sessions.c.id),
@@ -273,7 +274,9 @@ async def add(
     )
     # Counted first: to sort them takes several times as long, and nearly nobody has so many.
     kept = await tx.first(_KEPT, of_user=user_id) or 0
-    return session_id, await tx.all(_KEEP_NEWEST, of_user=user_id) if kept > MAX_SESSIONS else []
+    if kept <= MAX_SESSIONS:
+        return session_id, []
+    return session_id, await tx.all(_KEEP_NEWEST, of_user=user_id, opened=session_id)
 
 
 async def find_asker(tx: Tx, session_id: UUID) -> Asker | None:
