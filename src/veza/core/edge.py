@@ -326,8 +326,8 @@ _ACCEPTED = (
     b"x-request-id"
 )
 _EXPOSED = (
-    b"etag, idempotency-replayed, location, retry-after, x-ratelimit-limit, x-ratelimit-remaining, "
-    b"x-ratelimit-reset, x-request-id"
+    b"accept-ranges, content-disposition, content-range, etag, idempotency-replayed, location, retry-after, "
+    b"x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-request-id"
 )
 
 
