@@ -12,7 +12,7 @@ import msgspec
 
 from veza.core.exchange import parse_networks
 from veza.core.limits import parse_limit
-from veza.core.web_addresses import is_base, is_origin
+from veza.core.web_addresses import is_base, is_origin, is_page_origin
 from veza.rooms.marketplace.money import BASIS_POINTS
 from veza.rooms.marketplace.payments import NAMES
 
@@ -374,7 +374,7 @@ def _check_addresses(settings: Settings) -> None:
     if settings.otlp_url and not is_base(settings.otlp_url):
         raise BadSetting("VEZA_OTLP_URL must look like http://127.0.0.1:4318, without a password or a query.")
     for origin in settings.origins - {"*"}:
-        if not is_origin(origin):
+        if not is_page_origin(origin):
             raise BadSetting("VEZA_CORS_ORIGINS must look like https://a.example,https://b.example, or be *.")
     if not settings.serve_jobs and settings.embedded:
         raise BadSetting("VEZA_SERVE_JOBS=false needs PostgreSQL: with SQLite nobody else can do the work.")

@@ -64,7 +64,8 @@ ROWS = {
     "cors_origins": (
         {"*": "*", "https://a.example,http://localhost:3000": "https://a.example,http://localhost:3000"},
         {"null": "look like", "a.example": "look like", "https://a.example/": "look like",
-         "https://*.example, x": "look like"},
+         "https://*.example": "look like", "https://A.example": "look like",
+         "https://a.example:443": "look like"},
     ),
     "otlp_url": (
         {"http://127.0.0.1:4318": "http://127.0.0.1:4318", "https://a.example/otlp": "https://a.example/otlp"},

@@ -2,11 +2,23 @@
 
 from urllib.parse import SplitResult, urlsplit
 
+_PORTS = {"http": 80, "https": 443}
+
 
 def is_origin(url: str) -> bool:
     """Whether this is an origin: scheme, host, perhaps a port, and nothing else (RFC 6454)."""
     parts = _split(url)
     return parts is not None and url == f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def is_page_origin(url: str) -> bool:
+    """Whether browsers write the origin of a page so: in lower case, without its default port; no pattern.
+
+    Source: RFC 6454, 6.2.
+    """
+    parts = _split(url)
+    plain = url.isascii() and url == url.lower() and "*" not in url
+    return parts is not None and plain and is_origin(url) and parts.port != _PORTS[parts.scheme]
 
 
 def is_base(url: str) -> bool:
