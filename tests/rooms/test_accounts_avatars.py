@@ -13,6 +13,7 @@ from tests.media.hostile import png
 from tests.rooms.accounts_house import BASE_URL, House, days, house  # noqa: F401 - a fixture
 from veza.core.ids import new_id
 from veza.core.jobs import Job
+from veza.core.turns import Turns
 from veza.rooms.accounts.pictures import MAX_BYTES
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -109,6 +110,14 @@ async def test_another_avatar_takes_the_place_of_the_last(house: House) -> None:
     assert (await house.client.get(second)).json()["error"]["code"] == "AVATAR_NOT_FOUND"
     assert await house.work() == 1
     assert house.files() == []
+
+
+async def test_more_pictures_than_may_wait_are_refused(house: House) -> None:
+    """U10: each takes a second of a core, and lies in the scratch folder until its turn."""
+    house.given["avatars"]._turns = Turns(0)
+    answers = await asyncio.gather(*(put(house, "ann", picture(size=(9, 9))) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 503, 503]
+    assert {answer.headers.get("retry-after") for answer in answers} == {None, "5"}
 
 
 async def test_of_several_pictures_at_once_one_remains(house: House) -> None:

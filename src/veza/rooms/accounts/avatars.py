@@ -1,6 +1,5 @@
 """Avatars: whatever picture comes in, three square JPEGs of our own making go out."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
@@ -15,12 +14,13 @@ from veza.core.exchange import Exchange
 from veza.core.ids import new_id
 from veza.core.jobs import enqueue
 from veza.core.storage import Storage
+from veza.core.turns import Turns
 from veza.media import make_square_images
 from veza.rooms.accounts import profiles, store
 from veza.rooms.accounts.errors import NoAvatar
 from veza.rooms.accounts.events import AvatarChanged
 from veza.rooms.accounts.kinds import REMOVE_AVATAR, RemoveAvatar
-from veza.rooms.accounts.pictures import PictureIntake
+from veza.rooms.accounts.pictures import MOST_WAITING, PictureIntake
 from veza.rooms.accounts.store import User
 
 ROOT = "avatars"
@@ -41,7 +41,7 @@ class Avatars:
         self._storage = storage
         self._pictures = pictures
         # A picture of 16 million pixels takes a core and 200 MB for a second.
-        self._turn = asyncio.Semaphore(1)
+        self._turns = Turns(MOST_WAITING)
 
     async def put(
         self, tx: Tx, actor: Actor, user_id: UUID, exchange: Exchange, body: AsyncIterator[bytes]
@@ -49,11 +49,12 @@ class Avatars:
         """The user, with the picture in the body as their avatar.
 
         ``tx`` begins only when its files are safe in the storage. Raises what
-        :meth:`PictureIntake.receive` raises, and what pictures can be refused for.
+        :meth:`PictureIntake.receive` raises, what pictures can be refused for, and Unavailable where too many
+        wait.
         """
         async with self._database.read() as view:
             await profiles.get_own(view, actor, Action.EDIT_PROFILE, user_id)
-        async with self._pictures.receive(actor, exchange, body) as picture, self._turn:
+        async with self._pictures.receive(actor, exchange, body) as picture, self._turns:
             images = await make_square_images(picture, SIZES)
         folder = f"{folder_of(user_id)}/{new_id()}"
         try:

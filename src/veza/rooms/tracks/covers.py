@@ -1,6 +1,5 @@
 """Covers: from the tags of a file, or uploaded; whatever picture comes in, JPEGs of our own making go out."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 from uuid import UUID
@@ -14,8 +13,9 @@ from veza.core.exchange import Exchange
 from veza.core.ids import new_id
 from veza.core.jobs import enqueue
 from veza.core.storage import Storage
+from veza.core.turns import Turns
 from veza.media import COVER_SIZES, make_images
-from veza.rooms.accounts.pictures import PictureIntake
+from veza.rooms.accounts.pictures import MOST_WAITING, PictureIntake
 from veza.rooms.tracks import files_store, service, store
 from veza.rooms.tracks.errors import CoverNotFound, TrackNotReady
 from veza.rooms.tracks.events import TrackUpdated
@@ -33,7 +33,7 @@ class Covers:
         self._storage = storage
         self._pictures = pictures
         # A picture of 16 million pixels takes a core and 200 MB for a second.
-        self._turn = asyncio.Semaphore(1)
+        self._turns = Turns(MOST_WAITING)
 
     async def put(
         self, tx: Tx, actor: Member, track_id: UUID, exchange: Exchange, body: AsyncIterator[bytes]
@@ -41,11 +41,11 @@ class Covers:
         """The track, with the picture in the body as its cover.
 
         ``tx`` begins only when its files are safe in the storage. Raises what :meth:`PictureIntake.receive`
-        raises, and what pictures can be refused for.
+        raises, what pictures can be refused for, and Unavailable where too many wait.
         """
         async with self._database.read() as view:
             await service.get_own(view, actor, track_id)
-        async with self._pictures.receive(actor, exchange, body) as picture, self._turn:
+        async with self._pictures.receive(actor, exchange, body) as picture, self._turns:
             images = await make_images(picture, COVER_SIZES)
         folder = f"{folder_of(track_id)}/cover/{new_id()}"
         try:
