@@ -120,7 +120,8 @@ class _Day:
         """The mixture for so long; with a pace, with an upload now and then."""
         veza = self.veza
         tokens = await asyncio.to_thread(lambda: [veza.log_in(number) for number in range(_LISTENERS)])
-        requests = self._mixture(tokens)
+        # Nearly none twice: what is kept of answers and pages is then full before it counts.
+        requests = await asyncio.to_thread(self._mixture, tokens, round(pace * seconds) or _REQUESTS)
         uploading = asyncio.create_task(self._go_on_uploading(tokens[0])) if pace else None
         report = await load(veza.host, veza.port, requests, CONNECTIONS, seconds, pid=veza.pid, pace=pace)
         print(f"{report}; {veza.memory():.1f} MB", flush=True)
@@ -140,8 +141,8 @@ class _Day:
         found = re.findall(r"^veza_(?:jobs|events)_late_seconds\S* (\S+)$", text, re.MULTILINE)
         return max(map(float, found), default=0.0)
 
-    def _mixture(self, tokens: list[str]) -> list[bytes]:
-        kinds = self.dice.choices(list(SHARES), list(SHARES.values()), k=_REQUESTS)
+    def _mixture(self, tokens: list[str], count: int) -> list[bytes]:
+        kinds = self.dice.choices(list(SHARES), list(SHARES.values()), k=count)
         return [self._render(kind, self.dice.choice(tokens)) for kind in kinds]
 
     def _render(self, kind: str, token: str) -> bytes:
