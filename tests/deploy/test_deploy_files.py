@@ -185,12 +185,15 @@ def test_secrets_are_made_once_and_are_settings_that_make_sense(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["veza.service", "veza-worker.service"])
 def test_a_unit_knows_how_veza_ends(name: str) -> None:
-    """X13: it waits for what is under way, and does not start again what only its operator can mend."""
+    """X2, X13: it waits for what is under way, and starts again but for what only its operator can mend."""
     known = unit(name)
     (start,) = known["ExecStart"]
     assert start.split()[0] == "/opt/veza/bin/veza"
     assert known["RestartPreventExitStatus"] == ["78"]
     assert REFUSALS
+    assert known["Restart"] == ["on-failure"]
+    assert known["StartLimitIntervalSec"] == ["0"]
+    assert "StartLimitBurst" not in known
     assert int(known["TimeoutStopSec"][0]) > DRAIN
     assert known["OOMPolicy"] == ["continue"]
     closed = {
