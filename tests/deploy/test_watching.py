@@ -96,6 +96,14 @@ def test_a_dashboard_has_its_panels_once_and_beside_each_other() -> None:
     assert set(re.findall(r"\$\{?([a-z]\w*)", text)) <= variables
 
 
+def test_the_first_crash_of_a_kind_is_told() -> None:
+    """G35: its series begins at one, and what begins has not grown: of one crash nobody would hear."""
+    errors = metrics.Metrics()
+    assert "veza_errors_total" not in {name for name, *_ in samples(errors)}
+    (crashes,) = [rule["expr"] for rule in rules() if rule["alert"] == "VezaCrashes"]
+    assert "or sum by (kind) (veza_errors_total unless veza_errors_total offset 15m) > 0" in crashes
+
+
 def test_an_alert_says_what_is_wrong_and_what_to_do() -> None:
     names = [rule["alert"] for rule in rules()]
     assert len(names) == len(set(names)) > 10
