@@ -21,7 +21,7 @@ from veza.backup import pieces as pieces_of_rows
 from veza.backup.manifest import Manifest
 from veza.backup.naming import ROOTS
 from veza.backup.pieces import Cutter, unpack
-from veza.backup.vault import Vault
+from veza.backup.vault import Vault, content_key
 from veza.core import clock
 from veza.core.db import Database, metadata
 from veza.core.db.rows import Sum
@@ -243,8 +243,16 @@ async def test_what_is_missing_or_damaged_is_told(
         )
         damaged.write_bytes(PDF[::-1])
         assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 1
-        assert "is damaged" in capsys.readouterr().err
+        assert f"{damaged.relative_to(vault)}, the content of " in capsys.readouterr().err
         assert kept.exists()
+        # What is damaged in the vault and removed there is brought anew, and its list is looked at by itself.
+        damaged.unlink()
+        (piece,) = (await newest(vault)).files.pieces
+        for spoil in (Path.unlink, lambda path: path.write_bytes(b"rot")):
+            spoil(vault / content_key(piece))
+            assert await back_up(settings, vault) == 1
+            assert "2 files are not as their rows say" in capsys.readouterr().err
+            assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0
 
 
 async def test_a_restore_is_refused_where_there_is_something(

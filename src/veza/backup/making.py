@@ -19,9 +19,9 @@ from veza.backup import tables
 from veza.backup.dumping import dump
 from veza.backup.manifest import MOST_NAMED, FilesPart, Manifest, SecretPart, TablePart
 from veza.backup.naming import name_all, see_all
-from veza.backup.pieces import Cutter
+from veza.backup.pieces import Cutter, PieceDamaged
 from veza.backup.progress import counting, weighing
-from veza.backup.reading import digest_of, files_of, list_kept
+from veza.backup.reading import digest_of, list_kept, rows_of
 from veza.backup.vault import Vault, content_key
 from veza.core import clock
 from veza.core.db import Database
@@ -89,9 +89,14 @@ class Maker:
 
     async def _look_at_vault(self) -> None:
         await list_kept(self._vault, self._inventory)
-        if (before := await self._vault.find_newest()) is not None:
-            async for held in files_of(self._vault, before):
-                self._inventory.remember(held)
+        before = await self._vault.find_newest()
+        for digest in before.files.pieces if before is not None else ():
+            try:
+                async for rows in rows_of(self._vault, [digest]):
+                    self._inventory.remember(msgspec.convert(rows, list[Held]))
+            except PieceDamaged:
+                # What it told is read again, and it is put anew.
+                self._inventory.need([digest])
 
     async def _cut(self) -> tuple[datetime, Sequence[TablePart]]:
         """The rows, and which files they name, all of one moment."""

@@ -8,7 +8,7 @@ from veza.backup.manifest import Manifest
 from veza.backup.pieces import PieceDamaged
 from veza.backup.progress import counting, weighing
 from veza.backup.reading import check_table, digest_of, files_of, let_go, open_content
-from veza.backup.vault import Vault
+from veza.backup.vault import Vault, content_key
 from veza.core.db.rows import Sum
 from veza.core.storage_inventory import Held
 
@@ -28,7 +28,7 @@ async def verify_backup(vault: Vault, manifest: Manifest, console: Console) -> N
             path = await open_content(vault, file.sha256)
             try:
                 if await asyncio.to_thread(digest_of, path) != file.sha256:
-                    raise PieceDamaged(f"the content of {file.key} is damaged.")
+                    raise PieceDamaged(f"{content_key(file.sha256)}, the content of {file.key}, is damaged.")
             finally:
                 let_go(vault, path)
             tell(file.size)
