@@ -187,6 +187,28 @@ async def test_a_second_backup_copies_only_what_is_new(
         assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0
 
 
+async def test_a_new_backup_stays_and_is_told_of_whatever_the_older_ones_are(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """X8: one of a clock that went before does not make it an old one; a damaged one keeps all."""
+    vault = tmp_path / "vault"
+    async with open_world(database, tmp_path) as world:
+        settings = settings_of(world)
+        with clock.shifted(timedelta(days=3650)):
+            assert await back_up(settings, vault) == 0
+        (future,) = await Vault(LocalStorage(vault)).list_ids()
+        for _ in range(2):
+            assert await back_up(settings, vault, keep=1) == 0
+            made = capsys.readouterr().out.rpartition("backup ")[2].partition(":")[0]
+            assert await Vault(LocalStorage(vault)).list_ids() == [made, future]
+        (vault / "backups" / f"{future}.json").write_bytes(b"rot")
+        assert await back_up(settings, vault, keep=1) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("backup ")
+    assert f"remove backups/{future}.json" in said.err
+    assert len(await Vault(LocalStorage(vault)).list_ids()) == 3
+
+
 async def test_what_is_deleted_while_a_backup_is_made_is_in_it(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

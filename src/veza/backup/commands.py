@@ -14,11 +14,11 @@ import msgspec
 from veza.access.secrets import secret_file
 from veza.backup import progress
 from veza.backup.checking import Checker
-from veza.backup.making import Maker
+from veza.backup.making import Made, Maker
 from veza.backup.manifest import Manifest, ManifestDamaged
 from veza.backup.moving import move
 from veza.backup.pieces import PieceDamaged
-from veza.backup.pruning import prune
+from veza.backup.pruning import NotPruned, prune
 from veza.backup.restoring import NotRestored, Restorer
 from veza.backup.secret import restore_secret, secret_to_keep
 from veza.backup.vault import NoBackup, Vault, open_vault
@@ -32,7 +32,7 @@ from veza.core.storage import HeldAlready, LocalStorage, holding, open_storage
 from veza.parts import Parts, make_folder
 from veza.settings import BadSetting, Settings
 
-_PROBLEMS = (NoBackup, ManifestDamaged, PieceDamaged, NotRestored, NotEmpty)
+_PROBLEMS = (NoBackup, ManifestDamaged, PieceDamaged, NotPruned, NotRestored, NotEmpty)
 _SAID = {
     ManifestDamaged: "its manifest is damaged: it cannot be used; `veza backups` lists the others.",
     HeldAlready: "another backup is being made there; one that was killed counts for half an hour.",
@@ -93,18 +93,23 @@ async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | No
         async with holding(vault.storage, alone=True):
             maker = Maker(parts.database, parts.storage, vault, progress.console())
             made = await maker.make(revision, ids, secret)
+            # At once: that it is there is true, whatever becomes of older ones.
+            _tell_made(made, _about_secret(settings, included=secret is not None))
             if keep is not None:
-                pruned = await prune(vault, keep)
+                pruned = await prune(vault, keep, made.manifest.id)
         await vault.storage.close()
+    if pruned and pruned[0]:
+        _say(f"removed {pruned[0]:,} older backups, and {pruned[1]:,} contents that only they needed")
+    return _tell_faults(made.manifest)
+
+
+def _tell_made(made: Made, about_secret: str) -> None:
     manifest = made.manifest
     _say(
         f"backup {manifest.id}: {manifest.rows:,} rows, {manifest.files.count:,} files"
         f" ({_mb(manifest.files.bytes)}), of which {made.new_files:,} ({_mb(made.new_bytes)}) are new"
     )
-    if pruned and pruned[0]:
-        _say(f"removed {pruned[0]:,} older backups, and {pruned[1]:,} contents that only they needed")
-    _say(_about_secret(settings, included=secret is not None))
-    return _tell_faults(manifest)
+    _say(about_secret)
 
 
 def _check_apart(vault: Vault, parts: Parts) -> None:

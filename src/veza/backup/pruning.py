@@ -1,30 +1,48 @@
 """Removing old backups, and what only they needed."""
 
+from veza.backup.manifest import ManifestDamaged
+from veza.backup.pieces import PieceDamaged
 from veza.backup.reading import files_of, list_kept
 from veza.backup.vault import Vault
 from veza.core.storage_inventory import Inventory
 
 
-async def prune(vault: Vault, keep: int) -> tuple[int, int]:
+class NotPruned(Exception):
+    """No older backup can be removed; says why in one line."""
+
+
+async def prune(vault: Vault, keep: int, made: str) -> tuple[int, int]:
     """Remove all but the newest ``keep`` backups; how many of these and of their contents went.
 
-    Nobody else may write to the vault meanwhile. Raises where one that stays cannot be read: then nothing is
-    removed.
+    That which was ``made`` just now stays: beside one of a clock that went before it seems to be older.
+    Nobody else may write to the vault meanwhile. Raises :class:`NotPruned` where one that stays cannot be
+    read: then nothing is removed.
     """
     ids = await vault.list_ids()
-    gone = ids[:-keep]
+    stay = {*ids[-keep:], made}
+    gone = [one for one in ids if one not in stay]
     inventory = Inventory()
     try:
         await list_kept(vault, inventory)
-        for backup_id in ids[-keep:]:
-            manifest = await vault.get(backup_id)
-            inventory.need(digest for table in manifest.tables for digest in table.pieces)
-            inventory.need(manifest.files.pieces)
-            async for held in files_of(vault, manifest):
-                inventory.need(one.sha256 for one in held)
+        for backup_id in sorted(stay):
+            await _need(vault, backup_id, inventory)
         unneeded = list(inventory.unneeded())
     finally:
         inventory.close()
     await vault.drop(gone)
     await vault.remove_contents(unneeded)
     return len(gone), len(unneeded)
+
+
+async def _need(vault: Vault, backup_id: str, inventory: Inventory) -> None:
+    try:
+        manifest = await vault.get(backup_id)
+        inventory.need(digest for table in manifest.tables for digest in table.pieces)
+        inventory.need(manifest.files.pieces)
+        async for held in files_of(vault, manifest):
+            inventory.need(one.sha256 for one in held)
+    except (ManifestDamaged, PieceDamaged):
+        raise NotPruned(
+            f"no older backup is removed: what {backup_id} needs is not known, for it is damaged;"
+            f" remove backups/{backup_id}.json where it lies."
+        ) from None
