@@ -28,7 +28,7 @@ from veza.core.db.rows import Sum
 from veza.core.storage import LocalStorage, holding
 from veza.rooms.audit.sealing import Sealer
 from veza.rooms.audit.verifying import verify
-from veza.settings import Settings
+from veza.settings import BadSetting, Settings
 
 __all__ = ["short"]
 
@@ -185,6 +185,22 @@ async def test_a_second_backup_copies_only_what_is_new(
         assert len(list((vault / "files").rglob("*"))) < contents
         assert len(list((vault / "backups").iterdir())) == len(list((vault / "secrets").iterdir())) == 1
         assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0
+
+
+@pytest.mark.parametrize(
+    ("deed", "given"),
+    [
+        ("back_up", {"target": "backups", "keep": None, "with_secret": False}),
+        ("check_files", {"deep": False, "as_json": False}),
+        ("move_rows", {"to": "postgresql://127.0.0.1:1/veza"}),
+    ],
+)
+async def test_in_a_wrong_folder_all_is_not_well(deed: str, given: dict[str, Any], tmp_path: Path) -> None:
+    """Nor is a database made there, or a secret, which would be in the way of a restore."""
+    wrong = Settings(data_dir=tmp_path / "wrong")
+    with pytest.raises(BadSetting, match="is VEZA_DATA_DIR the server's"):
+        await do(wrong, deed, **given)
+    assert not wrong.data_dir.exists()
 
 
 async def test_a_new_backup_stays_and_is_told_of_whatever_the_older_ones_are(

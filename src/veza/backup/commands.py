@@ -78,6 +78,7 @@ async def _open(settings: Settings, where: str, *, make: bool) -> Vault:
 
 async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | None, with_secret: bool) -> int:
     """Make a backup beside whatever serves; 1 where something that rows name was missing."""
+    _refuse_nothing(settings)
     async with ways.opened(settings) as parts:
         revision = await current_revision(parts.database)
         if revision != head_revision():
@@ -110,6 +111,13 @@ def _tell_made(made: Made, about_secret: str) -> None:
         f" ({_mb(manifest.files.bytes)}), of which {made.new_files:,} ({_mb(made.new_bytes)}) are new"
     )
     _say(about_secret)
+
+
+def _refuse_nothing(settings: Settings) -> None:
+    """Where there is no database, as in a wrong folder, all would be well; and one would be made."""
+    path = Path(settings.database.removeprefix("sqlite:///"))
+    if settings.embedded and not path.exists():
+        raise BadSetting(f"there is no database at {path}: is VEZA_DATA_DIR the server's?")
 
 
 def _check_apart(vault: Vault, parts: Parts) -> None:
@@ -216,6 +224,7 @@ async def _complete(settings: Settings, ways: Ways) -> None:
 
 async def check_files(settings: Settings, ways: Ways, *, deep: bool, as_json: bool) -> int:
     """Compare rows and files; 1 where something is wrong."""
+    _refuse_nothing(settings)
     async with ways.prepared(settings) as parts:
         on = progress.console()
         on.quiet = as_json
@@ -239,6 +248,7 @@ async def move_rows(settings: Settings, ways: Ways, *, to: str) -> int:
         )
     if not to.startswith(("postgresql://", "postgres://")):
         raise BadSetting("`veza migrate --to` moves to postgresql://….")
+    _refuse_nothing(settings)
     new = msgspec.structs.replace(settings, database_url=to)
     with ways.lock(settings):
         async with ways.prepared(settings) as parts:
