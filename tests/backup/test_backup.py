@@ -398,6 +398,8 @@ async def test_a_backup_in_a_bucket(
         upload = (await send(ada, PDF, "a.pdf")).json()["data"]["upload_id"]
         for _ in range(2):
             assert await back_up(settings, f"{bucket_url}/vault", keep=1) == 0
+        for within in (bucket_url, f"{bucket_url}/live", f"{bucket_url}/live/vault/"):
+            assert await back_up(settings, within) == 1
     folder = tmp_path / "other"
     other = Settings(data_dir=folder, database_url=f"sqlite:///{folder / 'veza.db'}", s3=s3_server)
     assert await restore(other, f"{bucket_url}/vault") == 0

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,7 +28,7 @@ from veza.core.db.loading import NotEmpty
 from veza.core.db.loading_sqlite import refuse_file
 from veza.core.db.migrate import current_revision, head_revision, is_known
 from veza.core.errors import VezaError
-from veza.core.storage import HeldAlready, LocalStorage, holding, open_storage
+from veza.core.storage import HeldAlready, LocalStorage, Storage, holding, open_storage
 from veza.parts import Parts, make_folder
 from veza.settings import BadSetting, Settings
 
@@ -87,7 +87,7 @@ async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | No
                 " that serves it, or run `veza migrate` first."
             )
         vault = await _open(settings, target, make=True)
-        _check_apart(vault, parts)
+        _check_apart(vault, parts, target)
         secret = secret_to_keep(settings) if with_secret else None
         ids = [key_id for key_id, _ in parts.keyring.derive("backup")]
         pruned = None
@@ -120,11 +120,16 @@ def _refuse_nothing(settings: Settings) -> None:
         raise BadSetting(f"there is no database at {path}: is VEZA_DATA_DIR the server's?")
 
 
-def _check_apart(vault: Vault, parts: Parts) -> None:
-    if isinstance(vault.storage, LocalStorage) and isinstance(parts.storage, LocalStorage):
-        there, here = vault.storage.folder, parts.storage.folder
-        if there.is_relative_to(here) or here.is_relative_to(there):
-            raise NoBackup(f"{there} is where Veza keeps its own files; take another folder.")
+def _check_apart(vault: Vault, parts: Parts, target: str) -> None:
+    """Neither may lie within the other: what is not of a backup is in the way of its restore."""
+    there, here = _place(vault.storage, target), _place(parts.storage, parts.settings.storage)
+    if there.is_relative_to(here) or here.is_relative_to(there):
+        raise NoBackup(f"{target} is where Veza keeps its own files; take another place.")
+
+
+def _place(storage: Storage, url: str) -> PurePath:
+    """The folder, or the bucket and its prefix."""
+    return storage.folder if isinstance(storage, LocalStorage) else PurePath(url.rstrip("/"))
 
 
 def _about_secret(settings: Settings, *, included: bool) -> str:
