@@ -230,3 +230,5 @@ def test_proxies_let_through_what_veza_takes_and_keep_to_themselves_what_is_thei
         "X-Forwarded-For": "$remote_addr", "traceparent": "''",
     }  # fmt: skip
     assert "header_up -traceparent" in caddy
+    # X4, X15: on a full disk or without S3 no process is ready, and most of what is asked is answered.
+    assert re.findall(r"health_uri (\S+)", caddy) == ["/healthz"]
