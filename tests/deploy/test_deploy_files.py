@@ -16,7 +16,7 @@ import yaml
 from tests.deploy.commands import parses
 from tests.docs.pages import ROOT
 from veza.core import probes
-from veza.core.server import serve
+from veza.core.server import Limits, serve
 from veza.process import REFUSALS
 from veza.routes import BASE
 from veza.settings import Settings, load
@@ -230,5 +230,9 @@ def test_proxies_let_through_what_veza_takes_and_keep_to_themselves_what_is_thei
         "X-Forwarded-For": "$remote_addr", "traceparent": "''",
     }  # fmt: skip
     assert "header_up -traceparent" in caddy
+    for idle in (*re.findall(r"keepalive_timeout (\d+)s;", nginx), *re.findall(r"keepalive (\d+)s", caddy)):
+        assert int(idle) < Limits().idle_seconds
+    assert "keepalive_timeout" in nginx.partition("server {\n")[0]
+    assert "keepalive 20s" in caddy
     # X4, X15: on a full disk or without S3 no process is ready, and most of what is asked is answered.
     assert re.findall(r"health_uri (\S+)", caddy) == ["/healthz"]
