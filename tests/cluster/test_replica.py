@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tests.core.things import COUNT, NAMES, add, create_sql
 from tests.postgres import Postgres, open_postgres
 from veza.core.db import Database, Statement, open_database
+from veza.core.db.replica import PATIENCE
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 IS_COPY = Statement(sa.select(sa.func.pg_is_in_recovery()), bool)
@@ -87,11 +88,55 @@ async def test_a_copy_that_falls_behind_is_not_believed(copied: tuple[Postgres, 
         await follower.execute("SELECT pg_wal_replay_pause()")
         await write(one, "b")
         assert await look(other) == (False, ["a", "b"])
+        # Nobody else waits for it meanwhile, but now and then one.
+        began = asyncio.get_running_loop().time()
+        for _ in range(40):
+            assert await look(other) == (False, ["a", "b"])
+        assert asyncio.get_running_loop().time() - began < 40 * PATIENCE * 0.8
         await follower.execute("SELECT pg_wal_replay_resume()")
         async with asyncio.timeout(30):
             while await look(other) != (True, ["a", "b"]):  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.05)
     await follower.close()
+
+
+@asynccontextmanager
+async def muffled(server: Postgres) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """The server behind a wire that carries nothing more, and ends nothing either, once the event is set."""
+    mute, carrying = asyncio.Event(), set[asyncio.Task[None]]()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            if mute.is_set():
+                await asyncio.Future()
+            writer.write(data)
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends = await asyncio.open_unix_connection(f"{folder_of(server)}/.s.PGSQL.5432")
+        carrying.update(asyncio.create_task(carry(*pair)) for pair in ((reader, ends[1]), (ends[0], writer)))
+
+    wire = await asyncio.start_server(take, "127.0.0.1", 0)
+    port = wire.sockets[0].getsockname()[1]
+    yield f"postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable", mute
+    wire.close()
+    for task in carrying:
+        task.cancel()
+
+
+async def test_a_copy_that_hangs_holds_up_nobody_for_long(copied: tuple[Postgres, Postgres]) -> None:
+    """X2: as behind a wire that was cut, where nothing comes and nothing ends."""
+    async with nodes(copied) as (one, _), muffled(copied[1]) as (wire, mute):
+        other = open_database(copied[0].url, read_url=wire)
+        await write(one, "a")
+        async with asyncio.timeout(5):
+            while await look(other) != (True, ["a"]):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.05)
+        await write(one, "b")
+        mute.set()
+        began = asyncio.get_running_loop().time()
+        assert await asyncio.gather(*(look(other) for _ in range(20))) == [(False, ["a", "b"])] * 20
+        assert asyncio.get_running_loop().time() - began < 3
+        await other.close()
 
 
 async def test_a_copy_that_dies_is_missed_by_nobody(copied: tuple[Postgres, Postgres]) -> None:

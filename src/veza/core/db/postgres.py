@@ -11,7 +11,7 @@ import structlog
 
 from veza.core.db.base import Database, Tx
 from veza.core.db.postgres_pool import ERRORS, open_pool, translate
-from veza.core.db.replica import Replica
+from veza.core.db.replica import Replica, drop
 from veza.core.db.statement import Statement
 from veza.core.errors import DatabaseBusy, Unavailable
 from veza.core.metrics import observe_commit
@@ -344,6 +344,8 @@ class _Look(_PostgresTx):
             if not self._lent:
                 raise
             self._replica.rest(error)
+            if self._connection is not None and isinstance(error, Unavailable):
+                drop(self._connection)
             await self.close()
             self._over = False
             return await how(statement, **params)

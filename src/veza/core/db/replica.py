@@ -3,11 +3,13 @@
 Whoever wants to read first has the primary say how far its log was synced, and then a connection of the copy
 how far it has come: so what is read is true to the last write that anybody was told of, at whatever node it
 was. The primary is asked once for all who came meanwhile. A copy that does not get there soon is left alone,
-and the primary itself is read. Source: the read index of Raft (D. Ongaro, "Consensus", 2014, 6.4).
+for a longer while each time, and the primary itself is read. Source: the read index of Raft (D. Ongaro,
+"Consensus", 2014, 6.4).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import asyncpg
 import structlog
@@ -37,7 +39,7 @@ class _Follower(Connection):
         """Whether the copy has come to this place of the log, or does so soon."""
         end = asyncio.get_running_loop().time() + PATIENCE
         while self.followed < place:
-            followed: int | None = await self.fetchval(_FOLLOWED)
+            followed: int | None = await self.fetchval(_FOLLOWED, timeout=REST)
             if followed is None:  # it follows nobody: a primary, perhaps of late
                 return False
             self.followed = followed
@@ -68,6 +70,12 @@ class _Together:
             return await self._ask()
 
 
+def drop(connection: asyncpg.Connection) -> None:
+    """Have nobody wait for this connection to a copy any more, not even for what it was asked to end."""
+    with suppress(asyncpg.InterfaceError):  # lost, and terminated already
+        connection.terminate()
+
+
 class Replica:
     """The copy at a URL; ``acquire`` and ``release`` are those of the primary."""
 
@@ -86,6 +94,7 @@ class Replica:
         self._opening = asyncio.Lock()
         self._pool: asyncpg.Pool | None = None
         self._rests_until = float("-inf")
+        self._late = 0
 
     async def acquire(self) -> asyncpg.Connection | None:
         """A connection to the copy, if that is as new as the primary was when this was called.
@@ -96,17 +105,20 @@ class Replica:
             return None
         place = await self._written.answer()
         try:
-            pool = await self._opened()
+            async with asyncio.timeout(REST):
+                pool = await self._opened()
             connection = await pool.acquire(timeout=REST)
         except ERRORS as error:
             self.rest(error)
             return None
         try:
             if await connection.has(place):
-                kept, connection = connection, None
+                kept, connection, self._late = connection, None, 0
                 return kept
+            self._leave()
         except ERRORS as error:
             self.rest(error)
+            drop(connection)
         finally:
             if connection is not None:
                 await self.release(connection)
@@ -116,6 +128,13 @@ class Replica:
         """Give a connection back."""
         if self._pool is not None:
             await self._pool.release(connection)
+
+    def _leave(self) -> None:
+        """It is behind: nobody else waits for it for a while, twice as long each time, up to a second."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._rests_until:  # else others were told so, just now
+            self._late += 1
+            self._rests_until = now + min(PATIENCE * 2**self._late, REST)
 
     def rest(self, error: Exception) -> None:
         """It failed: leave it alone for a second."""
