@@ -183,6 +183,28 @@ def test_secrets_are_made_once_and_are_settings_that_make_sense(tmp_path: Path) 
     assert list(keys.values()) == list(identity["credentials"][0].values())
 
 
+@pytest.mark.parametrize("last", ["postgres", "veza.toml", "s3.env", "s3.json"])
+def test_secrets_of_which_some_were_made_are_completed(last: str, tmp_path: Path) -> None:
+    """Whoever is killed before one is there makes the rest the next time, and what belongs together fits."""
+    script, stub = tmp_path / "secrets.sh", tmp_path / "bin" / "mv"
+    stub.parent.mkdir()
+    for path, content in (
+        (script, text("secrets.sh")),
+        (stub, f'#!/bin/sh\n[ "$2" != {last} ] && /bin/mv "$@"\n'),
+    ):
+        path.write_text(content, "utf-8")
+        path.chmod(0o755)
+    cut = subprocess.run(
+        [script], env={"PATH": f"{stub.parent}:/usr/bin:/bin"}, capture_output=True, check=False
+    )
+    assert cut.returncode
+    subprocess.run([script], check=True, capture_output=True)
+    made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir() if path.suffix != ".new"}
+    assert made.keys() == {"postgres", "veza.toml", "s3.json", "s3.env"}
+    assert all(line.partition("=")[2] in made["s3.json"] for line in made["s3.env"].splitlines())
+    assert made["postgres"] in made["veza.toml"]
+
+
 @pytest.mark.parametrize("name", ["veza.service", "veza-worker.service"])
 def test_a_unit_knows_how_veza_ends(name: str) -> None:
     """X2, X13: it waits for what is under way, and starts again but for what only its operator can mend."""
