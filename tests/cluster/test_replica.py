@@ -12,6 +12,9 @@ from tests.core.things import COUNT, NAMES, add, create_sql
 from tests.postgres import Postgres, open_postgres
 from veza.core.db import Database, Statement, open_database
 from veza.core.db.replica import PATIENCE
+from veza.doctor import replica
+from veza.doctor.replica import look_at_copy
+from veza.settings import Settings
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 IS_COPY = Statement(sa.select(sa.func.pg_is_in_recovery()), bool)
@@ -80,13 +83,21 @@ async def test_a_look_shows_all_that_was_acknowledged_at_any_node(copied: tuple[
         assert by_copy > 600  # of 680
 
 
-async def test_a_copy_that_falls_behind_is_not_believed(copied: tuple[Postgres, Postgres]) -> None:
+async def test_a_copy_that_falls_behind_is_not_believed(
+    copied: tuple[Postgres, Postgres], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do many wait for it; and an operator who asks is told."""
     follower = await asyncpg.connect(copied[1].url)
     async with nodes(copied) as (one, other):
         await write(one, "a")
         assert await look(other) == (True, ["a"])
+        settings = Settings(database_url=copied[0].url, database_read_url=copied[1].url)
+        assert [one.level for one in await look_at_copy(settings)] == ["ok"]
         await follower.execute("SELECT pg_wal_replay_pause()")
         await write(one, "b")
+        monkeypatch.setattr(replica, "_NEAR", 0.1)
+        (finding,) = await look_at_copy(settings)
+        assert (finding.level, "does not catch up" in finding.found) == ("warning", True)
         assert await look(other) == (False, ["a", "b"])
         # Nobody else waits for it meanwhile, but now and then one.
         began = asyncio.get_running_loop().time()

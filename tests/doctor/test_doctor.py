@@ -109,7 +109,8 @@ async def test_a_server_in_order_is_well_and_left_as_it_was(asked: Settings, fol
         for one in report.findings
         if one.level == "warning" and one.about not in {"sandbox", "disk"}
     ] == ["mail"]
-    assert {one.about for one in report.findings} >= LOOKS.keys() - {"countries", "malware scanner", "traces"}
+    unset = {"countries", "malware scanner", "traces", "read copy"}
+    assert {one.about for one in report.findings} >= LOOKS.keys() - unset
     after = contents(folder)
     assert {path: after[path] for path in before} == before
     assert set(after) - set(before) == {str(folder / "veza.lock")}
@@ -290,6 +291,17 @@ async def test_a_postgres_database(asked: Settings, postgres_url: str) -> None:
     (finding,) = await look_at_database(changed(asked, database_url=away))
     assert (finding.level, "does not answer" in finding.found) == ("wrong", True)
     assert "hush" not in str(finding)
+
+
+async def test_a_copy_that_is_read_from(asked: Settings, postgres_url: str) -> None:
+    """X2: one that is out of reach, or follows nobody; of real ones tells tests/cluster/test_replica.py."""
+    assert await found(asked, "read copy") == []
+    settings = changed(asked, database_url=postgres_url, database_read_url=postgres_url)
+    assert says(await found(settings, "read copy"), "warning", "follows nobody")
+    away = f"postgresql://veza:hush@127.0.0.1:{free_ports(1)[0]}/veza"
+    seen = await found(changed(settings, database_read_url=away), "read copy")
+    assert says(seen, "wrong", "does not answer")
+    assert "hush" not in str(seen)
 
 
 @pytest.mark.parametrize(("apart", "level"), [(0, "ok"), (3, "warning"), (-3, "warning"), (90, "wrong")])

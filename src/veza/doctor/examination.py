@@ -11,6 +11,7 @@ from veza.doctor.findings import Finding, Report, ok, why, wrong
 from veza.doctor.machine import look_at_folder, look_at_limits, look_at_secret, look_at_server
 from veza.doctor.media import look_at_ffmpeg, look_at_sandbox
 from veza.doctor.money import look_at_payments
+from veza.doctor.replica import look_at_copy
 from veza.doctor.services import (
     look_at_collector,
     look_at_mail,
@@ -29,6 +30,7 @@ LOOKS: dict[str, Look] = {
     "open files": look_at_limits,
     "server": look_at_server,
     "database": look_at_database,
+    "read copy": look_at_copy,
     "storage": look_at_storage,
     "Valkey": look_at_valkey,
     "mail": look_at_mail,
