@@ -1,6 +1,7 @@
 """Backups: what is in them, what they share, and that they are whole or none."""
 
 import asyncio
+import errno
 import json
 import os
 import random
@@ -16,7 +17,7 @@ from tests.rooms.test_uploads_files import PDF, picture, send
 from tests.rooms.tracks_house import plant, short
 from tests.rooms.uploads_house import Sender, wave
 from tests.world import Person, World, open_world
-from veza.backup import checking, making, tables
+from veza.backup import checking, making, restoring, tables
 from veza.backup import pieces as pieces_of_rows
 from veza.backup.manifest import Manifest
 from veza.backup.naming import ROOTS
@@ -293,10 +294,14 @@ async def test_what_is_missing_or_damaged_is_told(
             assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0
 
 
+def _is_full(*given: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 async def test_a_restore_is_refused_where_there_is_something(
-    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows and files that are there stay as they are; what an earlier attempt has brought is no hindrance."""
+    """X5: rows and files that are there stay as they are; what an earlier attempt brought is no hindrance."""
     vault = tmp_path / "vault"
     async with open_world(database, tmp_path, work=True) as world:
         ada, settings = await world.person("ada"), settings_of(world)
@@ -329,6 +334,10 @@ async def test_a_restore_is_refused_where_there_is_something(
     assert await restore(other, vault) == 1
     assert not (other.data_dir / "veza.db").exists()
     damaged.write_bytes(content)
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, "_copy", _is_full)
+        assert await restore(other, vault) == 1
+    assert "it cannot go on: [Errno 28] No space left on device" in capsys.readouterr().err
     assert await restore(other, vault) == 0
     assert await fsck(other) == 0
 

@@ -65,6 +65,8 @@ async def carry_out(settings: Settings, ways: Ways, deed: str, given: Mapping[st
         return _complain(_SAID.get(type(problem)) or str(problem))
     except VezaError as problem:
         return _complain(problem.message)
+    except (OSError, apsw.FullError, apsw.IOError) as problem:
+        return _complain(f"it cannot go on: {problem}")
     finally:
         os.umask(before)
 
