@@ -237,6 +237,8 @@ async def test_what_is_deleted_while_a_backup_is_made_is_in_it(
 
         async def deleted_meanwhile(*given: Any) -> None:
             assert await storage.is_held()
+            # Not in /tmp, which is memory in containers.
+            assert list(storage.scratch.glob("inventory-*"))
             assert (await ada.delete(f"/uploads/{upload}")).status_code == 200
             await settled_down(world)
             await see_all(*given)
@@ -244,6 +246,7 @@ async def test_what_is_deleted_while_a_backup_is_made_is_in_it(
         monkeypatch.setattr(making, "see_all", deleted_meanwhile)
         assert await back_up(settings, vault) == 0
         assert not await storage.is_held()
+        assert not list(storage.scratch.iterdir())
         assert [entry.key async for entry in storage.list("uploads")] == [f"uploads/{upload}/original"]
     other = elsewhere(settings, f"sqlite:///{tmp_path / 'other' / 'veza.db'}", tmp_path / "other")
     assert await restore(other, vault) == 0

@@ -77,7 +77,7 @@ class Checker:
 
     async def check(self, *, deep: bool) -> Found:
         """Look at all; ``deep`` reads every byte. Raises what databases and storages raise."""
-        inventory, found = Inventory(), self._found
+        inventory, found = Inventory(self._storage.scratch), self._found
         found.deep = deep
         found.database = await self._database.examine(deep=deep)
         try:

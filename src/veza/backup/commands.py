@@ -99,7 +99,7 @@ async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | No
             # At once: that it is there is true, whatever becomes of older ones.
             _tell_made(made, _about_secret(settings, included=secret is not None))
             if keep is not None:
-                pruned = await prune(vault, keep, made.manifest.id)
+                pruned = await prune(vault, keep, made.manifest.id, parts.storage.scratch)
         await vault.storage.close()
     if pruned and pruned[0]:
         _say(f"removed {pruned[0]:,} older backups, and {pruned[1]:,} contents that only they needed")

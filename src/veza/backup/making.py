@@ -52,7 +52,7 @@ class Maker:
         self._storage = storage
         self._vault = vault
         self._console = console
-        self._inventory = Inventory()
+        self._inventory = Inventory(storage.scratch)
         self._faults: list[tuple[str, str]] = []
         self._fault_count = 0
         self._new_files = self._new_bytes = 0

@@ -1,5 +1,7 @@
 """Removing old backups, and what only they needed."""
 
+from pathlib import Path
+
 from veza.backup.manifest import ManifestDamaged
 from veza.backup.pieces import PieceDamaged
 from veza.backup.reading import files_of, list_kept
@@ -11,17 +13,17 @@ class NotPruned(Exception):
     """No older backup can be removed; says why in one line."""
 
 
-async def prune(vault: Vault, keep: int, made: str) -> tuple[int, int]:
+async def prune(vault: Vault, keep: int, made: str, scratch: Path) -> tuple[int, int]:
     """Remove all but the newest ``keep`` backups; how many of these and of their contents went.
 
     That which was ``made`` just now stays: beside one of a clock that went before it seems to be older.
-    Nobody else may write to the vault meanwhile. Raises :class:`NotPruned` where one that stays cannot be
-    read: then nothing is removed.
+    What is kept is noted in ``scratch``. Nobody else may write to the vault meanwhile. Raises
+    :class:`NotPruned` where one that stays cannot be read: then nothing is removed.
     """
     ids = await vault.list_ids()
     stay = {*ids[-keep:], made}
     gone = [one for one in ids if one not in stay]
-    inventory = Inventory()
+    inventory = Inventory(scratch)
     try:
         await list_kept(vault, inventory)
         for backup_id in sorted(stay):

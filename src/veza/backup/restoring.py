@@ -48,7 +48,7 @@ class Restorer:
 
         Raises :class:`NotRestored`, PieceDamaged.
         """
-        inventory = Inventory()
+        inventory = Inventory(storage.scratch)
         try:
             async for held in files_of(self._vault, self._manifest):
                 inventory.name(NamedFile(one.key, one.size, one.sha256) for one in held)

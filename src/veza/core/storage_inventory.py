@@ -1,17 +1,20 @@
 """Files that are named, files that are there, and files of an earlier backup, told apart by the million.
 
-Kept in a temporary database of this process, so that memory does not grow with the number of files.
+Kept in a temporary database of this process, so that memory does not grow with the number of files: about
+half a gigabyte a million. It lies where files wait, for `/tmp` is memory in many containers.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import apsw
 import msgspec
 
 from veza.core.db.types import from_micros, to_micros
+from veza.core.ids import new_id
 from veza.core.storage_base import Entry
 from veza.core.storage_named import NamedFile
 
@@ -49,15 +52,17 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
 class Inventory:
     """What is known of files, by their keys."""
 
-    def __init__(self) -> None:
-        self._connection = apsw.Connection("")
-        for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-32000"):
+    def __init__(self, scratch: Path) -> None:
+        self._path = scratch / f"inventory-{new_id().hex}"
+        self._connection = apsw.Connection(str(self._path))
+        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=OFF", "synchronous=OFF", "cache_size=-32000"):
             self._connection.execute(f"PRAGMA {pragma}").fetchall()
         self._connection.execute(_TABLES).fetchall()
 
     def close(self) -> None:
-        """Forget all of it."""
+        """Forget all of it; what a process leaves that was killed is swept like any other file there."""
         self._connection.close()
+        self._path.unlink(missing_ok=True)
 
     def name(self, files: Iterable[NamedFile]) -> None:
         """Hear which files are named; what is named twice is as large and as sure as either says."""
