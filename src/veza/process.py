@@ -30,7 +30,7 @@ from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
 from veza.core.tracing_open import can_trace, traces_sent
-from veza.parts import Parts, make_folder, make_parts
+from veza.parts import Parts, make_folder, make_parts, refuse_nothing
 from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
 from veza.rooms.audit.sealing import Sealer
@@ -181,6 +181,7 @@ def verify_audit(head: str) -> int:
 async def _verify_audit(settings: Settings, known: "Head | None") -> int:
     from veza.rooms.audit.verifying import verify  # noqa: PLC0415 - as above
 
+    refuse_nothing(settings)
     # No lock: it only reads, and who writes meanwhile adds to the end.
     async with _prepared(settings) as parts:
         verdict = await verify(parts.database, Sealer(parts.database, parts.keyring), known)
@@ -204,6 +205,7 @@ def administer(deed: str, **given: object) -> int:
 async def _administer(settings: Settings, deed: str, given: dict[str, object]) -> int:
     from veza import operating  # noqa: PLC0415 - a server does without
 
+    refuse_nothing(settings)
     # No lock: as for an account that is created.
     async with _prepared(settings) as parts:
         parts.database.record_events = outbox()

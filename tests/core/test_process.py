@@ -200,6 +200,10 @@ def test_the_newest_revision_is_known_without_alembic():
 
 def test_an_operator_sees_to_users_and_checks_the_log(command, tmp_path):
     """What admins do over HTTP, from the shell; and each of it is in a log that is right until it is not."""
+    for words in (("audit", "verify"), ("admin", "storage")):  # where nothing is, as in a wrong folder
+        code, _, said = command(*words)
+        assert (code, "is VEZA_DATA_DIR the server's" in said) == (78, True)
+    assert not (tmp_path / "data" / "veza.db").exists()
     account = ("users", "create", "--username", "ada", "--email", "ada@example.com", "--password-stdin")
     assert command(*account, stdin="seven purple lanterns\n")[0] == 0
     code, said, _ = command("admin", "users", "list", "AD")

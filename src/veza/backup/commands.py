@@ -29,7 +29,7 @@ from veza.core.db.loading_sqlite import refuse_file
 from veza.core.db.migrate import current_revision, head_revision, is_known
 from veza.core.errors import VezaError
 from veza.core.storage import HeldAlready, LocalStorage, Storage, holding, open_storage
-from veza.parts import Parts, make_folder
+from veza.parts import Parts, make_folder, refuse_nothing
 from veza.settings import BadSetting, Settings
 
 _PROBLEMS = (NoBackup, ManifestDamaged, PieceDamaged, NotPruned, NotRestored, NotEmpty)
@@ -80,7 +80,7 @@ async def _open(settings: Settings, where: str, *, make: bool) -> Vault:
 
 async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | None, with_secret: bool) -> int:
     """Make a backup beside whatever serves; 1 where something that rows name was missing."""
-    _refuse_nothing(settings)
+    refuse_nothing(settings)
     async with ways.opened(settings) as parts:
         revision = await current_revision(parts.database)
         if revision != head_revision():
@@ -113,13 +113,6 @@ def _tell_made(made: Made, about_secret: str) -> None:
         f" ({_mb(manifest.files.bytes)}), of which {made.new_files:,} ({_mb(made.new_bytes)}) are new"
     )
     _say(about_secret)
-
-
-def _refuse_nothing(settings: Settings) -> None:
-    """Where there is no database, as in a wrong folder, all would be well; and one would be made."""
-    path = Path(settings.database.removeprefix("sqlite:///"))
-    if settings.embedded and not path.exists():
-        raise BadSetting(f"there is no database at {path}: is VEZA_DATA_DIR the server's?")
 
 
 def _check_apart(vault: Vault, parts: Parts, target: str) -> None:
@@ -231,7 +224,7 @@ async def _complete(settings: Settings, ways: Ways) -> None:
 
 async def check_files(settings: Settings, ways: Ways, *, deep: bool, as_json: bool) -> int:
     """Compare rows and files; 1 where something is wrong."""
-    _refuse_nothing(settings)
+    refuse_nothing(settings)
     async with ways.prepared(settings) as parts:
         on = progress.console()
         on.quiet = as_json
@@ -255,7 +248,7 @@ async def move_rows(settings: Settings, ways: Ways, *, to: str) -> int:
         )
     if not to.startswith(("postgresql://", "postgres://")):
         raise BadSetting("`veza migrate --to` moves to postgresql://….")
-    _refuse_nothing(settings)
+    refuse_nothing(settings)
     new = msgspec.structs.replace(settings, database_url=to)
     with ways.lock(settings):
         async with ways.prepared(settings) as parts:
