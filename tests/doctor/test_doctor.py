@@ -291,6 +291,11 @@ async def test_a_postgres_database(asked: Settings, postgres_url: str) -> None:
     (finding,) = await look_at_database(changed(asked, database_url=away))
     assert (finding.level, "does not answer" in finding.found) == ("wrong", True)
     assert "hush" not in str(finding)
+    both = away.replace("@127.0.0.1", "@127.0.0.1:1,127.0.0.1") + "?target_session_attrs=read-write"
+    (finding,) = await look_at_database(changed(asked, database_url=both))
+    assert finding.found.startswith("127.0.0.1:1,127.0.0.1:")
+    assert "does not answer" in finding.found
+    assert "hush" not in str(finding)
 
 
 async def test_a_copy_that_is_read_from(asked: Settings, postgres_url: str) -> None:

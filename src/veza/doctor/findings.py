@@ -62,6 +62,10 @@ def tell(report: Report) -> Iterator[str]:
 def where(url: str) -> str:
     """What may be said of a URL that may hold a password: where it leads."""
     parts = urlsplit(url)
+    # Of PostgreSQL an address may name several servers, of which urlsplit makes no host and port.
+    user, _, several = parts.netloc.rpartition("@")
+    if "," in several and user:
+        return f"{several}{parts.path}"
     return f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
