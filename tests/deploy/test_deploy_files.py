@@ -107,12 +107,13 @@ def test_a_container_that_is_not_alive_says_so(tmp_path: Path) -> None:
 
 
 def test_every_container_is_locked_in_and_watched() -> None:
-    """Read-only, without capabilities that it does not need, with an end that is long enough to drain."""
+    """X17: read-only, without capabilities that it does not need; its end is long enough, its log is not."""
     stack = compose()
     for name, service in stack["services"].items():
         assert service["read_only"], name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
         assert service.get("cap_add", []) == CAPABILITIES.get(name, []), name
         assert ("ports" in service) == (name == "proxy"), name
         # Ours have one in the image.
