@@ -257,5 +257,8 @@ def test_proxies_let_through_what_veza_takes_and_keep_to_themselves_what_is_thei
         assert int(idle) < Limits().idle_seconds
     assert "keepalive_timeout" in nginx.partition("server {\n")[0]
     assert "keepalive 20s" in caddy
+    # K15: neither writes addresses that open something by themselves into its log.
+    assert "access_log off;" in nginx
+    assert "request>uri delete" in caddy
     # X4, X15: on a full disk or without S3 no process is ready, and most of what is asked is answered.
     assert re.findall(r"health_uri (\S+)", caddy) == ["/healthz"]
