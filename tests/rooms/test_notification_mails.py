@@ -44,6 +44,7 @@ async def test_a_digest_says_what_was_not_read_and_ends_with_one_click(
 ) -> None:
     """N6: in words that hold what the reader may see, once, and only where the address was confirmed."""
     async with open_world(database, tmp_path, work=True) as world:
+        await settled(world)  # the first day's own digests, which come with the start
         olga, stan, ruth = [await world.person(name) for name in ("olga", "stan", "ruth")]
         wanted = {"preferences": {"user_followed": {"email": True}, "track_liked": {"email": True}}}
         for person in (olga, ruth):
