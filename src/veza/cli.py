@@ -266,6 +266,15 @@ def restore_user(username: str) -> None:
     sys.exit(_do(lambda process: process.administer("restore", username=username)))
 
 
+@admin_users.command("reset-2fa")
+def reset_second_factor(username: str) -> None:
+    """Turn two-factor login off for who lost app and codes, sign them out everywhere, and mail them that.
+
+    Make sure first that who asks for it is the owner of the account.
+    """
+    sys.exit(_do(lambda process: process.administer("reset_2fa", username=username)))
+
+
 @admin.command("jobs")
 def show_jobs(
     retry: Annotated[str, typer.Option(help="A kind of job: try all again that were given up.")] = "",

@@ -14,6 +14,7 @@ from veza.rooms.accounts import profiles, suspensions
 from veza.rooms.admin import service
 from veza.rooms.admin.schemas import MOST_OF_A_REASON
 from veza.rooms.reports import service as reports
+from veza.rooms.sessions import two_factor
 from veza.rooms.webhooks import overview
 from veza.rooms.webhooks.schemas import HookTotals, WatchedHook
 
@@ -56,6 +57,17 @@ async def restore(tx: Tx, *, username: str) -> Lines:
     user = await profiles.get_by_username(tx, SYSTEM, username)
     await suspensions.restore(tx, SYSTEM, user.id)
     return [f"restored {user.username} ({user.id})"]
+
+
+async def reset_2fa(tx: Tx, *, username: str) -> Lines:
+    """Let somebody in by their password alone who cannot give the second factor."""
+    user = await profiles.get_by_username(tx, SYSTEM, username)
+    if not await two_factor.reset(tx, user.id):
+        return [f"{user.username} ({user.id}) has no second factor: nothing was changed"]
+    return [
+        f"took the second factor of {user.username} ({user.id}) off, and ended all their sessions",
+        f"{user.email} is told so by mail",
+    ]
 
 
 async def show_work(tx: Tx) -> Lines:
@@ -136,6 +148,7 @@ DEEDS: Mapping[str, Deed] = {
     "list_users": list_users,
     "suspend": suspend,
     "restore": restore,
+    "reset_2fa": reset_2fa,
     "show_work": show_work,
     "retry": retry,
     "list_webhooks": list_webhooks,

@@ -72,6 +72,7 @@ REACTIONS: Reactions = {
     session_events.LoginSlowed: [session_jobs.SEND_ALERT, TELL],
     session_events.TwoFactorEnabled: [session_jobs.SEND_ALERT, TELL],
     session_events.TwoFactorDisabled: [session_jobs.SEND_ALERT, TELL],
+    session_events.TwoFactorReset: [session_jobs.SEND_ALERT, TELL],
     session_events.RecoveryCodeUsed: [session_jobs.SEND_ALERT, TELL],
     session_events.PasswordChanged: [session_jobs.SEND_ALERT, TELL],
     account_events.UserDeleted: [

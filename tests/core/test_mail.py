@@ -36,6 +36,7 @@ TEMPLATES = {
     "verify_email": {"token": "t+/=&", "hours": 24},
     "password_reset": {"token": "t+/=&", "minutes": 60},
     "password_changed": {"when": WHEN, "ip_address": "192.0.2.1"},
+    "two_factor_reset": {"when": WHEN},
     "security_alert": {"what": "An old session was used again.", "when": WHEN, "ip_address": "192.0.2.1"},
     "receipt": {
         "when": WHEN,

@@ -218,6 +218,7 @@ def test_an_operator_sees_to_users_and_checks_the_log(command, tmp_path):
     assert command("admin", "users", "suspend", "nobody", "--reason", "Spam")[::2] == (
         1, "veza: There is no such user.\n",
     )  # fmt: skip
+    assert "has no second factor" in command("admin", "users", "reset-2fa", "ada")[1]
     assert "0 of 0 reports wait" in command("admin", "reports")[1]
     assert "0 bytes of 1 users" in command("admin", "storage")[1]
     assert "to be done" in command("admin", "jobs")[1]

@@ -17,6 +17,8 @@ from tests.rooms.sessions_house import (
     totp_code,
 )
 from veza.core import clock
+from veza.operating import DEEDS
+from veza.rooms.accounts.errors import UserNotFound
 
 __all__ = ["house"]
 
@@ -201,6 +203,42 @@ async def test_turning_it_off_takes_both_factors(house: House) -> None:
     assert again != secret
     token = await challenge(ann)
     assert (await ann.post("/auth/2fa/verify", challenge_token=token, code=codes[4])).status_code == 401
+
+
+async def test_an_operator_takes_it_off_for_who_lost_it(house: House) -> None:
+    """A11, A18: app, codes, sessions and half a login are void at once, and the owner is told; once."""
+    ann, other = house.client(), house.client("192.0.2.9")
+    user_id = (await ann.register("ann")).json()["data"]["user"]["id"]
+    secret, _ = await turn_on(ann)
+    token = await challenge(other)
+    await house.work()
+
+    async with house.database.write() as tx:
+        said = await DEEDS["reset_2fa"](tx, username="Ann")
+    assert said == [
+        f"took the second factor of ann ({user_id}) off, and ended all their sessions",
+        "ann@example.com is told so by mail",
+    ]
+    assert await ann.me() == 401
+    assert code_of(await ann.refresh()) == "INVALID_TOKEN"
+    answer = await other.post("/auth/2fa/verify", challenge_token=token, code=totp_code(secret))
+    assert (answer.status_code, code_of(answer)) == (401, "INVALID_TOKEN")
+    assert (await house.account(user_id)).totp_secret is None
+    assert await house.recovery_digests() == []
+    assert (await ann.log_in("ann")).json()["data"]["requires_2fa"] is False
+
+    async with house.database.write() as tx:
+        assert await DEEDS["reset_2fa"](tx, username="ann") == [
+            f"ann ({user_id}) has no second factor: nothing was changed"
+        ]
+    assert await ann.me() == 200
+    assert [event.data for event in await house.happened("auth.2fa_reset")] == [{"user_id": user_id}]
+    await house.work()
+    mail = house.postbox.mails[-1]
+    assert (mail.to, mail.subject) == ("ann@example.com", "Two-factor login was turned off by an operator")
+    async with house.database.write() as tx:
+        with pytest.raises(UserNotFound):
+            await DEEDS["reset_2fa"](tx, username="nobody")
 
 
 async def test_the_secret_is_sealed_at_rest(house: House) -> None:

@@ -22,6 +22,7 @@ from veza.rooms.notifications.jobs import NotificationJobs
 from veza.rooms.notifications.kinds import TELL
 from veza.rooms.notifications.tellers import hear
 from veza.rooms.notifications.wording import TYPES
+from veza.rooms.sessions.events import TwoFactorReset
 from veza.rooms.webhooks.events import WebhookDisabled
 
 
@@ -166,11 +167,13 @@ async def test_each_type_is_raised_by_what_happens(database: Database, tmp_path:
             ("security_alert", "Your password was changed")
         ]
         async with database.write() as tx:
+            tx.emit(TwoFactorReset(UUID(ruth.id)))
             tx.emit(WebhookDisabled(new_id(), UUID(ruth.id), "failing"))
         await settled(world)
-        assert (await messages(ruth))[
-            0
-        ] == "A webhook of yours was turned off, since its receiver took nothing"
+        assert (await messages(ruth))[:2] == [
+            "A webhook of yours was turned off, since its receiver took nothing",
+            "An operator turned two-factor login off and ended all your sessions",
+        ]
         # What becomes private, or is gone, is not named any more; what is undone is not told.
         for one in (track_id, hidden):
             await olga.put(f"/tracks/{one}", json={"is_public": False})

@@ -14,6 +14,7 @@ _SEVERITY: Mapping[str, str] = {
     "audit.purged": WARNING,
     "audit.suspicious_found": WARNING,
     "auth.2fa_disabled": WARNING,
+    "auth.2fa_reset": WARNING,
     "auth.login_failed": WARNING,
     "auth.login_slowed": WARNING,
     "auth.recovery_code_used": WARNING,

@@ -98,6 +98,7 @@ _SECURITY: Sequence[type[Event]] = (
     session_events.LoginSlowed,
     session_events.TwoFactorEnabled,
     session_events.TwoFactorDisabled,
+    session_events.TwoFactorReset,
     session_events.RecoveryCodeUsed,
     session_events.PasswordChanged,
 )

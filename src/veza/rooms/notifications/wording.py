@@ -89,6 +89,7 @@ ALERTS: Mapping[str, str] = {
     "auth.login_slowed": "Somebody tried many wrong passwords or codes for your account",
     "auth.2fa_enabled": "Two-factor login was turned on",
     "auth.2fa_disabled": "Two-factor login was turned off",
+    "auth.2fa_reset": "An operator turned two-factor login off and ended all your sessions",
     "auth.recovery_code_used": "A recovery code was used in the place of a code from your app",
     "auth.password_changed": "Your password was changed",
 }

@@ -105,6 +105,13 @@ class TwoFactorDisabled(Event, frozen=True):
     user_id: UUID
 
 
+class TwoFactorReset(Event, frozen=True):
+    """An operator took somebody's second factor off, at the shell, and ended all their sessions."""
+
+    kind: ClassVar[str] = "auth.2fa_reset"
+    user_id: UUID
+
+
 class RecoveryCodeUsed(Event, frozen=True):
     """A code on paper stood in for the app; so many are ``left``."""
 

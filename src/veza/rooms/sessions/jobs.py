@@ -13,6 +13,7 @@ from veza.core.mail import Mailer, MailRefused, render
 from veza.core.worker import Task
 from veza.rooms.accounts import mail_tokens
 from veza.rooms.sessions import proofs_store, store
+from veza.rooms.sessions.events import PasswordChanged, TwoFactorReset
 
 RESET_TTL = timedelta(hours=1)
 
@@ -39,6 +40,8 @@ _ALERTS = {
     "auth.2fa_disabled": "Two-factor login was turned off.",
     "auth.recovery_code_used": "A recovery code was used in the place of a code from your app.",
 }
+# What is told in words of its own.
+_TEMPLATES = {PasswordChanged.kind: "password_changed", TwoFactorReset.kind: "two_factor_reset"}
 
 
 class _Post:
@@ -58,9 +61,9 @@ class _Post:
         if account is None or source is None:
             return
         about: dict[str, Any] = {"when": source.created_at, "ip_address": source.ip}
-        template = "password_changed"
+        template = _TEMPLATES.get(told.kind, "security_alert")
         if told.kind in _ALERTS:
-            template, about["what"] = "security_alert", _ALERTS[told.kind]
+            about["what"] = _ALERTS[told.kind]
         await self._send(job, template, account.email, username=account.username, **about)
 
     async def send_reset(self, job: Job, told: SendReset) -> None:

@@ -9,7 +9,9 @@ from veza.core import clock
 from veza.core.db import Tx
 from veza.core.errors import InvalidToken
 from veza.core.events import Context
-from veza.rooms.sessions import challenge, proofs_store
+from veza.rooms.accounts.errors import UserNotFound
+from veza.rooms.accounts.events import CHANGED
+from veza.rooms.sessions import challenge, proofs_store, store
 from veza.rooms.sessions.attempts import require_patience
 from veza.rooms.sessions.errors import InvalidCode, TwoFactorNotSetUp, TwoFactorOff, TwoFactorOn
 from veza.rooms.sessions.events import (
@@ -17,6 +19,7 @@ from veza.rooms.sessions.events import (
     TwoFactorDisabled,
     TwoFactorEnabled,
     TwoFactorPrepared,
+    TwoFactorReset,
 )
 from veza.rooms.sessions.login import enter, refusal, require_password
 from veza.rooms.sessions.means import Means
@@ -70,13 +73,31 @@ async def disable(means: Means, actor: Member, form: PasswordAndCode, origin: Co
         account = await proofs_store.require_lock(tx, actor.id)
         right = account.two_factor and await _use(tx, means.keyring, account, form.code)
         if right:
-            await proofs_store.set_totp(tx, account.id, None, None, None)
-            await proofs_store.replace_codes(tx, account.id, ())
+            await _take_off(tx, account.id)
             tx.emit(TwoFactorDisabled(account.id))
     if not right:
         await means.attempts.note_failure(codes, key, actor.id, origin)
         raise refusal("code", "INVALID_CODE", "This code is wrong, or was used before.")
     await codes.succeed(key)
+
+
+async def reset(tx: Tx, user_id: UUID) -> bool:
+    """Take the second factor off without either factor, and end all sessions; whether there was one.
+
+    For an operator at the shell: no route leads here, so that no token, an admin's neither, does this over
+    HTTP. A login that waits for its second step begins anew. Raises UserNotFound.
+    """
+    account = await proofs_store.lock(tx, user_id)
+    if account is None:
+        raise UserNotFound
+    if not account.two_factor:
+        return False
+    await _take_off(tx, account.id)
+    # Whoever has turned it on against the owner is signed in, and would do so again.
+    await store.revoke_all(tx, account.id)
+    tx.emit(TwoFactorReset(account.id))
+    tx.notify(CHANGED)
+    return True
 
 
 async def verify(means: Means, form: SecondFactor, origin: Context) -> Login:
@@ -102,6 +123,11 @@ async def verify(means: Means, form: SecondFactor, origin: Context) -> Login:
         raise InvalidCode
     await codes.succeed(key)
     return login
+
+
+async def _take_off(tx: Tx, user_id: UUID) -> None:
+    await proofs_store.set_totp(tx, user_id, None, None, None)
+    await proofs_store.replace_codes(tx, user_id, ())
 
 
 async def _use(tx: Tx, keyring: Keyring, account: Account, code: str) -> bool:
