@@ -74,6 +74,20 @@ async def test_a_lost_answer_is_given_again_within_the_grace(house: House) -> No
     assert (await ann.refresh(again)).status_code == 200
 
 
+async def test_a_clock_that_is_set_back_prolongs_no_grace(house: House) -> None:
+    """A17, A27: by seconds, nobody is signed out; by an hour, what was used is not good for that long."""
+    ann = house.client()
+    await ann.register("ann")
+    token = ann.refresh_token
+    with clock.shifted(timedelta(seconds=9)):
+        lost = (await ann.refresh(token)).json()["data"]["refresh_token"]
+    assert (await ann.refresh(token)).json()["data"]["refresh_token"] == lost
+    with clock.shifted(timedelta(hours=1)):
+        assert (await ann.refresh(lost)).status_code == 200
+    assert code_of(await house.client("192.0.2.9").refresh(lost)) == "REFRESH_REUSED"
+    assert await ann.me() == 401
+
+
 async def test_only_the_immediate_parent_is_forgiven(house: House) -> None:
     """A17: a grandparent inside the grace is reuse."""
     ann = house.client()
