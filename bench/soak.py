@@ -4,6 +4,8 @@ The most that the server answers of a mixture is measured first; then it is aske
 pace, and songs are uploaded meanwhile. After a warm-up, which does not count, the time is cut into fifths:
 nothing may fail, the server may not grow, and the last fifth may not be slower than the first. How slow a
 fifth is its median ten seconds say: what the host did to a few of them is not the server's.
+
+This is the bench of X19, as to memory; its twelve hours are `--minutes 720`.
 """
 
 import argparse
