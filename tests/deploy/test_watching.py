@@ -52,6 +52,7 @@ async def test_what_waits_and_what_failed_is_shown(database: Database, tmp_path:
     assert found["veza_events_queued", "notifications.tell"] > 0
     assert late <= found["veza_webhooks_late_seconds",] < late + 30
     assert found["veza_webhooks_failing",] == 0
+    assert {found["veza_figures_known", look] for look in ("jobs", "events", "webhooks")} == {1}
     assert found["veza_commit_seconds_count",] > 0
     assert found["veza_transactions_total",] >= found["veza_commit_seconds_count",]
     assert found["veza_data_free_bytes",] > 0

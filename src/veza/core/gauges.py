@@ -1,8 +1,9 @@
 """Figures that somebody has to go and look for, so that they are known when they are asked for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import msgspec
 import sqlalchemy as sa
@@ -17,34 +18,81 @@ from veza.core.metrics import watch
 
 log = structlog.get_logger()
 
-Look = Callable[[Tx], Awaitable[None]]
-"""Goes and looks; what it found it hands to :func:`veza.core.metrics.watch` beforehand, by reference."""
+Value = float | Mapping[str, float]
 
 _SECONDS = 5.0
 
 
+class Figure(msgspec.Struct, frozen=True):
+    """What a figure is called and tells; with ``label`` it is one for each of that label's values."""
+
+    name: str
+    text: str
+    label: str = ""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Goes and finds the values of some figures, in their order: all of them, or it raises."""
+
+    name: str
+    figures: Sequence[Figure]
+    find: Callable[[Tx], Awaitable[Sequence[Value]]]
+
+
 class Gauges:
-    """Looks every five seconds, one look after the other, until cancelled."""
+    """Looks every five seconds, one look after the other, until cancelled.
+
+    What cannot be found out is not shown until it is known again: an old figure would pass for a new
+    one, and what is no number would spoil each sum that it is a part of. ``veza_figures_known`` says what is
+    missing, for an alert about what is not there is silent.
+    """
 
     def __init__(self, database: Database, looks: Sequence[Look]) -> None:
         self._database = database
         self._looks = looks
+        self._found: dict[str, Sequence[Value]] = {}
+        self._known: dict[str, float] = {}
+        for look in looks:
+            for place, figure in enumerate(look.figures):
+                watch(figure.name, figure.text, partial(self._value, look.name, place), figure.label)
+        watch(
+            "veza_figures_known",
+            "Whether figures that are looked for could be found out (1) or not (0), by look.",
+            lambda: self._known,
+            "look",
+        )
         watch("veza_log_lines_dropped", "Log lines that were lost.", dropped_lines)
 
     async def run(self) -> None:
-        """Look again and again; what cannot be found out now stays as it was."""
+        """Look again and again."""
         while True:
-            try:
-                await self.look()
-            except Exception:
-                log.exception("gauges.unknown")
+            await self.look()
             await asyncio.sleep(_SECONDS)
 
     async def look(self) -> None:
-        """Look once."""
+        """Look once, each look for itself: that one fails hides nothing of the others."""
         for look in self._looks:
+            await self._look(look)
+
+    async def _look(self, look: Look) -> None:
+        before = self._known.get(look.name)
+        try:
             async with self._database.read() as view:
-                await look(view)
+                found = await look.find(view)
+        except Exception:
+            self._found.pop(look.name, None)
+            self._known[look.name] = 0.0
+            # Once: what is away for an hour would be 720 lines of the log.
+            if before != 0.0:
+                log.exception("gauges.unknown", look=look.name)
+            return
+        self._found[look.name], self._known[look.name] = found, 1.0
+        if before == 0.0:
+            log.info("gauges.known_again", look=look.name)
+
+    def _value(self, name: str, place: int) -> Value | None:
+        found = self._found.get(name)
+        return None if found is None else found[place]
 
 
 class _Lane(msgspec.Struct, frozen=True):
@@ -93,47 +141,46 @@ _QUEUES = Statement(
 
 def look_at_jobs() -> Look:
     """How many jobs each lane has, how late the next one is, and how many of each kind were given up."""
-    waiting: dict[str, float] = {}
-    late: dict[str, float] = {}
-    dead: dict[str, float] = {}
-    watch("veza_jobs", "Jobs that are to be done, by lane.", lambda: waiting, "lane")
-    watch("veza_jobs_late_seconds", "How long the next job has been due, by lane.", lambda: late, "lane")
-    watch("veza_jobs_dead", "Jobs that were given up, by kind.", lambda: dead, "kind")
+    return Look(
+        "jobs",
+        [
+            Figure("veza_jobs", "Jobs that are to be done, by lane.", "lane"),
+            Figure("veza_jobs_late_seconds", "How long the next job has been due, by lane.", "lane"),
+            Figure("veza_jobs_dead", "Jobs that were given up, by kind.", "kind"),
+        ],
+        _find_jobs,
+    )
 
-    async def look(view: Tx) -> None:
-        lanes = await view.all(_LANES)
-        given_up = await view.all(_DEAD)
-        now = clock.now()
-        _set(waiting, {one.lane: one.waiting for one in lanes})
-        _set(late, {one.lane: max((now - one.due).total_seconds(), 0.0) for one in lanes})
-        _set(dead, {one.kind: one.dead for one in given_up})
 
-    return look
+async def _find_jobs(view: Tx) -> Sequence[Value]:
+    lanes = await view.all(_LANES)
+    given_up = await view.all(_DEAD)
+    now = clock.now()
+    return [
+        {one.lane: one.waiting for one in lanes},
+        {one.lane: max((now - one.due).total_seconds(), 0.0) for one in lanes},
+        {one.kind: one.dead for one in given_up},
+    ]
 
 
 def look_at_events() -> Look:
     """How many events wait to be heard together, and how long the first of them has."""
-    queued: dict[str, float] = {}
-    late: dict[str, float] = {}
-    watch(
-        "veza_events_queued", "Events that are to be heard together, by kind of job.", lambda: queued, "kind"
+    return Look(
+        "events",
+        [
+            Figure("veza_events_queued", "Events that are to be heard together, by kind of job.", "kind"),
+            Figure(
+                "veza_events_late_seconds", "How long the first of them has waited, by kind of job.", "kind"
+            ),
+        ],
+        _find_events,
     )
-    watch(
-        "veza_events_late_seconds",
-        "How long the first of them has waited, by kind of job.",
-        lambda: late,
-        "kind",
-    )
-
-    async def look(view: Tx) -> None:
-        found = await view.all(_QUEUES)
-        now = clock.now()
-        _set(queued, {one.kind: one.waiting for one in found})
-        _set(late, {one.kind: max((now - one.since).total_seconds(), 0.0) for one in found if one.since})
-
-    return look
 
 
-def _set(known: dict[str, float], found: dict[str, float]) -> None:
-    known.clear()
-    known.update(found)
+async def _find_events(view: Tx) -> Sequence[Value]:
+    found = await view.all(_QUEUES)
+    now = clock.now()
+    return [
+        {one.kind: one.waiting for one in found},
+        {one.kind: max((now - one.since).total_seconds(), 0.0) for one in found if one.since},
+    ]

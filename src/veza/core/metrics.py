@@ -46,6 +46,9 @@ _NO_ROUTE = "(none)"
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 
+Shown = float | Mapping[str, float] | None
+
+
 class _Times:
     """How long something took, each time that it happened."""
 
@@ -86,7 +89,7 @@ class Metrics(Collector):
         self._outcomes: Counter[tuple[str, str]] = Counter()
         self._commits = _Times(_BOUNDS)
         self._committed = 0
-        self._watched: dict[str, tuple[str, str, Callable[[], float | Mapping[str, float]]]] = {}
+        self._watched: dict[str, tuple[str, str, Callable[[], Shown]]] = {}
         self._registry = CollectorRegistry()
         self.errors = self._counter("veza_errors", "Unexpected errors, by kind.", "kind")
         self.decoder_kills = self._counter(
@@ -127,11 +130,10 @@ class Metrics(Collector):
         times.note(seconds)
         self._outcomes[kind, outcome] += 1
 
-    def watch(
-        self, name: str, text: str, read: Callable[[], float | Mapping[str, float]], label: str = ""
-    ) -> None:
+    def watch(self, name: str, text: str, read: Callable[[], Shown], label: str = "") -> None:
         """Show what ``read`` says when somebody asks: a number, or with ``label`` one for each of its values.
 
+        None is shown as nothing: it is not known now.
         ``read`` must be quick and must not fail: it says what is known already. A second one of the same name
         takes the place of the first.
         """
@@ -181,7 +183,9 @@ class Metrics(Collector):
         )  # fmt: skip
 
 
-def _gauge(name: str, text: str, label: str, value: float | Mapping[str, float]) -> GaugeMetricFamily:
+def _gauge(name: str, text: str, label: str, value: Shown) -> GaugeMetricFamily:
+    if value is None:
+        return GaugeMetricFamily(name, text)
     if not isinstance(value, Mapping):
         return GaugeMetricFamily(name, text, value=value)
     gauge = GaugeMetricFamily(name, text, labels=[label])

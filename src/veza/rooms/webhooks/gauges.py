@@ -2,8 +2,7 @@
 
 from veza.core import clock
 from veza.core.db import Tx
-from veza.core.gauges import Look
-from veza.core.metrics import watch
+from veza.core.gauges import Figure, Look
 from veza.rooms.webhooks import queues_store
 
 
@@ -12,14 +11,14 @@ def look_at_queues() -> Look:
 
     A delivery that waits for another try is not late before then: a receiver that fails delays nothing.
     """
-    found = [0.0, 0]
-    watch("veza_webhooks_late_seconds", "How long the next delivery has been due.", lambda: found[0])
-    watch("veza_webhooks_failing", "Hooks whose receivers fail.", lambda: found[1])
-
-    async def look(view: Tx) -> None:
-        found[:] = await how_late(view)
-
-    return look
+    return Look(
+        "webhooks",
+        [
+            Figure("veza_webhooks_late_seconds", "How long the next delivery has been due."),
+            Figure("veza_webhooks_failing", "Hooks whose receivers fail."),
+        ],
+        how_late,
+    )
 
 
 async def how_late(view: Tx) -> tuple[float, int]:
