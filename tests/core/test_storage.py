@@ -22,8 +22,9 @@ from veza.core.storage import (
     holding,
     open_storage,
 )
-from veza.core.storage_base import HELD_FOR
+from veza.core.storage_base import HELD_FOR, HOLDS
 from veza.core.storage_bulk import copy_in
+from veza.core.storage_hold import FORGOTTEN_AFTER
 from veza.core.storage_presign import Credentials, presign
 
 
@@ -175,6 +176,11 @@ async def test_while_the_files_are_held_none_is_removed(storage):
                 pass
         with clock.shifted(HELD_FOR):
             assert not await storage.is_held()
+        [held] = await keys(storage, HOLDS)
+        with clock.shifted(FORGOTTEN_AFTER + timedelta(seconds=1)):
+            async with holding(storage):
+                assert held not in await keys(storage, HOLDS)
+        await storage.put_bytes(held, b"held")
         assert await keys(storage, "tracks") == ["tracks/1/original"]
         assert len(await keys(storage)) == 2
     await storage.delete("tracks/1/original")

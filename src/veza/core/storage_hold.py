@@ -18,6 +18,8 @@ from veza.core.ids import new_id
 from veza.core.storage_base import HELD_FOR, HOLDS, Storage
 
 RENEWED = timedelta(minutes=1)
+# Far beyond what any two clocks differ by.
+FORGOTTEN_AFTER = timedelta(days=1)
 log = structlog.get_logger()
 
 
@@ -38,6 +40,7 @@ async def holding(storage: Storage, *, alone: bool = False) -> AsyncIterator[Non
     try:
         if alone and await _others(storage, key):
             raise HeldAlready
+        await _forget(storage, key)
         yield
     finally:
         keeper.cancel()
@@ -53,6 +56,13 @@ async def _renew(storage: Storage, key: str) -> None:
             await storage.put_bytes(key, b"held")
         except VezaError:
             log.warning("storage.hold_not_renewed")
+
+
+async def _forget(storage: Storage, own: str) -> None:
+    """Remove what those left who died long ago: whoever removes a file looks at every hold."""
+    since, found = clock.now() - FORGOTTEN_AFTER, storage.list(HOLDS)
+    if left := [entry.key async for entry in found if entry.key != own and entry.modified < since]:
+        await storage.remove_now(left)
 
 
 async def _others(storage: Storage, key: str) -> bool:
