@@ -10,6 +10,7 @@ from veza.core.http import AnyRequest, InTx, Reply, Route, Said, TheExchange, re
 from veza.core.idempotency import claim_body
 from veza.core.pages import MAX_LIMIT, MAX_PAGE, Page
 from veza.rooms.webhooks import deliveries, overview, service, testing
+from veza.rooms.webhooks.catalogue import CATALOGUE, TEST
 from veza.rooms.webhooks.schemas import (
     Deliveries,
     DeliveryBody,
@@ -108,7 +109,7 @@ async def list_deliveries(
     before: UUID | None = None,
     limit: Limit = 20,
     status: DeliveryStatus | None = None,
-    event: Annotated[str | None, Parameter(max_length=64)] = None,
+    event: Annotated[str | None, Parameter(schema_extra={"enum": [*CATALOGUE, TEST]})] = None,
 ) -> Reply[Deliveries]:
     """List the deliveries of a webhook."""
     return reply(await deliveries.list_own(tx, actor, webhook_id, before, limit, status, event))
