@@ -41,10 +41,12 @@ ENDLESS = ("/api/v1/events",)
 # a body that fits may still be refused for its sense. That it is never refused for what a schema can say is
 # held by a check of our own, below.
 GOOD = ["2xx", 401, 403, 404, 409, 422]
+BAD = [400, 401, 403, 404, 405, 406, 409, 414, 415, 422, 428, 429, 431, "5xx"]
 CHECKS: dict[str, Any] = {
     "positive_data_acceptance": {"expected-statuses": GOOD},
+    "negative_data_rejection": {"expected-statuses": BAD},
 }
-# Where a request that fits its schema may be refused with 400 or 413 all the same, and why.
+# Where a request that fits its schema may be refused with 400, 413 or 429 all the same, and why.
 REFUSED = {
     "a token that nobody was sent": ("/auth/verify-email", "/auth/password/reset"),
     "a place that no page before has named": ("/feed",),
@@ -64,9 +66,12 @@ REFUSED = {
     "what was said before one message, and after another": ("/chat/rooms/{room_id}/messages",),
     "more bytes than anybody may store (413)": ("/tracks/initiate",),
     "what Stripe has not signed": ("/payments/stripe/webhook",),
+    "another password where too many were wrong (429)": ("/auth/login",),
 }  # fmt: skip
 # A resource that was just made answers 404 in a path below it.
 AVAILABLE = "ensure_resource_availability"
+# What bodies name as well, and what it is called in paths.
+NAMED = {b'"UPLOAD_NOT_FOUND"': "{upload_id}", b'"USER_NOT_FOUND"': "{user_id}"}
 # What a value is called invalid for that a schema can tell; all other reasons are in its sense.
 TOLD = re.compile(r"(Expected `?\w|Object contains unknown|Object missing)")
 
@@ -82,11 +87,11 @@ def refused_for_its_sense(_context: Any, response: Any, case: Any) -> bool | Non
     return None
 
 
-def _lacks_upload(label: str, asked: Any) -> bool:
-    """Whether what is not there is an upload that the body names, and no resource of the path."""
-    if "{upload_id}" in label or asked is None or asked.response is None:
+def _named_by_body(label: str, asked: Any) -> bool:
+    """Whether what is not there is something that the body names, and no resource of the path."""
+    if asked is None or asked.response is None:
         return False
-    return b'"UPLOAD_NOT_FOUND"' in asked.response.content
+    return any(code in asked.response.content and parameter not in label for code, parameter in NAMED.items())
 
 
 @dataclass
@@ -117,7 +122,7 @@ class Outcome:
             for case_id, checks in recorder.checks.items():
                 label = recorder.cases[case_id].value.operation.label
                 for check in checks:
-                    if check.name == AVAILABLE and _lacks_upload(label, recorder.interactions.get(case_id)):
+                    if check.name == AVAILABLE and _named_by_body(label, recorder.interactions.get(case_id)):
                         continue
                     if check.status is Status.FAILURE and check.failure_info is not None:
                         told = check.failure_info
@@ -208,7 +213,7 @@ def fuzz(house: House, *, seed: int, examples: int, phases: tuple[str, ...] = AL
             "operations": [
                 {
                     "include-path": f"/api/v1{path}",
-                    "checks": {"positive_data_acceptance": {"expected-statuses": [*GOOD, 400, 413]}},
+                    "checks": {"positive_data_acceptance": {"expected-statuses": [*GOOD, 400, 413, 429]}},
                 }
                 for paths in REFUSED.values()
                 for path in paths

@@ -28,10 +28,12 @@ _STATUSES = {
     410: "Given up; begin anew",
     412: "Changed since it was read",
     413: "Too large",
+    414: "The address is too long",
     415: "Not this Content-Type",
     416: "Not this range",
     422: "Not valid",
     429: "Too many requests",
+    431: "The headers are too long",
     500: "Our fault",
     503: "Not right now",
     507: "No room left",
@@ -51,7 +53,7 @@ _ON_SOME = {
     "429": ("Retry-After",),
     "503": ("Retry-After",),
 }
-_EVERYWHERE = (400, 404, 429, 500, 503)
+_EVERYWHERE = (400, 404, 414, 429, 431, 500, 503)
 _WITH_TOKEN = (401, 403)
 _WITH_BODY = (413, 415, 422, 507)
 _OF_CHANGES = (409, 422)
