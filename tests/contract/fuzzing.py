@@ -71,7 +71,11 @@ REFUSED = {
 # A resource that was just made answers 404 in a path below it.
 AVAILABLE = "ensure_resource_availability"
 # What bodies name as well, and what it is called in paths.
-NAMED = {b'"UPLOAD_NOT_FOUND"': "{upload_id}", b'"USER_NOT_FOUND"': "{user_id}"}
+NAMED = {
+    b'"UPLOAD_NOT_FOUND"': "{upload_id}",
+    b'"USER_NOT_FOUND"': "{user_id}",
+    b'"COLLABORATOR_NOT_FOUND"': "{user_id}",
+}
 # What a value is called invalid for that a schema can tell; all other reasons are in its sense.
 TOLD = re.compile(r"(Expected `?\w|Object contains unknown|Object missing)")
 
