@@ -264,14 +264,18 @@ async def test_the_quick_way_and_the_ordinary_one_answer_alike(database: Databas
         bodies += [b"", b'{"duration": 1, "duration": 1}', b'{"x": 1}', b'{"duration": 1}' + b" " * 600]
         paths = [f"/tracks/{one}/play" for one in (heard, hidden, NOBODY, "x" * 36, "x", heard.upper())]
         paths += [f"/tracks/{heard}/play?x=1", f"/tracks/{heard}/play/", f"/tracks//{heard}/play"]
+        kinds: list[tuple[str, dict[str, str]]] = [
+            (kind, {}) for kind in ("application/json; charset=utf-8", "text/plain")
+        ]
+        kinds += [("application/json", packed) for packed in ({}, {"Content-Encoding": "gzip"})]
         for person in (stan, world.guest):
             for path in paths:
                 for raw in bodies:
-                    for kind in ("application/json", "application/json; charset=utf-8", "text/plain"):
+                    for kind, packed in kinds:
                         answers = []
                         for posts in (quick, {}):
                             world.app.hot_posts = posts
-                            head = {"Content-Type": kind}
+                            head = {"Content-Type": kind} | packed
                             answers.append(await person.post(path, content=raw, headers=head))
                         one, other = answers
                         assert (one.status_code, one.text) == (other.status_code, other.text), (path, raw)

@@ -14,6 +14,7 @@ import structlog
 from veza.core.errors import Forbidden, InternalError, NotFound, VezaError
 from veza.core.exchange import HEADER_LINES, REQUEST_ID, Exchange
 from veza.core.given import GIVEN, Given
+from veza.core.incoming import require_plain
 from veza.core.lifespan import live
 from veza.core.limits import Limit, Limiter, Standing, address_key, too_many
 from veza.core.log import access_line
@@ -257,6 +258,8 @@ class Edge:
                 return
             # No route has a method of this name: so the answer is 405 with what the route does have, or 404.
             scope = {**scope, "method": "NONE"}
+        elif method != "GET":
+            require_plain(exchange)
         try:
             await self.app(scope, receive, send_dressed)
         finally:

@@ -44,6 +44,7 @@ AnyRequest = Request[Any, Any, Any]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 JSON_BYTES = 1_000_000
+_UNCHANGED = 304
 # What the framework says of a caller who leaves in the middle of a body.
 _LEFT = "client disconnected prematurely"
 # All that the framework tells of a parameter that did not come.
@@ -182,7 +183,8 @@ class _Answer:
             status, body, extra = cacheable(exchange, body)
             headers += extra
         headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers]
-        headers.append((b"content-length", str(len(body)).encode()))
+        if status != _UNCHANGED:  # there it would be the length of what is not sent (RFC 9110, 8.6)
+            headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -202,7 +204,7 @@ def cacheable(exchange: Exchange, body: bytes) -> tuple[int, bytes, list[tuple[b
     if known is not None and (
         known == b"*" or tag in [part.strip().removeprefix(b"W/") for part in known.split(b",")]
     ):
-        return 304, b"", headers
+        return _UNCHANGED, b"", headers
     return 200, body, headers
 
 

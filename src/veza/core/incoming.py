@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, cast
 
-from veza.core.errors import InvalidRequest
+from veza.core.errors import InvalidRequest, UnsupportedMediaType
 from veza.core.exchange import Exchange
 
 _EARLY = "The body ends early."
@@ -48,6 +48,21 @@ async def require_present(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -
         raise InvalidRequest("The caller left before it was their turn.")
 
 
+def require_plain(exchange: Exchange) -> None:
+    """Raise :class:`UnsupportedMediaType` for a body that is packed, or that is said to be two things.
+
+    Whoever stands between would unpack it, or take the other word, and so see another request than is done
+    here. The answer to a packed one says what is taken instead (RFC 9110, 15.5.16).
+    """
+    lines = exchange.scope["headers"]
+    if sum(name == b"content-type" for name, _ in lines) > 1:
+        raise UnsupportedMediaType("Send one Content-Type.")
+    if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in lines):
+        raise UnsupportedMediaType(
+            "Send the body as it is, without a Content-Encoding.", headers={"Accept-Encoding": "identity"}
+        )
+
+
 def is_short_json(exchange: Exchange, most: int) -> bool:
     """Whether the body is a JSON of at most so many bytes, and the request says so itself.
 
@@ -61,4 +76,6 @@ def is_short_json(exchange: Exchange, most: int) -> bool:
         and len(length) <= len(str(most))
         and 0 < int(length) <= most
         and b"idempotency-key" not in headers
+        and b"content-encoding" not in headers
+        and len(headers) == len(exchange.scope["headers"])
     )
