@@ -89,23 +89,23 @@ async def test_an_id_is_a_uuid_and_words_come_first(app, path, status, code):
 
 
 @pytest.mark.parametrize(
-    ("query", "code"),
+    "query",
     [
-        ("page=0", "INVALID_PAGINATION"),
-        ("page=-1", "INVALID_PAGINATION"),
-        ("page=abc", "INVALID_PAGINATION"),
-        ("page=1000000000000000000", "INVALID_PAGINATION"),
-        ("limit=0", "INVALID_PAGINATION"),
-        ("limit=101", "INVALID_PAGINATION"),
-        ("sort_by=password", "INVALID_SORT"),
-        ("sort_order=sideways", "INVALID_SORT"),
-        ("user_id=1", "INVALID_REQUEST"),
+        "page=0",
+        "page=-1",
+        "page=abc",
+        "page=1000000000000000000",
+        "limit=0",
+        "limit=101",
+        "sort_by=password",
+        "sort_order=sideways",
+        "user_id=1",
     ],
 )
-async def test_a_bad_query_is_400(app, query, code):
+async def test_a_bad_query_is_400(app, query):
     """G9, G11: no clamping, no guessing."""
     answer = await ask(app, "GET", f"{TRACKS}?{query}")
-    assert (answer.status, answer.error) == (400, code)
+    assert (answer.status, answer.error) == (400, "INVALID_REQUEST")
     assert list(answer.fields) == [query.partition("=")[0]]
 
 
@@ -226,6 +226,9 @@ async def test_an_etag_is_never_shared_between_callers(world_with):
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == first.headers["etag"]
         assert "Authorization" in first.headers["vary"]
+        of_ada = await world.guest.get(f"/users/{ada.id}")
+        again = await world.guest.get(f"/users/{ada.id}", headers={"If-None-Match": of_ada.headers["etag"]})
+        assert (again.status_code, "content-length" in again.headers) == (304, False), "RFC 9110, 8.6"
         changed = await world.guest.get("/tracks", headers={"If-None-Match": '"other"'})
         assert changed.status_code == 200
         own = await ada.get("/auth/me", headers={"If-None-Match": "*"})

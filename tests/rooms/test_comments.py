@@ -155,8 +155,8 @@ async def test_pages_keep_their_place(database: Database, tmp_path: Path) -> Non
         newest = (await olga.get(f"/tracks/{about}/comments?limit=2")).json()["data"]
         assert [one["content"] for one in newest["comments"]] == ["Later 2", "Later 1"]
         assert newest["pagination"] == {"page": 1, "limit": 2, "total": 9, "total_pages": 5}
-        for query, wanted in (("page=0", "INVALID_PAGINATION"), ("sort_by=content", "INVALID_SORT")):
-            assert code(await olga.get(f"/tracks/{about}/comments?{query}")) == (400, wanted)
+        for query in ("page=0", "sort_by=content"):
+            assert code(await olga.get(f"/tracks/{about}/comments?{query}")) == (400, "INVALID_REQUEST")
 
 
 async def test_who_is_gone_and_who_asks_again(database: Database, tmp_path: Path) -> None:

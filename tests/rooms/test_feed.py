@@ -90,7 +90,7 @@ async def test_a_place_in_the_feed_stays_while_others_come(database: Database, t
         for query in ("before=x", f"before={'A' * 31}!", f"before={'_' * 32}", f"before={'x' * 65}"):
             assert code(await eve.get(f"/feed?{query}")) == (400, "INVALID_REQUEST")
         for query in ("limit=0", "limit=101", "limit=x"):
-            assert code(await eve.get(f"/feed?{query}")) == (400, "INVALID_PAGINATION")
+            assert code(await eve.get(f"/feed?{query}")) == (400, "INVALID_REQUEST")
         assert code(await world.guest.get("/feed")) == (401, "UNAUTHENTICATED")
 
 

@@ -45,7 +45,7 @@ async def test_a_price_is_read_exactly(database: Database, tmp_path: Path) -> No
             else:
                 assert answer.json()["data"]["price"] == meant
         body = '{"title": "A", "product_type": "service", "price": NaN}'
-        assert code(await olga.post(PRODUCTS, content=body, headers=kind)) == (400, "INVALID_JSON")
+        assert code(await olga.post(PRODUCTS, content=body, headers=kind)) == (400, "INVALID_REQUEST")
         kept = sorted(price for (price,) in await database.rows("SELECT price FROM products"))
         assert kept == [0, 1, 999, 999, 1200, 10_000, 99_999_999]
 
@@ -179,16 +179,23 @@ async def test_lists(database: Database, tmp_path: Path) -> None:
             assert " ".join(ids[one] for one in await listed(olga, query)) == expected, query
         place = (await world.guest.get(f"{PRODUCTS}?limit=2")).json()["pagination"]
         assert place == {"page": 1, "limit": 2, "total": 3, "total_pages": 2, "total_is_exact": True}
-        wrong = {
-            "page=0": "INVALID_PAGINATION", "limit=101": "INVALID_PAGINATION", "sort_by=x": "INVALID_SORT",
-            "status=x": "INVALID_REQUEST", "seller_id=x": "INVALID_REQUEST", "min_price=x": "INVALID_REQUEST",
-            "min_price=1e99999999999999999999": "INVALID_REQUEST", "max_price=sNaN": "INVALID_REQUEST",
-            "max_price=Infinity": "INVALID_REQUEST", "min_price=NaN": "INVALID_REQUEST",
-            "min_price=0.001": "INVALID_REQUEST",
-            "max_price=-1": "INVALID_REQUEST", "min_price=2&max_price=1.99": "INVALID_REQUEST",
-        }  # fmt: skip
-        for query, expected in wrong.items():
-            assert code(await world.guest.get(f"{PRODUCTS}?{query}")) == (400, expected), query
+        wrong = [
+            "page=0",
+            "limit=101",
+            "sort_by=x",
+            "status=x",
+            "seller_id=x",
+            "min_price=x",
+            "min_price=1e99999999999999999999",
+            "max_price=sNaN",
+            "max_price=Infinity",
+            "min_price=NaN",
+            "min_price=0.001",
+            "max_price=-1",
+            "min_price=2&max_price=1.99",
+        ]
+        for query in wrong:
+            assert code(await world.guest.get(f"{PRODUCTS}?{query}")) == (400, "INVALID_REQUEST"), query
 
 
 async def test_a_product_is_made_once(database: Database, tmp_path: Path) -> None:

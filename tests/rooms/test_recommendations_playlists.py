@@ -104,7 +104,7 @@ async def test_playlists_for_a_newcomer_and_before_anything_was_learned(
         await learned(world)
         assert await shown(stan, PLAYLISTS) == [(loved, reasons.POPULAR), (other, reasons.NEW)]
         for limit in ("0", "101", "1000", "x"):
-            assert code(await stan.get(f"{PLAYLISTS}?limit={limit}")) == (400, "INVALID_PAGINATION")
+            assert code(await stan.get(f"{PLAYLISTS}?limit={limit}")) == (400, "INVALID_REQUEST")
         assert code(await world.guest.get(PLAYLISTS)) == (401, "UNAUTHENTICATED")
 
 

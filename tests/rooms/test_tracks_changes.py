@@ -38,7 +38,7 @@ async def test_what_may_be_said(database: Database, tmp_path: Path) -> None:
             assert answer.json()["error"]["details"][0]["code"] == "UNKNOWN_FIELD"
         for raw in (b"{", b'{"title": "a", "title": "b"}', b'{"year": NaN}', b'{"title": "\xff"}', b""):
             answer = await olga.put(path, content=raw, headers={"Content-Type": "application/json"})
-            assert code(answer) == (400, "INVALID_JSON"), raw
+            assert code(answer) == (400, "INVALID_REQUEST"), raw
         assert (await olga.get(path)).text == before
         said = {
             "title": "Ça va? <b>&amp;",
@@ -188,9 +188,9 @@ async def test_lists_keep_their_order_and_their_sums(database: Database, tmp_pat
         )  # fmt: skip
         for query in ("page=0", "page=-1", "page=abc", "page=10000000000000000000", "limit=0", "limit=101",
                       "limit=-1", "page="):  # fmt: skip
-            assert code(await world.guest.get(f"/tracks?{query}")) == (400, "INVALID_PAGINATION"), query
+            assert code(await world.guest.get(f"/tracks?{query}")) == (400, "INVALID_REQUEST"), query
         for query in ("sort_by=id;drop", "sort_by=user_id", "sort_order=down"):
-            assert code(await world.guest.get(f"/tracks?{query}")) == (400, "INVALID_SORT"), query
+            assert code(await world.guest.get(f"/tracks?{query}")) == (400, "INVALID_REQUEST"), query
         for query in ("user_id=me", "format=exe", "format=%00", "genre=%00", "genre=" + "g" * 65):
             answer = await world.guest.get(f"/tracks?{query}")
             assert code(answer) == (400, "INVALID_REQUEST"), query

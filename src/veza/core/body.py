@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from veza.core.errors import Detail, InvalidJSON, UnsupportedMediaType, ValidationFailed
+from veza.core.errors import Detail, InvalidRequest, UnsupportedMediaType, ValidationFailed
 from veza.core.text import BadValue
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -66,17 +66,17 @@ _exact_decoder = json.JSONDecoder(
 def parse_json(raw: bytes, *, exact: bool = False) -> Any:
     """The value of a JSON text (RFC 8259, and I-JSON's rule that names be unique, RFC 7493).
 
-    With ``exact``, fractions are decimals, just as they are written. Raises :class:`InvalidJSON`.
+    With ``exact``, fractions are decimals, just as they are written. Raises :class:`InvalidRequest`.
     """
     try:
         return (_exact_decoder if exact else _decoder).decode(raw.decode("utf-8"))
     except RecursionError:
-        raise InvalidJSON("The body is nested too deeply.") from None
+        raise InvalidRequest.json("The body is nested too deeply.") from None
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         if isinstance(error, UnicodeError):
             reason = "not UTF-8"
-        raise InvalidJSON(f"The body is not valid JSON: {reason}.") from None
+        raise InvalidRequest.json(f"The body is not valid JSON: {reason}.") from None
 
 
 def require_json(content_type: str) -> None:
@@ -88,7 +88,7 @@ def require_json(content_type: str) -> None:
 def read_body(raw: bytes, kind: type[T]) -> T:
     """The body as a ``kind``.
 
-    Raises :class:`InvalidJSON` for what is not JSON and :class:`ValidationFailed` with a detail for each
+    Raises :class:`InvalidRequest` for what is not JSON and :class:`ValidationFailed` with a detail for each
     field that is missing, unknown, of the wrong type or refused by its check.
     """
     return validate(parse_json(raw, exact=_holds(kind, Decimal)), kind)

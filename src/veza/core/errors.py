@@ -6,7 +6,7 @@ reads. Rooms subclass :class:`VezaError` in their own ``errors`` modules; the on
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import msgspec
 
@@ -50,27 +50,14 @@ class InternalError(VezaError):
 
 
 class InvalidRequest(VezaError):
-    """The request is malformed."""
+    """The request is malformed: its JSON, its path or what it asks for after the `?`; see the details."""
 
     code, status = "INVALID_REQUEST", 400
 
-
-class InvalidJSON(VezaError):
-    """The body is not valid JSON."""
-
-    code, status = "INVALID_JSON", 400
-
-
-class InvalidPagination(VezaError):
-    """`page` and `limit` must be whole numbers: page 1 or more, limit 1 to 100."""
-
-    code, status = "INVALID_PAGINATION", 400
-
-
-class InvalidSort(VezaError):
-    """This list cannot be sorted so."""
-
-    code, status = "INVALID_SORT", 400
+    @classmethod
+    def json(cls, message: str) -> Self:
+        """A body that is not JSON."""
+        return cls(message, details=[Detail("body", message, "INVALID_JSON")])
 
 
 class Unauthenticated(VezaError):

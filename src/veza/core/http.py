@@ -132,7 +132,7 @@ class StrictJSON(AbstractDTO[Any]):
 async def read_optional(request: AnyRequest, kind: type[BodyT]) -> BodyT:
     """The JSON body of a request that may also come without one, and then is as if it were ``{}``.
 
-    Raises what a body is refused for elsewhere: UnsupportedMediaType, InvalidJSON, ValidationFailed.
+    Raises what a body is refused for elsewhere: UnsupportedMediaType, InvalidRequest, ValidationFailed.
     """
     raw = await request.body()
     if raw:
@@ -345,11 +345,6 @@ def _bad_parameters(error: HTTPException) -> VezaError:
     details = [Detail(str(item.get("key", "")), str(item.get("message", "")), "INVALID") for item in extra]
     if missing := _MISSING.match(error.detail):
         details = [Detail(missing[1], "This parameter is required.", "REQUIRED")]
-    fields = {detail.field for detail in details}
-    if "data" in fields:
-        return errors.InvalidJSON("The body is empty.")
-    if fields & {"page", "limit"}:
-        return errors.InvalidPagination(details=details)
-    if fields & {"sort_by", "sort_order"}:
-        return errors.InvalidSort(details=details)
+    if any(detail.field == "data" for detail in details):
+        return errors.InvalidRequest.json("The body is empty.")
     return errors.InvalidRequest(details=details)

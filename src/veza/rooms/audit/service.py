@@ -8,7 +8,7 @@ import msgspec
 from veza.access.actor import Actor, Member
 from veza.access.policy import Action, require
 from veza.core.db import Tx
-from veza.core.errors import InvalidPagination
+from veza.core.errors import InvalidRequest
 from veza.core.pages import Page
 from veza.rooms.audit import search_store as store
 from veza.rooms.audit.events import AuditExported
@@ -42,10 +42,10 @@ def everybodys(actor: Actor, wanted: Wanted) -> Wanted:
 async def list_logs(tx: Tx, wanted: Wanted, page: Page) -> LogPage:
     """A page of the log, the latest first; what waits for its seal comes before the rest.
 
-    Raises :class:`InvalidPagination` for what lies too deep: it is reached by an earlier ``end_date``.
+    Raises :class:`InvalidRequest` for what lies too deep: it is reached by an earlier ``end_date``.
     """
     if page.offset + page.limit > store.MOST:
-        raise InvalidPagination(
+        raise InvalidRequest(
             f"Pages end at the {store.MOST}th row: ask for an earlier end_date instead of more pages."
         )
     waiting = await list_waiting(tx, wanted)
