@@ -1,5 +1,6 @@
 import io
 import socket
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_what_is_not_audio_is_refused_by_content(kind: str, tmp_path: Path) -> N
     with pytest.raises(UnsupportedAudio) as caught:
         sniff(file)
     assert (caught.value.code, caught.value.status) == ("UNSUPPORTED_AUDIO", 422)
+
+
+def test_what_looks_like_frames_all_over_is_soon_given_up(tmp_path: Path) -> None:
+    """M10, M14: it took seconds of the process that answers everybody, for each of 700,000 accidents."""
+    file = tmp_path / "song.mp3"
+    file.write_bytes(b"A" + (b"\xff\xfb\x90" * 973 + b"\x00" * 417) * 630)
+    began = time.thread_time()
+    with pytest.raises(UnsupportedAudio):
+        sniff(file)
+    assert time.thread_time() - began < 0.5
 
 
 def test_a_zip_of_a_song_is_a_zip(sample: Get, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ Sources: ID3v2.4 structure, ISO 11172-3 (frame headers), RFC 9639 (FLAC), RFC 35
 import os
 import re
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -139,6 +140,9 @@ _KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 # Of a window and a position: the length of the frame there, and what its successors must share with it.
 _Step = Callable[[bytes, int], tuple[int, object] | None]
 _SURE = 8  # frames in a row that are no accident in garbage
+# So often garbage may look like a frame: by accident some two hundred times in what is looked at. Each costs
+# up to eight steps, and what is made of nothing else cost seconds before it was refused.
+_MOST_ACCIDENTS = 4_000
 
 
 def _mpeg(file: BinaryIO, offset: int, head: bytes, size: int) -> Sniffed | None:
@@ -149,7 +153,7 @@ def _mpeg(file: BinaryIO, offset: int, head: bytes, size: int) -> Sniffed | None
     window = file.read(_GARBAGE + (64 << 10))
     at_end = offset + len(window) >= size
     for kind, pattern, step in ((MP3, _LAYER_3, _mp3_frame), (AAC, _ADTS, _adts_frame)):
-        for match in pattern.finditer(window, 0, _GARBAGE):
+        for match in islice(pattern.finditer(window, 0, _GARBAGE), _MOST_ACCIDENTS):
             start = match.start()
             if _frames(window, start, step, _SURE if start else 2, at_end=at_end):
                 return Sniffed(kind, offset + start)
