@@ -51,6 +51,9 @@ def _do(work: Callable[[ModuleType], T]) -> T:
     """
     gc.disable()
     from veza import process  # noqa: PLC0415 - see above
+    from veza.core.heap import share_heaps  # noqa: PLC0415 - as above
+
+    share_heaps()
 
     gc.freeze()
     gc.enable()
