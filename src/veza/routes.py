@@ -8,6 +8,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from veza.core import docs_pages, probes
 from veza.core.edge import Hot, HotPost
+from veza.core.exchange import Exchange
+from veza.core.filebytes import is_later_part
 from veza.core.gathering import Gatherer
 from veza.core.http import StrictJSON
 from veza.parts import Parts
@@ -45,12 +47,14 @@ from veza.rooms.uploads.routes import ROUTES as UPLOADS
 from veza.rooms.webhooks.routes import ROUTES as WEBHOOKS
 
 BASE = "/api/v1"
-# Bytes of sound and pictures do not count to the limit of requests; chunks have a limit of their own. A
-# payment provider's notices come from few addresses, and by the thousand after an outage.
-_UNCOUNTED = (
-    "/stream", "/download", "/file", "/avatar", "/cover", "/init.mp4", ".m4s", "/tracks/chunk",
-    "/payments/stripe/webhook",
-)  # fmt: skip
+# Chunks have a limit of their own. A payment provider's notices come from few addresses, and by the thousand
+# after an outage.
+_UNCOUNTED_POSTS = frozenset({f"{BASE}/tracks/chunk", f"{BASE}/payments/stripe/webhook"})
+# Reading the bytes of sound and pictures does not count either; nor what a browser asks before that.
+_BYTES = ("/stream", "/download", "/file", "/avatar", "/cover", "/init.mp4", ".m4s")
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+# That one of these was fetched is written down for years, so each time counts.
+_DOWNLOADS = ("/download", "/file")
 
 # What stands under each first word of an address.
 AREAS = {
@@ -153,6 +157,21 @@ def hot_posts(parts: Parts, means: Means, dress: Dress) -> Mapping[str, HotPost]
     return found
 
 
-def is_uncounted(path: str) -> bool:
-    """Whether a path of the API is left out of the limit on all requests."""
-    return path.endswith(_UNCOUNTED)
+def is_uncounted(exchange: Exchange) -> bool:
+    """Whether a request of the API is left out of the limit on all requests."""
+    path: str = exchange.scope["path"]
+    if exchange.scope["method"] == "POST":
+        return path in _UNCOUNTED_POSTS
+    return path.endswith(_BYTES) and _only_reads(exchange, path)
+
+
+def _only_reads(exchange: Exchange, path: str) -> bool:
+    """Whether bytes go out, and nothing is changed or written down by that.
+
+    Players and download managers fetch a file in many parts: of these the first counts. With If-Range it may
+    be the whole file that goes out.
+    """
+    method, headers = exchange.scope["method"], exchange.headers
+    if method != "GET" or not path.endswith(_DOWNLOADS):
+        return method in _READS
+    return b"if-range" not in headers and is_later_part(headers.get(b"range", b"").decode("latin-1"))

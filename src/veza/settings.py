@@ -56,7 +56,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     mail_from: Annotated[str, doc("Sender of mails.")] = "Veza <noreply@localhost>"
     rate_limit_enabled: Annotated[bool, doc("Whether rate limits apply.")] = True
-    rate_limit_global: Annotated[str, doc("Requests from one address.")] = "100/min"
+    rate_limit_global: Annotated[
+        str, doc("Requests from one address, but for bytes of sound and pictures.")
+    ] = "100/min"
     rate_limit_login: Annotated[str, doc("Logins and registrations from one address, each.")] = "5/min"
     rate_limit_verification: Annotated[str, doc("Verification mails to one address.")] = "3/hour"
     rate_limit_upload: Annotated[str, doc("Uploads of one user.")] = "10/hour"

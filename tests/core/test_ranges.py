@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from veza.core.filebytes import Part, Unsatisfiable, Whole, parse_range
+from veza.core.filebytes import Part, Unsatisfiable, Whole, is_later_part, parse_range
 
 CHANGED = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 DATE = "Sun, 01 Mar 2026 12:00:00 GMT"
@@ -58,6 +58,17 @@ RANGES = [
 def test_ranges(header, wanted):
     """T18: of a file of 1,000 bytes."""
     assert parse_range(header, 1000) == wanted
+
+
+def test_no_later_part_holds_the_beginning():
+    """G17: of a file of any size; what is asked for like this is not counted."""
+    later = [header for header, _ in RANGES if is_later_part(header or "")]
+    assert [header[:14] for header in later] == [
+        "bytes=10-19", "bytes=999-", "bytes=999-999", "bytes=007-0010", "bytes=1000-", "bytes=1000-200",
+        "bytes=99999999",
+    ]  # fmt: skip
+    for got in (parse_range(header, size) for header in later for size in (1, 6, 1000, 10**17)):
+        assert isinstance(got, Unsatisfiable) or got.start > 0
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ class EdgeConfig(msgspec.Struct, frozen=True):
 
     limiter: Limiter | None
     global_limit: Limit
-    uncounted: Callable[[str], bool]
+    uncounted: Callable[[Exchange], bool]
     trusted: Sequence[IPv4Network | IPv6Network] = ()
     origins: frozenset[str] = frozenset()
     https: bool = False
@@ -123,7 +123,7 @@ class Edge:
         metrics.in_flight += 1
         try:
             if self.limiter is not None and scope["path"].startswith("/api/"):
-                standing = self._count(exchange, scope["path"], self.limiter)
+                standing = self._count(exchange, self.limiter)
                 if standing is None:
                     standing = await self.limiter.hit(self.config.global_limit, address_key(exchange.ip))
                 exchange.limits = standing.headers
@@ -199,9 +199,9 @@ class Edge:
         observe_request(exchange.scope["method"], exchange.route, exchange.status, seconds)
         access_line(exchange, seconds)
 
-    def _count(self, exchange: Exchange, path: str, limiter: Limiter) -> Standing | None:
+    def _count(self, exchange: Exchange, limiter: Limiter) -> Standing | None:
         """The caller's standing, if it is known without waiting."""
-        if self.config.uncounted(path):
+        if self.config.uncounted(exchange):
             return limiter.peek(self.config.global_limit, address_key(exchange.ip))
         if limiter.shared:
             return None

@@ -78,6 +78,15 @@ def parse_range(
     return Part(first, end - first)
 
 
+def is_later_part(header: str) -> bool:
+    """Whether a Range header asks for one part that is not the beginning, however long the file is."""
+    match = _RANGE.fullmatch(header.strip(" \t"))
+    if match is None:
+        return False
+    first, last = (_number(digits) for digits in match.groups())
+    return bool(first) and (last is None or last >= first)
+
+
 def _suffix(length: int, size: int) -> Whole | Part | Unsatisfiable:
     if length == 0:
         return Unsatisfiable()
