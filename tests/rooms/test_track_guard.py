@@ -22,14 +22,16 @@ from veza.core.db import Database
 from veza.core.ids import new_id
 from veza.rooms.comments import store as comments
 from veza.rooms.comments.schemas import Comment
-from veza.rooms.tracks import counts
+from veza.rooms.tracks import counts, store
+from veza.rooms.tracks.jobs import peaks_key
 
 # A guest, somebody who has nothing to do with the track, one who has commented on it, its owner, and two
 # who moderate; and, without a letter below, somebody whom the owner has blocked.
 PEOPLE = ("guest", "stan", "cleo", "olga", "mona", "adam", "bea")
 ROLES = {"mona": "moderator", "adam": "admin"}
-# "kept back": everybody hears it, and nobody downloads it. "sold": on sale, and bought by Cleo.
-STATES = ("public", "kept back", "private", "processing", "failed", "deleted", "sold")
+# "kept back": everybody hears it, and nobody downloads it. "sold": on sale, and bought by Cleo. "imported":
+# ready, and without renditions yet.
+STATES = ("public", "kept back", "private", "processing", "failed", "deleted", "sold", "imported")
 # What a letter stands for.
 OUTCOMES = {
     "o": (200, ""), "+": (201, ""), "u": (401, "UNAUTHENTICATED"), "f": (403, "FORBIDDEN"),
@@ -39,28 +41,29 @@ OUTCOMES = {
     "r": (404, "ROOM_NOT_FOUND"),
     "v": (422, "VALIDATION_ERROR"),
 }  # fmt: skip
-# For each state what the six get, a letter for each. After a = stands what takes the place of a parameter.
+# For each state what the six get, a letter for each; the last one only where it differs from the first, or
+# could. After a = stands what takes the place of a parameter.
 ON_TRACKS = {
-    #                                 public kept   priv.  proc.  failed deleted sold
+    #                                 public kept   priv.  proc.  failed deleted sold imp.
     "GET ":                          "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn oooooo",
     "PUT ":                          "uffooo uffooo unnooo unnooo unnooo unnnnn uffooo",
     "DELETE ":                       "uffooo uffooo unnooo unnooo unnooo unnnnn uffooo",
-    "GET /status":                   "uooooo uooooo unnooo unnooo unnooo unnnnn uooooo",
+    "GET /status":                   "uooooo uooooo unnooo unnooo unnooo unnnnn uooooo uooooo",
     "GET /download":                 "oooooo dddooo nnnooo nnnooo nnnccc nnnnnn bboobb",
-    "GET /stream":                   "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo",
-    "GET /stream?quality=lossless":  "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn uboobb",
-    "GET /stream?quality=original":  "oooooo dddooo nnnooo nnnooo nnnccc nnnnnn bboobb",
+    "GET /stream":                   "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo oooooo",
+    "GET /stream?quality=lossless":  "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn uboobb oooooo",
+    "GET /stream?quality=original":  "oooooo dddooo nnnooo nnnooo nnnccc nnnnnn bboobb oooooo",
     "GET /urls":                     "uooooo uooooo unnooo unnooo unnooo unnnnn uooooo",
-    "GET /hls/master.m3u8":          "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo",
+    "GET /hls/master.m3u8":          "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo cccccc",
     "GET /hls/{rendition=aac_96}/index.m3u8":
-                                     "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo",
+                                     "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo cccccc",
     "GET /hls/{rendition=aac_96}/{piece=2.m4s}":
-                                     "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo",
+                                     "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn uooooo cccccc",
     "GET /hls/{rendition=flac}/index.m3u8":
-                                     "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn uboobb",
+                                     "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn uboobb cccccc",
     "GET /hls/{rendition=flac}/{piece=init.mp4}":
-                                     "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn uboobb",
-    "GET /waveform":                 "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn oooooo",
+                                     "oooooo dddooo nnnooo nnnccc nnnccc nnnnnn uboobb cccccc",
+    "GET /waveform":                 "oooooo oooooo nnnooo nnnccc nnnccc nnnnnn oooooo cccccc",
     "GET /cover":                    "oooooo oooooo nnnooo nnnppp nnnppp nnnnnn oooooo",
     "PUT /cover":                    "uffvvv uffvvv unnvvv unnvvv unnvvv unnnnn uffvvv",
     "GET /stats":                    "oooooo oooooo nnnooo nnnooo nnnooo nnnnnn oooooo",
@@ -152,6 +155,10 @@ class Scene:
         if state == "sold":
             product = await offer_track(self.world, olga, track)
             await bought(cleo, product["id"])
+        if state == "imported":
+            async with self.world.parts.database.write() as tx:
+                await store.set_renditions(tx, UUID(track), [])
+            await self.world.parts.storage.delete(peaks_key(UUID(track)))
         if state == "deleted":
             assert (await olga.delete(f"/tracks/{track}")).status_code == 200
         self.places |= {"track_id": track, "comment_id": str(comment)}

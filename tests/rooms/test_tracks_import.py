@@ -113,7 +113,7 @@ async def test_everybody_sees_at_once_what_was_imported(
 async def test_the_original_is_heard_until_there_are_renditions(
     database: Database, tmp_path: Path, folder: Path, short: Short
 ) -> None:
-    """T18: by range, and by who may have the original; then, in the backlog, all is made that is missing.
+    """T18, G22: by range, and by who may have the original; then, in the backlog, all that lacks is made.
 
     The cover is the one in the song, or the picture that lies beside it.
     """
@@ -131,7 +131,13 @@ async def test_the_original_is_heard_until_there_are_renditions(
         # Browsers play no AIFF.
         answer = await bob.get(f"/tracks/{by_format['aiff']['id']}/stream")
         assert code(answer) == (409, "TRACK_NOT_READY")
-        assert answer.headers["retry-after"]
+        assert answer.headers["retry-after"] == "60"
+        # What is still to be made is worth asking for again, and no secret of the storage.
+        for path in ("waveform", "hls/master.m3u8", "hls/aac_96/index.m3u8", "hls/aac_96/1.m4s"):
+            answer = await bob.get(f"{song}/{path}")
+            assert (*code(answer), answer.headers["retry-after"]) == (409, "TRACK_NOT_READY", "60")
+        status = (await bob.get(f"{song}/status")).json()["data"]
+        assert (status["status"], status["playable"]) == ("ready", False)
         # Whoever does not offer the original does not give it away like this.
         await ada.put(song, json={"downloadable": False, "title": "Mine"})
         assert code(await bob.get(f"{song}/stream")) == (409, "TRACK_NOT_READY")
@@ -149,6 +155,9 @@ async def test_the_original_is_heard_until_there_are_renditions(
         assert track["duration"] == pytest.approx(0.35, abs=0.01)
         answer = await world.guest.get(f"{song}/stream?quality=low")
         assert answer.headers["content-type"] == "audio/mp4"
+        assert (await ada.get(f"{song}/status")).json()["data"]["playable"]
+        for path in ("waveform", "hls/master.m3u8"):
+            assert (await world.guest.get(f"{song}/{path}")).status_code == 200
         # In its folder lies one; in that of the others what is named so is no picture.
         wav = f"/tracks/{by_format['wav']['id']}/cover"
         cover = Image.open(BytesIO((await world.guest.get(f"{wav}?size=96")).content))

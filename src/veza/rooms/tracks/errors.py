@@ -2,6 +2,8 @@
 
 from veza.core.errors import Conflict, Forbidden, NotFound, Unavailable
 
+_RETRY_AFTER = {"processing": "2", "ready": "60"}
+
 
 class TrackNotFound(NotFound):
     """There is no such track, or you may not see it."""
@@ -16,8 +18,12 @@ class TrackNotReady(Conflict):
 
     @classmethod
     def at(cls, status: str) -> "TrackNotReady":
-        """What to say of a track in this state: one that is being processed is worth asking for again."""
-        return cls(headers={"Retry-After": "2"} if status == "processing" else {})
+        """What to say of a track in this state, of which what was asked for is not made yet.
+
+        One that is being processed is worth asking for again soon; one that is ready was imported, and waits.
+        """
+        seconds = _RETRY_AFTER.get(status)
+        return cls(headers={"Retry-After": seconds} if seconds else {})
 
 
 class DownloadNotAllowed(Forbidden):

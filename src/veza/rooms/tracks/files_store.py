@@ -31,6 +31,7 @@ _CUT = sa.select(R.name, R.key, R.codec, R.layout).where(
 )
 _ALL_CUT = Statement(_CUT.order_by(R.name), CutRendition)
 _ONE_CUT = Statement(_CUT.where(R.name == sa.bindparam("name")), CutRendition)
+_HAS_CUT = Statement(_CUT.with_only_columns(R.name).limit(1), str)
 _EARLY = Statement(sa.select(early.c.pieces).where(early.c.track_id == sa.bindparam("track_id")), _EarlyRow)
 _HAS_EARLY = Statement(sa.select(early.c.attempt).where(early.c.track_id == sa.bindparam("track_id")), int)
 _KEEP_EARLY: Statement[None] = Statement(
@@ -67,6 +68,11 @@ async def find_cut(tx: Tx, track_id: UUID, name: str) -> CutRendition | None:
     return await tx.first(_ONE_CUT, track_id=track_id, name=name)
 
 
+async def has_cut(tx: Tx, track_id: UUID) -> bool:
+    """Whether there is any."""
+    return await tx.first(_HAS_CUT, track_id=track_id) is not None
+
+
 async def find_early(tx: Tx, track_id: UUID) -> Early | None:
     """What can be heard of a track that is still processed."""
     row = await tx.first(_EARLY, track_id=track_id)
@@ -80,7 +86,7 @@ async def early_keys(tx: Tx, track_id: UUID) -> set[str]:
 
 
 async def has_early(tx: Tx, track_id: UUID) -> bool:
-    """Whether anything can be."""
+    """Whether anything can be heard of it."""
     return await tx.first(_HAS_EARLY, track_id=track_id) is not None
 
 

@@ -7,7 +7,7 @@ import msgspec
 from veza.access.actor import Actor
 from veza.core.db import Tx
 from veza.media import FRAGMENT_SECONDS, Variant, master_playlist, media_playlist, peak_and_average
-from veza.rooms.tracks import files_store, sales, service
+from veza.rooms.tracks import files_store, sales, service, store
 from veza.rooms.tracks.errors import RenditionNotFound, TrackNotReady
 from veza.rooms.tracks.schemas import Early, EarlyRendition, Track
 
@@ -41,8 +41,10 @@ async def master(tx: Tx, actor: Actor, track_id: UUID, query: str, *, lossless: 
         for found in await files_store.list_cut(tx, track_id)
         if wanted or found.name != LOSSLESS
     ]
-    if track.status != "ready" or not variants:
+    if track.status != "ready":
         raise TrackNotReady.at(track.status)
+    if not variants:
+        raise await _lacking(tx, track)
     # Who asks for no loss wants it first; the others stand from the best down.
     variants.sort(key=lambda one: one.name != LOSSLESS)
     return master_playlist(variants, query)
@@ -112,8 +114,13 @@ async def _find_cut(tx: Tx, track: Track, name: str) -> files_store.CutRendition
         raise TrackNotReady.at(track.status)
     found = await files_store.find_cut(tx, track.id, name)
     if found is None:
-        raise RenditionNotFound
+        raise await _lacking(tx, track)
     return found
+
+
+async def _lacking(tx: Tx, track: Track) -> TrackNotReady | RenditionNotFound:
+    """What to say of a ready track that lacks a rendition: an imported one may still get it."""
+    return RenditionNotFound() if await store.rendition_keys(tx, track.id) else TrackNotReady.at(track.status)
 
 
 def _planned(early: Early) -> list[Variant]:

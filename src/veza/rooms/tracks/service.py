@@ -135,8 +135,12 @@ async def get_own(tx: Tx, actor: Actor, track_id: UUID) -> Track:
 async def get_status(tx: Tx, actor: Actor, track_id: UUID) -> TrackStatus:
     """How far a track is. Raises :class:`TrackNotFound`."""
     track = await get_visible(tx, actor, track_id)
-    early = track.status == "processing" and await files_store.has_early(tx, track_id)
-    return TrackStatus(track.status, track.progress, track.error, track.status == "ready" or early)
+    playable = False
+    if track.status == "ready":  # but without renditions, as long as an imported one waits for them
+        playable = await files_store.has_cut(tx, track_id)
+    elif track.status == "processing":
+        playable = await files_store.has_early(tx, track_id)
+    return TrackStatus(track.status, track.progress, track.error, playable)
 
 
 async def get_ready(tx: Tx, actor: Actor, track_id: UUID) -> Track:
@@ -361,7 +365,7 @@ async def _playable_original(tx: Tx, actor: Actor, track: Track) -> RenditionFil
     """The bytes of a track that was imported and waits for its renditions, where players can play them."""
     playable = track.format in PLAYED and track.audio.codec != "alac"
     if not playable or not await may_download(tx, actor, track):
-        raise TrackNotReady(headers={"Retry-After": "60"})
+        raise TrackNotReady.at(track.status)
     return RenditionFile("original", original_key(track.id), FORMATS[track.format].mime, track.file_size)
 
 
