@@ -84,7 +84,9 @@ def is_later_part(header: str) -> bool:
     if match is None:
         return False
     first, last = (_number(digits) for digits in match.groups())
-    return bool(first) and (last is None or last >= first)
+    if not first:
+        return False
+    return last is None or last >= first
 
 
 def _suffix(length: int, size: int) -> Whole | Part | Unsatisfiable:
