@@ -17,6 +17,7 @@ REFUSED: list[dict[str, Any]] = [
     {"content": "a\0b"}, {"content": "\u202emp3.exe"}, {"content": "a" + "\u0301" * 40},
     {"timestamp": -1}, {"timestamp": 100.1}, {"timestamp": "1"}, {"timestamp": True}, {"parent_id": NOBODY},
     {"parent_id": "x"}, {"user_id": NOBODY}, {"created_at": "2020-01-01T00:00:00Z"}, {"id": NOBODY},
+    {"timestamp": 1e306}, {"timestamp": 1e308},
 ]  # fmt: skip
 
 

@@ -302,6 +302,8 @@ async def test_filters_and_sorting(database: Database, tmp_path: Path) -> None:
         ]  # fmt: skip
         assert (await titles(world, "moon", sort_by="created_at"))[0] == "Long Moon"
         assert await titles(world, "", min_duration=500) == ["Long Moon"]
+        assert await titles(world, "", min_duration=500, max_duration=1e306) == ["Long Moon"]
+        assert await titles(world, "", min_duration=1e306) == []
         assert (await titles(world, "", sort_by="title", sort_order="asc", genre="rock"))[:2] == [
             "1984", "Back in Black",
         ]  # fmt: skip

@@ -166,8 +166,10 @@ class _Book:
 
 def _measure(track: Heard, seconds: float) -> tuple[int, int]:
     """Milliseconds heard, and which part of the track that is, in millionths."""
-    heard_ms = round(seconds * 1000)
-    if heard_ms > track.duration * 1000 * SLACK + MORE_MS:
+    most_ms = track.duration * 1000 * SLACK + MORE_MS
+    # Bounded before it is rounded: a thousand times what a float holds may be no number any more.
+    heard_ms = round(min(seconds * 1000, most_ms + 1))
+    if heard_ms > most_ms:
         said = f"The track has only {track.duration:.1f} seconds."
         raise ValidationFailed(details=[Detail("duration", said, "TOO_LONG")])
     return heard_ms, _part(track, heard_ms)
