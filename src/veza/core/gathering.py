@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from veza.core.db import Database, Tx
-from veza.core.errors import Conflict, VezaError
+from veza.core.errors import InsufficientStorage, Unavailable, VezaError
 
 # A few milliseconds of the one writer.
 MOST = 128
@@ -18,6 +18,7 @@ class Gatherer(Generic[ThingT, KeptT]):
     """Keeps things: those that come while a commit is under way share the next one.
 
     ``keep_all`` keeps some in one transaction, and says of each what became of it, or why it was refused.
+    When it fails, that is borne by the one that it fails with.
     """
 
     def __init__(
@@ -52,19 +53,27 @@ class Gatherer(Generic[ThingT, KeptT]):
         try:
             async with self._database.write() as tx:
                 outcomes = await self._keep_all(tx, [thing for thing, _ in batch])
-        except Conflict as clash:
-            if len(batch) == 1:
-                _tell(batch[0][1], clash)
+        except Exception as error:  # noqa: BLE001 - told to whoever waits
+            half = len(batch) // 2 if _is_of_one(error) else 0
+            if not half:
+                for _, kept in batch:
+                    _tell(kept, error)
                 return
-            # One of them clashes with somebody else's change: the others shall not bear it.
-            for one in batch:
-                await self._keep([one])
-        except Exception as error:  # noqa: BLE001 - told to everybody who waits
-            for _, kept in batch:
-                _tell(kept, error)
         else:
             for (_, kept), outcome in zip(batch, outcomes, strict=True):
                 _tell(kept, outcome)
+            return
+        # Until it stands alone: the others shall not bear it, nor each need a commit of its own.
+        await self._keep(batch[:half])
+        await self._keep(batch[half:])
+
+
+def _is_of_one(error: Exception) -> bool:
+    """Whether the others may do without it: a clash with somebody else's change, or a mistake of ours.
+
+    A database that is busy or away, and a full disk, concern them alike.
+    """
+    return not isinstance(error, Unavailable | InsufficientStorage)
 
 
 def _tell(kept: "asyncio.Future[KeptT]", outcome: KeptT | Exception) -> None:
