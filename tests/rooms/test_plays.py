@@ -16,7 +16,7 @@ from tests.world import PASSWORD, open_world
 from veza.core import clock
 from veza.core.db import Database
 from veza.core.jobs import CLAIM, LeaseLost
-from veza.rooms.plays import jobs
+from veza.rooms.plays import jobs, sums
 from veza.rooms.plays.recount import recount
 
 TOLD: list[tuple[Any, int]] = [
@@ -87,6 +87,27 @@ async def test_the_same_listener_counts_once_in_half_a_minute(database: Database
         await check_plays(world)
         export = (await stan.get(f"/users/{stan.id}/export")).json()["data"]["plays"]
         assert sorted(one["heard_ms"] for one in export) == [1_000, 2_000, 40_000, 110_000]
+
+
+async def test_a_track_of_another_length_is_the_same_play(database: Database, tmp_path: Path) -> None:
+    """T22: what a repeat adds is more than what was kept of its first, whatever the track has become."""
+    async with open_world(database, tmp_path) as world:
+        olga, stan = await world.person("olga"), await world.person("stan")
+        heard = await song(world, olga, length=2.0)
+        for length, seconds, known in (
+            (2.0, (1.0,), 50.0), (1.25, (1.1, 1.2, 1.15), 96.0), (6.0, (1.5, 1.5), 25.0),
+            (1.0, (2.0,), 100.0),
+        ):  # fmt: skip
+            await database.script(f"UPDATE tracks SET duration = {length}")
+            await asyncio.gather(*(play(stan, heard, told) for told in seconds))
+            assert await stats(stan, heard) == (1, 1, max(seconds), known)
+            await check_plays(world)
+        async with database.write() as tx:
+            await sums.add_up(tx, 100)
+        # Of the track, of its artist and of all: one play that came to the end, and nothing beside it.
+        ends = "SELECT step, plays FROM play_ends WHERE plays <> 0"
+        assert await database.rows(ends) == [(20, 1)] * 3
+        assert await database.rows("SELECT plays, parts FROM play_quarters") == [(1, 1_000_000)] * 3
 
 
 async def test_owners_do_not_make_their_own_charts(database: Database, tmp_path: Path) -> None:

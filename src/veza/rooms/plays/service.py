@@ -135,10 +135,14 @@ class _Book:
         first = await store.last(tx, track.id, one.play.listener.id)
         assert first is not None  # it was in the way of the one that repeats it
         if heard_ms > first.last_ms:
+            # As it was kept, and not as it would be now: the track may have another length since.
+            more, before = heard_ms - first.last_ms, first.part
             await store.lengthen(tx, first, heard_ms, part)
-            if first.last_play in self.rows:  # of this very transaction, and not yet written
-                self.rows[first.last_play] |= {"heard_ms": heard_ms, "part": part}
-            more, before = heard_ms - first.last_ms, _part(track, first.last_ms)
+            row = self.rows.get(first.last_play)
+            if row is not None:  # of this very transaction, and not yet written
+                before = row["part"]
+                row |= {"heard_ms": heard_ms, "part": part}
+            assert before is not None  # it is among the rows, or written
             self._hear(track.id, store.day_of(first.last_at), more, part - before)
             self.fresh.append({
                 "id": one.id, "listener_id": first.id, "at": first.last_at, "plays": 0, "heard_ms": more,

@@ -31,12 +31,13 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 class LastPlay(msgspec.Struct, frozen=True):
-    """The play that a repeat adds to."""
+    """The play that a repeat adds to, and its part; None as long as it is not written."""
 
     id: int
     last_play: UUID
     last_at: datetime
     last_ms: int
+    part: int | None
 
 
 class Listened(msgspec.Struct, frozen=True):
@@ -82,9 +83,9 @@ _COUNT = Statement(
     Counted,
 )  # fmt: skip
 _LAST = Statement(
-    sa.select(L.id, L.last_play, L.last_at, L.last_ms).where(
-        L.track_id == sa.bindparam("track_id"), L.user_id == sa.bindparam("user_id")
-    ),
+    sa.select(L.id, L.last_play, L.last_at, L.last_ms, P.part)
+    .select_from(listeners.outerjoin(plays, sa.and_(P.listener_id == L.id, P.id == L.last_play)))
+    .where(L.track_id == sa.bindparam("track_id"), L.user_id == sa.bindparam("user_id")),
     LastPlay,
 )
 _LENGTHEN_LAST: Statement[None] = Statement(
