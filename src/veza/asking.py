@@ -19,6 +19,7 @@ from veza.core.given import given_to
 from veza.core.http import Route
 from veza.core.parameters import check_ids
 from veza.rooms.sessions.authenticator import Authenticator
+from veza.rooms.tracks.downloads import Notes
 from veza.rooms.tracks.hearing import Listener, Sig, TheHearing
 
 AnyRequest = Request[Any, Any, Any]
@@ -72,6 +73,10 @@ def _begin(request: AnyRequest) -> Callable[[], Tx]:
     return one
 
 
+def _notes(request: AnyRequest) -> Notes:
+    return Notes(_begin(request), _exchange(request))
+
+
 def _database(request: AnyRequest) -> Database:
     found: Database = given_to(request)["database"]
     return found
@@ -119,6 +124,7 @@ async def _who(authenticator: Authenticator, exchange: Exchange) -> Actor:
 
 ASKING = {
     "begin": Provide(_begin, sync_to_thread=False),
+    "notes": Provide(_notes, sync_to_thread=False),
     "exchange": Provide(_exchange, sync_to_thread=False),
     "viewer": Provide(_viewer),
     "actor": Provide(_actor),

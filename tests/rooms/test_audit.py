@@ -9,7 +9,7 @@ import pytest
 
 from tests.rooms.audit_house import check, logs, seal, tell
 from tests.rooms.listening_house import until
-from tests.rooms.tracks_house import code, plant
+from tests.rooms.tracks_house import BYTES, code, plant
 from tests.world import PASSWORD, open_world
 from veza.access.policy import Action
 from veza.core import clock
@@ -193,20 +193,42 @@ async def test_after_the_end_of_an_account_a_pseudonym_stays(database: Database,
 
 
 async def test_downloads_are_known(database: Database, tmp_path: Path) -> None:
-    """From the beginning of the file: neither its head alone nor the rest of one that was cut off."""
+    """T18: what goes out from its first byte: no head alone, no later part, and nothing that is not sent."""
     async with open_world(database, tmp_path) as world:
         ada, bob, boss = (
             await world.person("ada"),
             await world.person("bob"),
             await world.person("boss", "admin"),
         )
-        at = f"/tracks/{await plant(world, ada)}/download"
-        for headers in ({}, {"range": "bytes=0-9"}, {"range": "bytes=5-9"}):
-            assert (await bob.get(at, headers=headers)).is_success
-        assert (await bob.client.head(at)).is_success
+        track = await plant(world, ada)
+        at = f"/tracks/{track}/download"
+        tag = (await bob.client.head(at)).headers["etag"]
+        size = len(BYTES)
+        # A download manager's: one of its parts is the first.
+        parts = [{"range": f"bytes={size * n // 20}-{size * (n + 1) // 20 - 1}"} for n in range(20)]
+        for noted, headers, status in (
+            (1, {}, 200),
+            *((n == 0, headers, 206) for n, headers in enumerate(parts)),
+            (1, {"range": f"bytes=-{size}"}, 206),
+            (1, {"range": "bytes=5-9,20-29"}, 200),
+            (1, {"range": "bytes=5-9", "if-range": '"other"'}, 200),
+            (0, {"range": "bytes=5-9", "if-range": tag}, 206),
+            *((0, {"if-none-match": tag}, 304) for _ in range(3)),
+            (0, {"if-none-match": tag, "range": "bytes=0-"}, 304),
+            (0, {"if-match": '"x"'}, 412),
+            (0, {"range": f"bytes={size}-"}, 416),
+            (1, {"if-match": tag}, 200),
+        ):
+            before = await logs(boss, "action=track.downloaded", path=ADMIN)
+            assert (await bob.get(at, headers=headers)).status_code == status, headers
+            found = await logs(boss, "action=track.downloaded", path=ADMIN)
+            assert len(found) - len(before) == noted, headers
         assert (await world.guest.get(at)).is_success
         found = await logs(boss, "action=track.downloaded", path=ADMIN)
-        assert [row["user_id"] for row in found] == [None, bob.id, bob.id]
+        assert [row["user_id"] for row in found] == [None, *[bob.id] * 6]
+        await world.parts.storage.delete_prefix(f"tracks/{track}")
+        assert (await bob.get(at)).status_code == 404
+        assert len(await logs(boss, "action=track.downloaded", path=ADMIN)) == 7
 
 
 async def test_whoever_works_seals(database: Database, tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ async def test_who_downloads_what_was_bought(database: Database, tmp_path: Path)
             assert (await world.guest.get(url)).status_code == 200
         with clock.shifted(timedelta(minutes=15, seconds=1)):
             assert code(await world.guest.get(url)) == (403, "URL_EXPIRED")
+        noted = "events WHERE kind = 'product.downloaded'"
+        assert await rows_of(world, noted) == {noted: 2}, "sent whole, and not in part or not at all"
         assert (await olga.post(f"{ORDERS}/{order['id']}/refund")).status_code == 200
         assert code(await world.guest.get(url)) == (403, "NOT_PURCHASED")
         assert code(await bob.get(path)) == (403, "NOT_PURCHASED")
@@ -78,7 +80,11 @@ async def test_a_pack_is_one_archive(database: Database, tmp_path: Path) -> None
             olga, title="All of it", product_type="pack", track_ids=tracks, upload_ids=[upload]
         )
         await bought(bob, pack["id"])
-        answer = await world.guest.get(await link(bob, pack["id"]))
+        url, noted = await link(bob, pack["id"]), "events WHERE kind = 'product.downloaded'"
+        assert (await world.guest.client.head(url)).status_code == 200
+        assert await rows_of(world, noted) == {noted: 0}
+        answer = await world.guest.get(url)
+        assert await rows_of(world, noted) == {noted: 1}
         assert answer.headers["content-type"] == "application/zip"
         assert "All of it.zip" in answer.headers["content-disposition"]
         with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:

@@ -4,7 +4,8 @@ import asyncio
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,8 @@ from veza.core.exchange import Exchange
 from veza.core.filebytes import Part, Unsatisfiable, parse_range, send_file
 from veza.core.storage import NoSuchFile, Storage
 
+# Awaited just before an answer that sends a file, or an archive of some, from its first byte; of no other.
+OnSend = Callable[[], Awaitable[None]]
 _MOST_BYTES = 250
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|;%]')
 
@@ -45,7 +48,8 @@ class FileAnswer(Response[bytes]):
     """A stored file as an answer: Range, If-Range, ETag, If-Match and If-None-Match (RFC 9110).
 
     ``public`` lets shared caches keep it, if they ask each time whether they still may. With an ``offset``,
-    only the ``size`` bytes from there are the file that is meant.
+    only the ``size`` bytes from there are the file that is meant. ``on_send`` hears of what is sent: of no
+    304, 412 or 416, of no head alone and of no later part.
     """
 
     def __init__(
@@ -59,9 +63,11 @@ class FileAnswer(Response[bytes]):
         public: bool,
         headers: Mapping[str, str] | None = None,
         offset: int = 0,
+        on_send: OnSend | None = None,
     ) -> None:
         super().__init__(b"", media_type=mime)
         self.offset = offset
+        self.on_send = on_send
         self.storage = storage
         self.key = key
         self.size = size
@@ -109,10 +115,11 @@ class FileAnswer(Response[bytes]):
             status, start, length = 206, part.start, part.length
             head["content-range"] = part.content_range(self.size)
         head["content-length"] = str(length)
+        begin = partial(self._begin, send, status, head, start)
         start += self.offset
         path = self.storage.local_path(self.key)
         if path is None:
-            await self._pass_on(send, status, head, start, length)
+            await self._pass_on(send, begin, start, length)
             return
         # Opened before the first byte: it can then be read to its end, even if it is removed meanwhile.
         try:
@@ -120,24 +127,27 @@ class FileAnswer(Response[bytes]):
         except FileNotFoundError:
             raise NoSuchFile from None
         try:
-            await _start(send, status, head)
+            await begin()
         except BaseException:
             os.close(opened)
             raise
         await send_file(scope, send, opened, start, length)
 
-    async def _pass_on(
-        self, send: Any, status: int, head: Mapping[str, str], start: int, length: int
-    ) -> None:
+    async def _begin(self, send: Any, status: int, head: Mapping[str, str], first: int) -> None:
+        if self.on_send is not None and first == 0:
+            await self.on_send()
+        await _start(send, status, head)
+
+    async def _pass_on(self, send: Any, begin: OnSend, start: int, length: int) -> None:
         """From the bucket; the answer begins with the first piece, so that one without it can be an error."""
         begun = False
         async for piece in self.storage.open_range(self.key, start, length):
             if not begun:
-                await _start(send, status, head)
+                await begin()
                 begun = True
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         if not begun:
-            await _start(send, status, head)
+            await begin()
         await send({"type": "http.response.body", "body": b""})
 
 

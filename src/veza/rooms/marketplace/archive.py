@@ -10,6 +10,7 @@ import msgspec
 from litestar import Response
 from litestar.types import ASGIApp
 
+from veza.core.delivery import OnSend
 from veza.core.exchange import Exchange
 from veza.core.storage import Storage
 
@@ -38,9 +39,15 @@ class ZipAnswer(Response[bytes]):
     """
 
     def __init__(
-        self, storage: Storage, entries: Sequence[Entry], since: datetime, headers: dict[str, str]
+        self,
+        storage: Storage,
+        entries: Sequence[Entry],
+        since: datetime,
+        headers: dict[str, str],
+        on_send: OnSend,
     ) -> None:
         super().__init__(b"", media_type="application/zip")
+        self.on_send = on_send
         self.since = since
         self.storage = storage
         self.entries = entries
@@ -66,6 +73,7 @@ class ZipAnswer(Response[bytes]):
             async for piece in zipped(self.storage, self.entries, self.since):
                 if not begun:  # with the first bytes, so that a storage that is away can still be an error
                     begun = True
+                    await self.on_send()
                     await send({"type": "http.response.start", "status": 200, "headers": raw})
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         if not begun:

@@ -6,6 +6,7 @@ is still there. What lies in a bucket is sent by that, to whoever has the addres
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -18,7 +19,6 @@ from veza.access.signing import Signer, expires_at
 from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.delivery import FileAnswer, disposition
-from veza.core.exchange import Exchange
 from veza.core.http import Bytes, Reply, reply
 from veza.core.storage import Storage
 from veza.media import COPY_FORMATS
@@ -29,7 +29,7 @@ from veza.rooms.marketplace.errors import CopyNotReady, NotBought, NothingToDown
 from veza.rooms.marketplace.events import ProductDownloaded
 from veza.rooms.marketplace.licences_store import Licence
 from veza.rooms.marketplace.order_schemas import Link, Preparing
-from veza.rooms.tracks.downloads import Begin, note
+from veza.rooms.tracks.downloads import Notes
 
 # Whoever signs it, this server or the bucket.
 LASTS = timedelta(minutes=15)
@@ -71,9 +71,7 @@ class Downloads:
         self._presigned = presigned
         self._copies = Copies(database)
 
-    async def link(
-        self, begin: Begin, exchange: Exchange, actor: Member, what: Wanted
-    ) -> Reply[Link] | Bytes:
+    async def link(self, notes: Notes, actor: Member, what: Wanted) -> Reply[Link] | Bytes:
         """Where the actor gets what they bought in this format; 202 as long as it is being made.
 
         Raises :class:`veza.rooms.marketplace.errors.ProductNotFound`, :class:`NotBought`,
@@ -96,7 +94,7 @@ class Downloads:
         if link is None:
             return reply(self._sign(found, licence, what.format))
         # The bucket does not tell when it is fetched.
-        await note(begin, exchange, ProductDownloaded(what.product_id, actor.id))
+        await notes.take(ProductDownloaded(what.product_id, actor.id))
         return reply(link)
 
     async def _presign(self, found: Download, wanted: str) -> Link | None:
@@ -119,9 +117,7 @@ class Downloads:
         query += "" if what.order_id is None else f"order_id={what.order_id}&"
         return Link(f"{address}?{query}sig={signature}", expires_at(signature), found.filename, wanted)
 
-    async def answer(
-        self, tx: Tx, begin: Begin, exchange: Exchange, what: Wanted, signature: str
-    ) -> Response[bytes]:
+    async def answer(self, tx: Tx, notes: Notes, what: Wanted, signature: str) -> Response[bytes]:
         """What this address opens: a file, or a pack as a ZIP of files.
 
         Raises :class:`veza.access.signing.SignatureInvalid`, ``UrlExpired``, :class:`NotBought`,
@@ -132,14 +128,14 @@ class Downloads:
         if licence is None:
             raise NotBought
         found = await _content(tx, licence, what.format)
-        await note(begin, exchange, ProductDownloaded(what.product_id, buyer_id))
+        on_send = partial(notes.take, ProductDownloaded(what.product_id, buyer_id))
         head = {"content-disposition": disposition("attachment", found.filename)}
         if found.packed:
-            return ZipAnswer(self._storage, found.entries, licence.created_at, head)
+            return ZipAnswer(self._storage, found.entries, licence.created_at, head, on_send)
         (entry,) = found.entries
         return FileAnswer(
             self._storage, entry.key, size=entry.size, mime=entry.mime, etag=entry.tag, public=False,
-            headers=head,
+            headers=head, on_send=on_send,
         )  # fmt: skip
 
 

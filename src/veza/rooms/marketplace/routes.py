@@ -39,7 +39,7 @@ from veza.rooms.marketplace.schemas import (
     Status,
 )
 from veza.rooms.marketplace.terms import TheTerms
-from veza.rooms.tracks.downloads import TheBegin
+from veza.rooms.tracks.downloads import TheNotes
 
 InFormat = Annotated[Format, Parameter(query="format")]
 TheShop = Annotated[orders.Shop, Dependency(skip_validation=True)]
@@ -131,23 +131,21 @@ async def refund_order(tx: InTx, actor: Me, terms: TheTerms, order_id: UUID) -> 
        opt={"also": (409,)})  # fmt: skip
 async def get_download(
     actor: Me,
-    begin: TheBegin,
-    exchange: TheExchange,
+    notes: TheNotes,
     downloads: TheDownloads,
     product_id: UUID,
     wanted: InFormat = "original",
     order_id: UUID | None = None,
 ) -> Reply[Link] | Bytes:
     """Get an address from which to download what you bought."""
-    return await downloads.link(begin, exchange, actor, Wanted(product_id, wanted, order_id))
+    return await downloads.link(notes, actor, Wanted(product_id, wanted, order_id))
 
 
 @Route("/marketplace/download/{product_id:str}/file", http_method="GET",
        media_type="application/octet-stream", opt={"also": (206, 304, 403, 409, 416)})  # fmt: skip
 async def download_file(
     tx: InTx,
-    begin: TheBegin,
-    exchange: TheExchange,
+    notes: TheNotes,
     downloads: TheDownloads,
     product_id: UUID,
     wanted: InFormat = "original",
@@ -155,7 +153,7 @@ async def download_file(
     sig: Annotated[str, Parameter(max_length=200)] = "",
 ) -> Response[bytes]:
     """Download what the address was signed for."""
-    return await downloads.answer(tx, begin, exchange, Wanted(product_id, wanted, order_id), sig)
+    return await downloads.answer(tx, notes, Wanted(product_id, wanted, order_id), sig)
 
 
 @Route("/marketplace/sales/orders", http_method="GET")

@@ -1,5 +1,6 @@
 """Tracks over HTTP."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -27,8 +28,9 @@ from veza.media import FORMATS, PLAYLIST_MIME
 from veza.rooms.accounts import quota as quotas
 from veza.rooms.accounts.config import TheAccounts
 from veza.rooms.accounts.schemas import PictureForm, UploadedPicture
-from veza.rooms.tracks import downloads, hls, service, upload, waveform
+from veza.rooms.tracks import hls, service, upload, waveform
 from veza.rooms.tracks.covers import Size, TheCovers
+from veza.rooms.tracks.downloads import TheNotes
 from veza.rooms.tracks.events import TrackDownloaded
 from veza.rooms.tracks.hearing import TheHearing, TheListener
 from veza.rooms.tracks.pieces import PieceAnswer, ThePieces
@@ -132,15 +134,15 @@ async def get_quota(tx: InTx, actor: Me, uploads: TheUploads, user_id: UUID) -> 
 
 @Route("/tracks/{track_id:str}/download", http_method="GET", media_type="application/octet-stream")
 async def download(
-    tx: InTx, viewer: Viewer, begin: TheBegin, exchange: TheExchange, storage: TheStorage, track_id: UUID
+    tx: InTx, viewer: Viewer, notes: TheNotes, storage: TheStorage, track_id: UUID
 ) -> FileAnswer:
     """Download the original file."""
     track, key, filename = await service.find_download(tx, viewer, track_id)
-    await downloads.note(begin, exchange, TrackDownloaded(track.id, track.user_id))
     return FileAnswer(
         storage, key, size=track.file_size, mime=FORMATS[track.format].mime, etag=f"{track.id.hex}-original",
         public=track.listed and not track.for_sale,
         headers={"content-disposition": disposition("attachment", filename)},
+        on_send=partial(notes.take, TrackDownloaded(track.id, track.user_id)),
     )  # fmt: skip
 
 
