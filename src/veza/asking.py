@@ -74,7 +74,7 @@ def _begin(request: AnyRequest) -> Callable[[], Tx]:
 
 
 def _notes(request: AnyRequest) -> Notes:
-    return Notes(_begin(request), _exchange(request))
+    return Notes(_begin(request), _exchange(request), given_to(request)["limiter"])
 
 
 def _database(request: AnyRequest) -> Database:

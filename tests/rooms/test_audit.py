@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,7 +204,7 @@ async def test_downloads_are_known(database: Database, tmp_path: Path) -> None:
         track = await plant(world, ada)
         at = f"/tracks/{track}/download"
         tag = (await bob.client.head(at)).headers["etag"]
-        size = len(BYTES)
+        size, shift, found = len(BYTES), timedelta(), list[Any]()
         # A download manager's: one of its parts is the first.
         parts = [{"range": f"bytes={size * n // 20}-{size * (n + 1) // 20 - 1}"} for n in range(20)]
         for noted, headers, status in (
@@ -219,16 +220,29 @@ async def test_downloads_are_known(database: Database, tmp_path: Path) -> None:
             (0, {"range": f"bytes={size}-"}, 416),
             (1, {"if-match": tag}, 200),
         ):
-            before = await logs(boss, "action=track.downloaded", path=ADMIN)
-            assert (await bob.get(at, headers=headers)).status_code == status, headers
+            before = found
+            with clock.shifted(shift):
+                assert (await bob.get(at, headers=headers)).status_code == status, headers
             found = await logs(boss, "action=track.downloaded", path=ADMIN)
             assert len(found) - len(before) == noted, headers
-        assert (await world.guest.get(at)).is_success
-        found = await logs(boss, "action=track.downloaded", path=ADMIN)
-        assert [row["user_id"] for row in found] == [None, *[bob.id] * 6]
+            shift += timedelta(minutes=11)
+        assert [row["user_id"] for row in found] == [bob.id] * 6
+        # The same again within ten minutes is the same; another's, or of another track, is not.
+        other = f"/tracks/{await plant(world, ada)}/download"
+        for minutes, person, path, noted in (
+            (0, bob, at, 1), (9, bob, at, 0), (9, world.guest, at, 1), (9, world.guest, at, 0),
+            (9, bob, other, 1), (11, bob, at, 1), (20, bob, at, 0), (20, world.guest, at, 1),
+        ):  # fmt: skip
+            before = found
+            with clock.shifted(shift + timedelta(minutes=minutes)):
+                assert (await person.get(path)).is_success
+            found = await logs(boss, "action=track.downloaded", path=ADMIN)
+            assert len(found) - len(before) == noted, (minutes, person, path)
+        assert {row["user_id"] for row in found} == {None, bob.id}
         await world.parts.storage.delete_prefix(f"tracks/{track}")
-        assert (await bob.get(at)).status_code == 404
-        assert len(await logs(boss, "action=track.downloaded", path=ADMIN)) == 7
+        with clock.shifted(shift + timedelta(hours=1)):
+            assert (await bob.get(at)).status_code == 404
+        assert len(await logs(boss, "action=track.downloaded", path=ADMIN)) == len(found)
 
 
 async def test_whoever_works_seals(database: Database, tmp_path: Path) -> None:

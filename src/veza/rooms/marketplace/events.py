@@ -24,7 +24,7 @@ class ProductUpdated(Event, frozen=True):
 
 
 class ProductDownloaded(Event, frozen=True):
-    """A buyer (``user_id``) fetched what they bought, from its beginning."""
+    """A buyer (``user_id``) fetched what they bought, from its beginning; once in ten minutes."""
 
     kind: ClassVar[str] = "product.downloaded"
 

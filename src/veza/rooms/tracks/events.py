@@ -41,7 +41,7 @@ class TrackFailed(Event, frozen=True):
 
 
 class TrackDownloaded(Event, frozen=True):
-    """Somebody fetched the file that was uploaded, from its beginning; guests do, too."""
+    """Somebody fetched the file that was uploaded, from its beginning, once in ten minutes; so do guests."""
 
     kind: ClassVar[str] = "track.downloaded"
 
