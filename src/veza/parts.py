@@ -1,5 +1,6 @@
 """The parts that everything works with, made as the settings ask."""
 
+import asyncio
 import math
 import os
 import shutil
@@ -11,9 +12,10 @@ from typing import TypeVar
 import msgspec
 
 from veza.access.passwords import PasswordHasher
-from veza.access.secrets import Keyring
+from veza.access.secrets import Keyring, secret_file
 from veza.access.tokens import Tokens
 from veza.core.db import Database, open_database
+from veza.core.db.migrate import current_revision
 from veza.core.jobs import check_queue
 from veza.core.limits import Limit, Limiter, open_limiter, parse_limit
 from veza.core.live import Live, open_live
@@ -23,6 +25,7 @@ from veza.core.outgoing import Courier, Guard
 from veza.core.places import Places, open_places
 from veza.core.probes import Readiness
 from veza.core.storage import ChunkStore, Storage, open_chunks, open_storage
+from veza.rooms.accounts import service as accounts
 from veza.rooms.marketplace.payments import Providers, StripeConfig, open_providers
 from veza.rooms.recommendations.shelf import Shelf
 from veza.rooms.sessions.authenticator import Authenticator
@@ -64,16 +67,17 @@ class Parts(msgspec.Struct, frozen=True):
             return math.nan
 
 
-def make_parts(settings: Settings, *, database: Database | None = None) -> Parts:
+def make_parts(
+    settings: Settings, *, database: Database | None = None, may_make_secret: bool = True
+) -> Parts:
     """The parts that the settings ask for, or with this ``database``. Opens one, but does not migrate it.
 
     Raises BadSetting and SecretRefused.
     """
     make_folder(settings)
-    # Data that is there already was made with a secret that is not: a new one could not open it.
-    file = Path(settings.database.removeprefix("sqlite:///"))
-    begun = database is None and settings.embedded and file.exists()
-    keyring = Keyring.load_or_create(settings.data_dir, settings.secret_key or None, may_create=not begun)
+    keyring = Keyring.load_or_create(
+        settings.data_dir, settings.secret_key or None, may_create=may_make_secret
+    )
     if database is None:
         database = _made(
             "DATABASE_URL", lambda: open_database(settings.database, read_url=settings.database_read_url)
@@ -128,6 +132,26 @@ def make_folder(settings: Settings) -> None:
         raise BadSetting(f"VEZA_DATA_DIR: {folder} cannot be used: {error.strerror}.") from None
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise BadSetting(f"VEZA_DATA_DIR: {folder} cannot be written to.")
+
+
+async def is_secret_gone(settings: Settings) -> bool:
+    """Whether there is no secret here, but data that was made with one, which a new one could not open.
+
+    A file is data, whatever is in it. What others may have set up as well is data once anybody has an
+    account: until then nothing is signed or sealed. Raises BadSetting, and what databases raise.
+    """
+    if bool(settings.secret_key) or await asyncio.to_thread(secret_file(settings.data_dir).exists):
+        return False
+    if settings.embedded:
+        return await asyncio.to_thread(Path(settings.database.removeprefix("sqlite:///")).exists)
+    database = _made("DATABASE_URL", lambda: open_database(settings.database, pool=1))
+    try:
+        if await current_revision(database) is None:
+            return False
+        async with database.read() as view:
+            return await accounts.is_anybody(view)
+    finally:
+        await database.close()
 
 
 def refuse_nothing(settings: Settings) -> None:

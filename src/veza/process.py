@@ -30,7 +30,7 @@ from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
 from veza.core.tracing_open import can_trace, traces_sent
-from veza.parts import Parts, make_folder, make_parts, refuse_nothing
+from veza.parts import Parts, is_secret_gone, make_folder, make_parts, refuse_nothing
 from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
 from veza.rooms.audit.sealing import Sealer
@@ -309,7 +309,7 @@ async def _migrate_if_ours(database: Database) -> None:
 async def _opened(settings: Settings) -> AsyncIterator[Parts]:
     """The parts, with a database that answers, and is closed at the end."""
     with _saying_what_is_wrong(settings):
-        parts = make_parts(settings)
+        parts = make_parts(settings, may_make_secret=not await is_secret_gone(settings))
     try:
         with _saying_what_is_wrong(settings):
             await current_revision(parts.database)

@@ -45,7 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         doc("Valkey or Redis (`redis://…`) for what several processes tell and count; in-process if unset."),
     ] = ""
     secret_key: Annotated[
-        str, doc("At least 32 bytes; made at the first start and kept in the data folder if unset.")
+        str,
+        doc("At least 32 bytes, the same for all processes; by default `secret.key`, made in the data folder."),
     ] = ""
     smtp_url: Annotated[
         str,

@@ -128,6 +128,30 @@ def test_a_secret_that_is_gone_is_not_made_anew(command, folder):
     assert not (folder / "secret.key").exists()
 
 
+def test_a_secret_that_several_share_is_not_made_anew(command, postgres_url, tmp_path):
+    """X18: only while nobody has an account; afterwards each process is given it, and nobody makes one."""
+    url, key = asyncio.run(create_database(postgres_url)), tmp_path / "data" / "secret.key"
+    assert command("migrate", VEZA_DATABASE_URL=url)[:2] == (0, "migrated\n")
+    kept = key.read_text()
+    key.unlink()
+    words = ("users", "create", "--username", "ada", "--email", "ada@example.com", "--password-stdin")
+    assert command(*words, stdin="seven purple lanterns\n")[0] == 0
+    assert key.read_text() != kept, "the schema alone was made with none"
+    kept = key.read_text().strip()
+    key.unlink()
+    for words in (("backup", str(tmp_path / "vault")), ("serve",)):
+        outcome = command(*words)
+        refused(outcome, "secret.key is missing, and VEZA_SECRET_KEY is not set")
+        assert "from the other processes" in outcome[2]
+    assert not key.exists()
+    assert not (tmp_path / "vault").exists()
+    away = {"VEZA_DATABASE_URL": "postgresql://veza@127.0.0.1:1/veza"}
+    assert command("serve", **away)[2].startswith("veza: the database does not answer")
+    assert not key.exists()
+    code, out, _ = command("backup", str(tmp_path / "vault"), VEZA_DATABASE_URL=url, VEZA_SECRET_KEY=kept)
+    assert (code, out.startswith("backup ")) == (0, True)
+
+
 def test_a_worker_needs_a_database_that_can_be_shared(command):
     refused(command("worker"), "PostgreSQL")
 

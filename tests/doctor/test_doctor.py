@@ -191,11 +191,26 @@ async def test_the_secret(asked: Settings, folder: Path) -> None:
     assert says(await found(asked, "secret key"), "wrong", "mode 0640")
     (folder / "secret.key").unlink()
     assert says(await found(asked, "secret key"), "wrong", "is missing")
-    shared = changed(asked, database_url="postgresql://h/veza")
-    assert says(await found(shared, "secret key"), "warning", "VEZA_SECRET_KEY is not set")
+    away = f"postgresql://veza:hush@127.0.0.1:{free_ports(1)[0]}/veza"
+    shared = changed(asked, database_url=away)
+    seen = await found(shared, "secret key")
+    assert says(seen, "wrong", "whether there is data already cannot be found out")
+    assert "hush" not in str(seen)
     both = changed(shared, secret_key=f"{GOOD_KEY},{GOOD_KEY}2")
     assert says(await found(both, "secret key"), "ok", "with 1 older behind it")
     assert says(await found(changed(asked, secret_key="short"), "secret key"), "wrong", "32 random bytes")
+    assert not (folder / "secret.key").exists()
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_the_secret_of_several_processes(asked: Settings, folder: Path, database: Database) -> None:
+    """X18: where anybody has an account, to have none is wrong, and none is made."""
+    (folder / "secret.key").unlink()
+    shared = changed(asked, database_url=database.url)
+    assert says(await found(shared, "secret key"), "warning", "VEZA_SECRET_KEY is not set")
+    async with open_world(database, folder / "world") as world:
+        await world.person("ada")
+    assert says(await found(shared, "secret key"), "wrong", "VEZA_SECRET_KEY is not set, but the data was")
     assert not (folder / "secret.key").exists()
 
 

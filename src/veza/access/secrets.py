@@ -73,7 +73,12 @@ class Keyring:
         path = secret_file(data_dir)
         if not path.exists():
             if not may_create:
-                raise SecretRefused(f"{path} is missing, but the data was made with it: restore it.")
+                raise SecretRefused(
+                    f"{path.absolute()} is missing, and VEZA_SECRET_KEY is not set, but the data was made"
+                    " with a secret: restore it, from where you keep it beside the backups, or from the other"
+                    " processes (VEZA_SECRET_KEY of their veza.env or veza.toml, or secret.key in their data"
+                    " folder)."
+                )
             _create(path)
         return cls(_parse(_read(path)))
 

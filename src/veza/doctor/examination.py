@@ -8,10 +8,11 @@ from veza import __version__
 from veza.doctor.addresses import look_at_proxies, look_at_public_url
 from veza.doctor.database import look_at_database
 from veza.doctor.findings import Finding, Report, ok, why, wrong
-from veza.doctor.machine import look_at_folder, look_at_limits, look_at_secret, look_at_server
+from veza.doctor.machine import look_at_folder, look_at_limits, look_at_server
 from veza.doctor.media import look_at_ffmpeg, look_at_sandbox
 from veza.doctor.money import look_at_payments
 from veza.doctor.replica import look_at_copy
+from veza.doctor.secret import look_at_secret
 from veza.doctor.services import (
     look_at_collector,
     look_at_mail,

@@ -1,4 +1,4 @@
-"""The machine: the data folder, its room, the secret, limits, and who listens at our port."""
+"""The machine: the data folder, its room, limits, and who listens at our port."""
 
 import asyncio
 import http.client
@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from veza.access.secrets import Keyring, SecretRefused
 from veza.core.lock import is_locked
 from veza.doctor.findings import Finding, ok, warning, wrong
 from veza.settings import Settings, address_of
@@ -86,43 +85,6 @@ def _room(folder: Path) -> Sequence[Finding]:
     if free < _LITTLE_ROOM:
         return [warning(about, said, full, advice)]
     return [ok(about, said)]
-
-
-async def look_at_secret(settings: Settings) -> Sequence[Finding]:
-    """X18: whether the secret is there, and nobody else's."""
-    about = "secret key"
-    file = settings.data_dir / "secret.key"
-    if not settings.secret_key and not await asyncio.to_thread(_is_begun, settings, file):
-        if settings.embedded:
-            return [ok(about, "There is none yet; the first start makes it.")]
-        return [
-            warning(
-                about,
-                "VEZA_SECRET_KEY is not set, and there is no secret.key.",
-                "This process would make one of its own: no other could read what it signs and seals.",
-                "Give all processes the same VEZA_SECRET_KEY.",
-            )
-        ]
-    try:
-        keyring = Keyring.load_or_create(settings.data_dir, settings.secret_key or None, may_create=False)
-    except SecretRefused as refused:
-        return [
-            wrong(
-                about,
-                str(refused),
-                "Veza does not start.",
-                "Restore it from a backup, or mend its mode as it says.",
-            )
-        ]
-    older = len(keyring.derive("doctor")) - 1
-    source = "VEZA_SECRET_KEY" if settings.secret_key else str(file)
-    return [ok(about, f"{source} is right" + (f", with {older} older behind it." if older else "."))]
-
-
-def _is_begun(settings: Settings, file: Path) -> bool:
-    """Whether there is a secret, or data that was made with one."""
-    database = Path(settings.database.removeprefix("sqlite:///"))
-    return file.exists() or (settings.embedded and database.exists())
 
 
 async def look_at_limits(settings: Settings) -> Sequence[Finding]:

@@ -96,6 +96,11 @@ async def count_users(tx: Tx) -> int:
     return await store.count_all(tx)
 
 
+async def is_anybody(tx: Tx) -> bool:
+    """Whether anybody has an account."""
+    return await store.is_anybody(tx)
+
+
 async def is_available(tx: Tx, username: str) -> bool:
     """Whether somebody could register under this name now."""
     try:

@@ -109,6 +109,7 @@ _ADD_COUNT: Statement[None] = Statement(
         "ON CONFLICT (scope) DO UPDATE SET total = user_counts.total + excluded.total"
     ).bindparams(sa.bindparam("change", type_=sa.BigInteger))
 )
+_ANYBODY = Statement(sa.select(sa.literal(1)).select_from(users).limit(1), int)
 _COUNT = Statement(sa.select(user_counts.c.total).where(user_counts.c.scope == ""), int)
 # Shared with whatever else they do; only the end of an account has to wait, and is waited for.
 _STAY = Statement(
@@ -202,6 +203,11 @@ async def add(
     )
     await tx.run(_ADD_COUNT, change=1)
     return user
+
+
+async def is_anybody(tx: Tx) -> bool:
+    """Whether there is any account; the rows themselves say it, and not what is counted of them."""
+    return await tx.first(_ANYBODY) is not None
 
 
 async def count_all(tx: Tx) -> int:

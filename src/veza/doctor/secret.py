@@ -1,0 +1,64 @@
+"""The server's secret: whether it is here where there is data, and nobody else's."""
+
+import asyncio
+
+from veza.access.secrets import Keyring, SecretRefused, secret_file
+from veza.core.errors import VezaError
+from veza.doctor.findings import Finding, ok, warning, why, wrong
+from veza.parts import is_secret_gone
+from veza.settings import Settings
+
+_ABOUT = "secret key"
+
+
+async def look_at_secret(settings: Settings) -> list[Finding]:
+    """X18: whether the secret is there, where there is data that was made with one, and nobody else's."""
+    file = secret_file(settings.data_dir)
+    if not settings.secret_key and not await asyncio.to_thread(file.exists):
+        return [await _none(settings)]
+    try:
+        keyring = Keyring.load_or_create(settings.data_dir, settings.secret_key or None, may_create=False)
+    except SecretRefused as refused:
+        return [_refused(refused)]
+    older = len(keyring.derive("doctor")) - 1
+    source = "VEZA_SECRET_KEY" if settings.secret_key else str(file)
+    return [ok(_ABOUT, f"{source} is right" + (f", with {older} older behind it." if older else "."))]
+
+
+async def _none(settings: Settings) -> Finding:
+    try:
+        gone = await is_secret_gone(settings)
+    except _away(settings) as error:
+        return wrong(
+            _ABOUT,
+            f"There is none, and whether there is data already cannot be found out: {why(error)}.",
+            "Veza does not start, and makes none before it knows.",
+            "Mend the database first, or set VEZA_SECRET_KEY to what the other processes have.",
+        )
+    if gone:
+        try:
+            Keyring.load_or_create(settings.data_dir, may_create=False)
+        except SecretRefused as refused:
+            return _refused(refused)
+    if settings.embedded:
+        return ok(_ABOUT, "There is none yet; the first start makes it.")
+    return warning(
+        _ABOUT,
+        "VEZA_SECRET_KEY is not set, and there is no secret.key.",
+        "The first start makes one; once anybody has an account, processes without it do not start.",
+        "Give all processes the same VEZA_SECRET_KEY.",
+    )
+
+
+def _refused(refused: SecretRefused) -> Finding:
+    advice = "Restore it from where you keep it, or mend its mode as it says; docs/backup.md."
+    return wrong(_ABOUT, str(refused), "Veza does not start.", advice)
+
+
+def _away(settings: Settings) -> tuple[type[Exception], ...]:
+    """What says that the database cannot be asked; that of PostgreSQL is loaded only where there is one."""
+    if settings.embedded:
+        return ()
+    from asyncpg import InterfaceError, PostgresError  # noqa: PLC0415 - see above
+
+    return (PostgresError, InterfaceError, OSError, VezaError)
