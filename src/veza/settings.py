@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     secret_key: Annotated[
         str,
-        doc("At least 32 bytes, the same for all processes; by default `secret.key`, made in the data folder."),
+        doc("At least 32 bytes, the same for all processes; by default `secret.key` in the data folder."),
     ] = ""
     smtp_url: Annotated[
         str,
