@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.backup.house import back_up, do, fsck, opened, restore, settings_of, sums
@@ -18,6 +19,7 @@ from tests.rooms.test_uploads_files import PDF, picture, send
 from tests.rooms.tracks_house import plant, short
 from tests.rooms.uploads_house import Sender, wave
 from tests.world import Person, World, open_world
+from veza.access.secrets import new_secret
 from veza.backup import checking, making, restoring, tables
 from veza.backup import pieces as pieces_of_rows
 from veza.backup.manifest import Manifest
@@ -97,6 +99,10 @@ async def test_a_backup_is_restored_into_either_database(
         await settled_down(world)
         await Sealer(database, world.parts.keyring).seal_all()
         settings = settings_of(world)
+        another = msgspec.structs.replace(settings, secret_key=new_secret())
+        with pytest.raises(BadSetting, match="VEZA_SECRET_KEY is not the secret of whoever serves"):
+            await back_up(another, vault, with_secret=False)  # X18: nothing would restore it
+        assert not vault.exists()
         assert await back_up(settings, vault) == 0
         monkeypatch.setattr(checking, "ORPHANS_AFTER", timedelta(days=-1))
         assert await fsck(settings) == 0, "each file there is is named by a room"

@@ -39,6 +39,7 @@ from veza.doctor.examination import LOOKS, examine
 from veza.doctor.findings import Finding, Level
 from veza.doctor.work import look_at_work
 from veza.media.sandbox import SandboxLevel
+from veza.rooms.audit.sealing import Sealer
 from veza.settings import BadSetting, Settings
 
 GOOD_KEY = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -212,6 +213,18 @@ async def test_the_secret_of_several_processes(asked: Settings, folder: Path, da
         await world.person("ada")
     assert says(await found(shared, "secret key"), "wrong", "VEZA_SECRET_KEY is not set, but the data was")
     assert not (folder / "secret.key").exists()
+
+
+async def test_a_secret_of_somebody_else(asked: Settings, database: Database, tmp_path: Path) -> None:
+    """X18: one that is not what the log was last sealed with, on either database; and one put before it."""
+    async with open_world(database, tmp_path, secret_key=f"{GOOD_KEY}-1") as world:
+        here = changed(asked, database_url=database.url)
+        assert says(await found(here, "secret key"), "ok", "is right")
+        await world.person("ada")
+        await Sealer(database, world.parts.keyring).seal_all()
+    assert says(await found(here, "secret key"), "wrong", "not what the audit log was last sealed with")
+    for key, older in ((f"{GOOD_KEY}-1", "right."), (f"{GOOD_KEY}-2,{GOOD_KEY}-1", "1 older behind it")):
+        assert says(await found(changed(here, secret_key=key), "secret key"), "ok", older)
 
 
 async def test_the_limit_of_files(asked: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.rooms.audit_house import GUARDS, REFUSED, blob, check, literal, logs, seal, sealer_of, tamper, tell
 from tests.world import World, open_world
@@ -240,7 +241,9 @@ async def test_a_secret_that_is_new(database: Database, tmp_path: Path) -> None:
         assert (await verify(database, alone)).problem == (
             f"that the log ends at {ROWS + 2} was sealed with a secret that is not here"
         )
-        await alone.seal_all()
+        with capture_logs() as lines:
+            await alone.seal_all()
+        assert [one["event"] for one in lines] == ["audit.sealed_with_another_secret"]
         verdict = await verify(database, alone)
         assert (verdict.problem, verdict.first, verdict.rows) == ("", ROWS + 3, 1)
 

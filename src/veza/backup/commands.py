@@ -30,6 +30,7 @@ from veza.core.db.migrate import current_revision, head_revision, is_known
 from veza.core.errors import VezaError
 from veza.core.storage import HeldAlready, LocalStorage, Storage, holding, open_storage
 from veza.parts import Parts, make_folder, refuse_nothing
+from veza.rooms.audit.sealing import Sealer
 from veza.settings import BadSetting, Settings
 
 _PROBLEMS = (NoBackup, ManifestDamaged, PieceDamaged, NotPruned, NotRestored, NotEmpty)
@@ -88,6 +89,7 @@ async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | No
                 f"the database has the schema {revision}, and not {head_revision()}: back it up with the Veza"
                 " that serves it, or run `veza migrate` first."
             )
+        await _check_secret(parts)
         vault = await _open(settings, target, make=True)
         _check_apart(vault, parts, target)
         secret = secret_to_keep(settings) if with_secret else None
@@ -104,6 +106,18 @@ async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | No
     if pruned and pruned[0]:
         _say(f"removed {pruned[0]:,} older backups, and {pruned[1]:,} contents that only they needed")
     return _tell_faults(made.manifest)
+
+
+async def _check_secret(parts: Parts) -> None:
+    """X18: a backup names the secrets without which it is not restored, and so must be given the server's."""
+    async with parts.database.read() as view:
+        if await Sealer(parts.database, parts.keyring).knows_end(view):
+            return
+    raise BadSetting(
+        f"{_where_secret(parts.settings)} is not the secret of whoever serves, who sealed the audit log with"
+        " another: give this command theirs. If they have a new one since, it is used once they have sealed"
+        " something: sign in once."
+    )
 
 
 def _tell_made(made: Made, about_secret: str) -> None:
@@ -130,8 +144,12 @@ def _place(storage: Storage, url: str) -> PurePath:
 def _about_secret(settings: Settings, *, included: bool) -> str:
     if included:
         return "the server's secret is in it: whoever reads it can sign for this server"
-    where = "VEZA_SECRET_KEY" if settings.secret_key else str(secret_file(settings.data_dir))
+    where = _where_secret(settings)
     return f"the server's secret is not in it: keep {where} somewhere else, for nothing restores without it"
+
+
+def _where_secret(settings: Settings) -> str:
+    return "VEZA_SECRET_KEY" if settings.secret_key else str(secret_file(settings.data_dir))
 
 
 def _tell_faults(manifest: Manifest) -> int:
