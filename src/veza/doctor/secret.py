@@ -38,7 +38,7 @@ async def look_at_secret(settings: Settings) -> list[Finding]:
                 f"{source} is not what the audit log was last sealed with.",
                 "What others signed and sealed is not valid here, nor what is signed here elsewhere;"
                 " `veza backup` refuses.",
-                "Give all processes the same. If it was replaced for good: that is known once somebody signs in.",
+                "Give all processes the same. If it is to stay: it is known once somebody has signed in.",
             )
         ]
     older = len(keyring.derive("doctor")) - 1
