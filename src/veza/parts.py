@@ -25,6 +25,7 @@ from veza.core.outgoing import Courier, Guard
 from veza.core.places import Places, open_places
 from veza.core.probes import Readiness
 from veza.core.storage import ChunkStore, Storage, open_chunks, open_storage
+from veza.moved import refuse_moved
 from veza.rooms.accounts import service as accounts
 from veza.rooms.marketplace.payments import Providers, StripeConfig, open_providers
 from veza.rooms.recommendations.shelf import Shelf
@@ -75,6 +76,8 @@ def make_parts(
     Raises BadSetting and SecretRefused.
     """
     make_folder(settings)
+    if database is None:
+        refuse_moved(settings)
     keyring = Keyring.load_or_create(
         settings.data_dir, settings.secret_key or None, may_create=may_make_secret
     )

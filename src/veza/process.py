@@ -30,6 +30,7 @@ from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
 from veza.core.tracing_open import can_trace, traces_sent
+from veza.moved import refuse_moved
 from veza.parts import Parts, is_secret_gone, make_folder, make_parts, refuse_nothing
 from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
@@ -78,6 +79,7 @@ def _drain(parts: Parts) -> None:
 def work_only() -> int:
     """Run jobs until told to stop; the exit code."""
     settings = _begin()
+    refuse_moved(settings)
     if settings.embedded:
         raise BadSetting("`veza worker` needs PostgreSQL; with SQLite, `veza serve` does the work as well.")
     return _run(_work(settings))

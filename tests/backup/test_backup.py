@@ -20,7 +20,7 @@ from tests.rooms.tracks_house import plant, short
 from tests.rooms.uploads_house import Sender, wave
 from tests.world import Person, World, open_world
 from veza.access.secrets import new_secret
-from veza.backup import checking, making, restoring, tables
+from veza.backup import checking, commands, making, restoring, tables
 from veza.backup import pieces as pieces_of_rows
 from veza.backup.manifest import Manifest
 from veza.backup.naming import ROOTS
@@ -30,6 +30,7 @@ from veza.core import clock
 from veza.core.db import Database, metadata
 from veza.core.db.rows import Sum
 from veza.core.storage import LocalStorage, holding
+from veza.moved import Moved, find_mark, mark_of
 from veza.rooms.audit.sealing import Sealer
 from veza.rooms.audit.verifying import verify
 from veza.settings import BadSetting, Settings
@@ -358,19 +359,43 @@ async def test_a_restore_is_refused_where_there_is_something(
 async def test_rows_move_to_postgresql(
     database: Database, tmp_path: Path, other_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All tables, each compared; into an empty database alone, and the old one stays as it was."""
+    """All tables, each compared; into an empty database alone; the old one stays as it was, and unused."""
+    other_url = other_url.replace("postgres@", "postgres:hush@")
     async with open_world(database, tmp_path, work=True) as world:
         await some_life(world, None)
         await settled_down(world)
         settings = settings_of(world)
     before = await sums(database)
+    mark = mark_of(settings)
+    nobody = other_url.replace("postgres:hush@", "nobody:hush@")
+    assert await do(settings, "move_rows", to=nobody) == 1
+    assert not mark.exists(), "what was not moved is not marked"
+    capsys.readouterr()
     assert await do(settings, "move_rows", to=other_url) == 0, capsys.readouterr().err
     assert f"rows of {len(before)} tables" in capsys.readouterr().out
+    assert (find_mark(settings) or Moved()).to.startswith("this machine/")
+    assert ("hush" in mark.read_text(), mark.stat().st_mode & 0o077) == (False, 0)
+    for refused in (
+        back_up(settings, tmp_path / "vault"), fsck(settings), do(settings, "move_rows", to=other_url),
+    ):  # fmt: skip
+        with pytest.raises(BadSetting, match=r"were moved to this machine/.+: set VEZA_DATABASE_URL"):
+            await refused
+    assert not (tmp_path / "vault").exists()
+    mark.unlink()
     async with opened(other_url) as moved:
         assert await sums(moved) == before == await sums(database)
         assert await moved.rows("SELECT count(*) FROM search_tracks") == [(1,)]
     assert await do(settings, "move_rows", to=other_url) == 1
     assert "there are tables in that database already" in capsys.readouterr().err
+
+
+def test_a_mark_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X4: the rows are in the other database all the same, and only the operator keeps the old one unused."""
+    monkeypatch.setattr("veza.moved.write_durably", _is_full)
+    said = commands._mark(Settings(data_dir=tmp_path), "postgresql://veza:hush@db.example/veza")
+    assert "veza.db.moved cannot be written" in said
+    assert "put the old file away" in said
+    assert "hush" not in said
 
 
 async def test_every_table_is_kept_or_left_out_for_a_reason(database: Database) -> None:

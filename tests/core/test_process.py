@@ -152,6 +152,26 @@ def test_a_secret_that_several_share_is_not_made_anew(command, postgres_url, tmp
     assert (code, out.startswith("backup ")) == (0, True)
 
 
+def test_a_database_that_was_moved_is_left_alone(command, folder, tmp_path):
+    """X12: who serves or backs up what was left behind loses what was changed since; so nobody does."""
+    mark = folder / "veza.db.moved"
+    mark.write_text('{"to": "db.example/veza", "at": "2026-11-26T20:00:00Z"}')
+    before = (folder / "veza.db").read_bytes()
+    user = ("--username", "ada", "--email", "ada@example.com", "--password-stdin")
+    for words in (
+        ("serve",), ("worker",), ("migrate",), ("backup", str(tmp_path / "vault")), ("restore", str(tmp_path)), ("fsck",),
+        ("admin", "storage"), ("audit", "verify"), ("users", "create", *user), ("reindex",), ("demo",),
+        ("import", str(tmp_path), "--user", "ada"), ("migrate", "--to", "postgresql://h/veza"),
+    ):  # fmt: skip
+        outcome = command(*words, stdin="seven purple lanterns\n")
+        refused(outcome, "moved to db.example/veza on 2026-11-26 at 20:00 UTC: set VEZA_DATABASE_URL")
+    assert (folder / "veza.db").read_bytes() == before
+    mark.write_bytes(b"")
+    (folder / "veza.db").unlink()
+    refused(command("serve"), "moved to another database")
+    assert not (folder / "veza.db").exists()
+
+
 def test_a_worker_needs_a_database_that_can_be_shared(command):
     refused(command("worker"), "PostgreSQL")
 

@@ -39,6 +39,7 @@ from veza.doctor.examination import LOOKS, examine
 from veza.doctor.findings import Finding, Level
 from veza.doctor.work import look_at_work
 from veza.media.sandbox import SandboxLevel
+from veza.moved import mark_of, write_mark
 from veza.rooms.audit.sealing import Sealer
 from veza.settings import BadSetting, Settings
 
@@ -266,6 +267,9 @@ async def test_the_server(asked: Settings, folder: Path) -> None:
 async def test_a_sqlite_database(asked: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """X3, X11: damaged, locked, older, newer; and beside a server that writes."""
     file = folder / "veza.db"
+    write_mark(asked, "db.example/veza")
+    assert says(await found(asked, "database"), "wrong", "were moved to db.example/veza on 20")
+    mark_of(asked).unlink()
     with contextlib.closing(apsw.Connection(str(file))) as server:
         server.execute("BEGIN IMMEDIATE")
         assert says(await found(asked, "database"), "ok", "is readable")

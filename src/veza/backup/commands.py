@@ -29,6 +29,7 @@ from veza.core.db.loading_sqlite import refuse_file
 from veza.core.db.migrate import current_revision, head_revision, is_known
 from veza.core.errors import VezaError
 from veza.core.storage import HeldAlready, LocalStorage, Storage, holding, open_storage
+from veza.moved import mark_of, refuse_moved, write_mark
 from veza.parts import Parts, make_folder, refuse_nothing
 from veza.rooms.audit.sealing import Sealer
 from veza.settings import BadSetting, Settings
@@ -191,6 +192,7 @@ async def list_backups(settings: Settings, ways: Ways, *, target: str, at: str |
 
 async def restore(settings: Settings, ways: Ways, *, target: str, at: str | None, verify: bool) -> int:
     """Bring a backup back, into an empty database and an empty storage."""
+    refuse_moved(settings)
     vault = await _open(settings, target, make=False)
     manifest = await vault.get(at)
     if not is_known(manifest.revision):
@@ -274,11 +276,28 @@ async def move_rows(settings: Settings, ways: Ways, *, to: str) -> int:
                 moved = await move(parts.database, to, head_revision(), progress.console())
             except _away(new) as problem:
                 return _complain(f"the other database does not take it: {problem}")
+        # They are there for good, and compared: from now on this file is the past.
+        unmarked = _mark(settings, to)
         await _complete(new, ways)
     rows = sum(part.rows for part in moved)
     _say(f"moved {rows:,} rows of {len(moved)} tables to {_shown(to)}, each compared")
-    _say("the old database is as it was; from now on start Veza with VEZA_DATABASE_URL naming the new one")
+    if unmarked:
+        return _complain(unmarked)
+    _say(f"the old database is as it was, and {mark_of(settings)} keeps all commands from it")
+    _say("now let VEZA_DATABASE_URL name the new one, in veza.env or veza.toml, for every command")
     return 0
+
+
+def _mark(settings: Settings, to: str) -> str:
+    """Keep all commands from the old database; what keeps us from that, if anything."""
+    try:
+        write_mark(settings, _shown(to))
+    except OSError as problem:
+        return (
+            f"{mark_of(settings)} cannot be written ({problem}), and so nothing keeps the old database from"
+            " being served: let VEZA_DATABASE_URL name the new one, and put the old file away."
+        )
+    return ""
 
 
 def _away(settings: Settings) -> tuple[type[Exception], ...]:

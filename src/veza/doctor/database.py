@@ -14,6 +14,7 @@ from veza.core.db.migrate import current_revision, head_revision
 from veza.core.db.sqlite_looked_at import LookedAt
 from veza.doctor.findings import Finding, ok, warning, where, why, wrong
 from veza.doctor.work import look_at_work
+from veza.moved import find_mark, mark_of
 from veza.settings import Settings
 
 _SECONDS = 5.0
@@ -31,6 +32,16 @@ async def look_at_database(settings: Settings) -> Sequence[Finding]:
 
 async def _sqlite(settings: Settings) -> list[Finding]:
     about, path = "database", Path(settings.database.removeprefix("sqlite:///"))
+    if (moved := find_mark(settings)) is not None:
+        return [
+            wrong(
+                about,
+                f"The rows of {path} were moved to {moved}.",
+                "Veza does not start on it, nor back it up: what was changed since is not in it.",
+                "Let VEZA_DATABASE_URL name the other, in veza.env or veza.toml, for every command; to go"
+                f" back, remove {mark_of(settings)}",
+            )
+        ]
     if not await asyncio.to_thread(path.exists):
         return [
             warning(
