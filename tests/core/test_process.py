@@ -159,7 +159,8 @@ def test_a_database_that_was_moved_is_left_alone(command, folder, tmp_path):
     before = (folder / "veza.db").read_bytes()
     user = ("--username", "ada", "--email", "ada@example.com", "--password-stdin")
     for words in (
-        ("serve",), ("worker",), ("migrate",), ("backup", str(tmp_path / "vault")), ("restore", str(tmp_path)), ("fsck",),
+        ("serve",), ("worker",), ("migrate",), ("backup", str(tmp_path / "vault")), ("fsck",),
+        ("restore", str(tmp_path)),
         ("admin", "storage"), ("audit", "verify"), ("users", "create", *user), ("reindex",), ("demo",),
         ("import", str(tmp_path), "--user", "ada"), ("migrate", "--to", "postgresql://h/veza"),
     ):  # fmt: skip
