@@ -33,9 +33,9 @@ DRAIN = serve.__kwdefaults__["drain_seconds"]
 
 
 def files() -> list[Path]:
-    """Every file, but for the secrets that somebody may have made."""
-    secrets = DEPLOY / "secrets"
-    return [path for path in sorted(DEPLOY.rglob("*")) if path.is_file() and secrets not in path.parents]
+    """Every file, but for what somebody may have made for this machine."""
+    own = {DEPLOY / "secrets", DEPLOY / ".env"}
+    return [path for path in sorted(DEPLOY.rglob("*")) if path.is_file() and not own & {path, *path.parents}]
 
 
 def text(name: str) -> str:

@@ -1,0 +1,54 @@
+"""What the pages have an operator type can be typed: in a new shell, by cron, as the user that Veza is."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.commands import parses
+from tests.deploy.test_deploy_files import DEPLOY, compose, text
+from tests.docs.pages import ROOT
+
+PAGES = [DEPLOY / "compose.yaml", ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPTIONS_OF_UP = {"--build", "--detach", "--no-deps", "--wait"}
+
+
+def test_what_compose_is_told_stands_in_a_file() -> None:
+    """A shell that was closed, and cron, know of no `export`; what is one machine's is not the project's."""
+    example = text(".env.example").splitlines()
+    told = {line.partition("=")[0] for line in example if line and not line.startswith("#")}
+    assert set(re.findall(r"\$\{(\w+):\?", text("compose.yaml"))) == told
+    assert {"/deploy/.env", "/deploy/secrets/"} <= set((ROOT / ".gitignore").read_text("utf-8").splitlines())
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_what_is_done_with_compose_can_be_done(path: Path) -> None:
+    """From the project's folder, to services that there are, with a folder that is theirs to write to."""
+    services = compose()["services"]
+    (uid,) = re.findall(r"^USER (\d+):", text("Dockerfile"), re.MULTILINE)
+    for block in blocks(path.read_text("utf-8")):
+        assert "export DOMAIN" not in block
+        loops = re.findall(r"^for name in (.*); do$", block, re.MULTILINE)
+        for line in re.findall(r"docker compose -f deploy/compose\.yaml ([^`\n]*)", block):
+            command, *words = shlex.split(line.partition("  ")[0])
+            named = {word for word in words if word in services}
+            if command in {"run", "exec"}:
+                (service,) = named
+                told = " ".join(words[words.index(service) + 1 :])
+                assert parses(told if command == "run" else told.removeprefix("veza ")), line
+            else:
+                assert command in {"up", "build"}, line
+                assert set(words) - named - {"$name"} <= OPTIONS_OF_UP, line
+                assert "$name" not in words or (loops and set(loops[0].split()) <= services.keys()), line
+            for folder in re.findall(r"--volume (\S+?):", line):
+                assert re.search(rf"^chown (?:-R )?{uid} {folder}$", block, re.MULTILINE), line
+        assert block.count("docker compose ") == block.count("docker compose -f deploy/compose.yaml ")
+
+
+def blocks(page: str) -> Iterator[str]:
+    """What is pasted as a whole, and the rest."""
+    fenced = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    yield from fenced.findall(page)
+    yield fenced.sub("", page)
