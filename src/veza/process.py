@@ -283,7 +283,7 @@ async def _make_demo(settings: Settings, *, force: bool) -> int:
 
 def _traced(settings: Settings, role: str) -> AbstractAsyncContextManager[None]:
     if settings.otlp_url and not can_trace():
-        raise BadSetting("VEZA_OTLP_URL needs the extra `tracing`: pip install 'veza[tracing]'.")
+        raise BadSetting("VEZA_OTLP_URL needs the extra `tracing`: docs/operations.md says how to have it.")
     return traces_sent(settings.otlp_url, settings.trace_percent, role)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.commands import parses
-from tests.deploy.test_deploy_files import DEPLOY, compose, text
+from tests.deploy.test_deploy_files import DEPLOY, compose, text, unit
 from tests.docs.pages import ROOT
 
 PAGES = [DEPLOY / "compose.yaml", ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -45,6 +45,33 @@ def test_what_is_done_with_compose_can_be_done(path: Path) -> None:
             for folder in re.findall(r"--volume (\S+?):", line):
                 assert re.search(rf"^chown (?:-R )?{uid} {folder}$", block, re.MULTILINE), line
         assert block.count("docker compose ") == block.count("docker compose -f deploy/compose.yaml ")
+
+
+def test_a_command_beside_the_units_is_as_they_are() -> None:
+    """The same user, rights, folder and settings, those of its `veza.toml` too; also before the first start."""
+    page = (ROOT / "docs/operations.md").read_text("utf-8").replace("\\\n", "")
+    (line,) = re.findall(r"^systemd-run (.*)$", page, re.MULTILINE)
+    words = shlex.split(line)
+    program = next(at for at, word in enumerate(words) if not word.startswith("--"))
+    assert parses(" ".join(words[program + 1 :]))
+    told = {(key, value) for key, _, value in (word.partition("=") for word in words[:program]) if value}
+    known = unit("veza.service")
+    assert words[program] == known["ExecStart"][0].split()[0]
+    kept = "EnvironmentFile", "StateDirectory", "StateDirectoryMode", "UMask"
+    assert told == {
+        ("--uid", known["User"][0]),
+        ("--gid", known["Group"][0]),
+        ("--setenv", known["Environment"][0].split()[0]),
+        ("--working-directory", known["WorkingDirectory"][0]),
+        *(("--property", f"{name}={known[name][0]}") for name in kept),
+    }
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_settings_can_be_pasted_into_a_file(path: Path) -> None:
+    """To systemd and to Docker, what stands behind a value is a part of it."""
+    text = path.read_text("utf-8")
+    assert re.findall(r"^VEZA_\w+=\S*[ \t]+#.*", text, re.MULTILINE) == []
 
 
 def blocks(page: str) -> Iterator[str]:

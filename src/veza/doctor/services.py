@@ -179,7 +179,7 @@ async def look_at_collector(settings: Settings) -> Sequence[Finding]:
         return []
     about, place = "traces", where(settings.otlp_url)
     if not can_trace():
-        advice = "pip install 'veza[tracing]', or requirements/install tracing; or unset VEZA_OTLP_URL."
+        advice = "Install it as docs/operations.md says, or unset VEZA_OTLP_URL."
         return [wrong(about, "The extra `tracing` is not installed.", "Veza does not start.", advice)]
     from veza.core.tracing_otel import ask_collector  # noqa: PLC0415 - who sends none does without it
 
