@@ -48,7 +48,7 @@ def test_what_is_done_with_compose_can_be_done(path: Path) -> None:
 
 
 def test_a_command_beside_the_units_is_as_they_are() -> None:
-    """The same user, rights, folder and settings, those of its `veza.toml` too; also before the first start."""
+    """The same user, rights, folder and settings (its `veza.toml` too), also before the first start."""
     page = (ROOT / "docs/operations.md").read_text("utf-8").replace("\\\n", "")
     (line,) = re.findall(r"^systemd-run (.*)$", page, re.MULTILINE)
     words = shlex.split(line)
