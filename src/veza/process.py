@@ -22,7 +22,7 @@ import msgspec
 
 from veza.access.secrets import SecretRefused
 from veza.app import make_app, make_probes, openapi_document, working_alone
-from veza.core.db import Database
+from veza.core.db import Database, UrlRefused
 from veza.core.db.migrate import UnknownRevision, current_revision, head_revision, upgrade
 from veza.core.errors import VezaError
 from veza.core.lock import FolderLock, InUse
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # What only an operator can mend, before it makes sense to start again.
-REFUSALS = (BadSetting, SecretRefused, InUse, UnknownRevision)
+REFUSALS = (BadSetting, UrlRefused, SecretRefused, InUse, UnknownRevision)
 
 
 class OutOfReach(Exception):

@@ -6,12 +6,12 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
 
 import msgspec
 
 from veza.core.exchange import parse_networks
 from veza.core.limits import parse_limit
+from veza.core.service_urls import mistake
 from veza.core.web_addresses import is_base, is_origin, is_page_origin
 from veza.rooms.marketplace.money import BASIS_POINTS
 from veza.rooms.marketplace.payments import NAMES
@@ -236,15 +236,9 @@ _BETWEEN = {
     "deliver_days": (1, 366),
     "trace_percent": (0, 100),
 }
-_SECRET = {
-    "stripe_secret_key",
-    "stripe_webhook_secrets",
-    "secret_key",
-    "smtp_url",
-    "redis_url",
-    "database_url",
-    "database_read_url",
-}
+# May hold a password.
+_URLS = ("smtp_url", "redis_url", "database_url", "database_read_url")
+_SECRET = {"stripe_secret_key", "stripe_webhook_secrets", "secret_key", *_URLS}
 _TRUTHS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 _MOST_PORT = 65_535
 _STRIPE_KEY = re.compile(r"[sr]k_(?:test|live)_\w+")
@@ -332,6 +326,9 @@ def _check(settings: Settings) -> None:
     for name in ("port", "worker_port"):
         if not 0 <= (getattr(settings, name) or 0) <= _MOST_PORT:
             raise BadSetting(f"VEZA_{name.upper()} must be between 0 and {_MOST_PORT}.")
+    for name in _URLS:
+        if said := mistake(getattr(settings, name)):
+            raise BadSetting(f"VEZA_{name.upper()} {said}")
     _check_addresses(settings)
     _check_stripe(settings)
 
@@ -344,7 +341,7 @@ def _check_stripe(settings: Settings) -> None:
         raise BadSetting("VEZA_STRIPE_WEBHOOK_SECRETS must look like whsec_…,whsec_….")
     for name in ("stripe_api_url", "payment_return_url"):
         url = getattr(settings, name)
-        if url and urlsplit(url).scheme not in {"http", "https"}:
+        if url and not url.lower().startswith(("http://", "https://")):
             raise BadSetting(f"VEZA_{name.upper()} must begin with http:// or https://.")
     if settings.payment_provider == "stripe":
         public = settings.public_url

@@ -68,6 +68,7 @@ def refused(outcome: tuple[int, str, str], said: str) -> None:
         ("VEZA_PROT", "80"),
         ("VEZA_SMTP_URL", "http://mail"),
         ("VEZA_REDIS_URL", "redis://h:x"),
+        ("VEZA_DATABASE_URL", "postgresql://veza:s3cr/et@127.0.0.1/veza"),
         ("VEZA_STORAGE_URL", "ftp://files"),
         ("VEZA_DATABASE_URL", "mysql://h/veza"),
         ("VEZA_DATA_DIR", "/dev/null/veza"),
@@ -77,6 +78,20 @@ def refused(outcome: tuple[int, str, str], said: str) -> None:
 def test_a_wrong_setting_stops_the_start(command, name, value):
     outcome = command("serve", **{name: value})
     refused(outcome, "secret key" if name == "VEZA_SECRET_KEY" else name)
+
+
+def test_what_only_the_driver_can_judge_of_a_url_is_not_tried_again(command, folder):
+    """D5: nor is it shown: some of its complaints are parts of what it was given."""
+    url = "postgresql://veza:hush@127.0.0.1:1/veza?sslmode="
+    for words in (("serve",), ("migrate",)):
+        refused(command(*words, VEZA_DATABASE_URL=f"{url}hush"), "`sslmode` parameter must be one of")
+    for to, said in ((f"{url}hush", "`sslmode` parameter"), ("postgresql://v:hush/1@h/v", "what --to names")):
+        outcome = command("migrate", f"--to={to}", VEZA_DATABASE_URL="")
+        refused(outcome, said)
+        assert "hush" not in outcome[2]
+    outcome = command("migrate", VEZA_DATABASE_URL=f"{url}allow", PGPORT="quiet")
+    refused(outcome, "PGPORT")
+    assert "quiet" not in outcome[2]
 
 
 @pytest.mark.parametrize("words", [("serve",), ("migrate",)])

@@ -1,10 +1,13 @@
 """Each setting has its row here: what it takes, and what it refuses in one clear line."""
 
+import re
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import pytest
 
+from veza.core.service_urls import mistake, where
 from veza.parts import make_parts
 from veza.settings import BadSetting, Settings, address_of, load
 
@@ -22,19 +25,28 @@ ROWS = {
     ),
     "data_dir": ({"/srv/veza": Path("/srv/veza")}, {}),
     "database_url": (
-        {"postgresql://u@h/veza": "postgresql://u@h/veza", "sqlite:////srv/v.db": "sqlite:////srv/v.db"},
-        {"mysql://h/veza": "sqlite:/// or postgresql://", "veza.db": "sqlite:/// or postgresql://"},
+        {url: url for url in ("postgresql://u@h/veza", "sqlite:////srv/v@[1].db", "postgresql://u:a:%2F%40@[::1]:5432/v",
+         "postgresql://u@h:1,h/v?sslmode=require", "postgresql:///v?host=/run/p", "postgresql://u@%2Frun%2Fp/v")},
+        {"mysql://h/veza": "sqlite:/// or postgresql://", "veza.db": "sqlite:/// or postgresql://",
+         "postgresql://u@h,h:x/v": "%2F", "postgresql://u@h:65536/v": "%2F",
+         "postgresql://u@h/v?port=x": "%2F", "postgresql://u@h/v?sslmode": "%2F"},
     ),
     "database_read_url": (
-        {}, {"postgresql://u@h/veza": "PostgreSQL in VEZA_DATABASE_URL", "sqlite:////srv/v.db": "postgresql://"},
+        {}, {"postgresql://u@h/veza": "PostgreSQL in VEZA_DATABASE_URL", "sqlite:////srv/v.db": "postgresql://",
+             "postgresql://u@h:x/v": "%2F"},
     ),
     "storage_url": (
         {"s3://bucket/prefix": "s3://bucket/prefix", "file:///srv/files": "file:///srv/files"},
         {"ftp://h/files": "file:/// or s3://", "/srv/files": "file:/// or s3://"},
     ),
-    "redis_url": ({"redis://h:6379/0": "redis://h:6379/0"}, {"h:6379": "redis://", "http://h": "redis://"}),
+    "redis_url": (
+        {url: url for url in ("redis://h:6379/0", "rediss://:a@b@h", "unix:///run/v@1.sock?db=0", "unix://:p@/run/v")},
+        {"h:6379": "redis://", "http://h": "redis://", "redis://h:x": "%2F", "redis://::1": "%2F"},
+    ),
     "secret_key": ({"k" * 32: "k" * 32}, {}),
-    "smtp_url": ({"smtps://u:p@h": "smtps://u:p@h"}, {}),
+    "smtp_url": (
+        {url: url for url in ("smtps://u:p@h", "smtps://ada@a.example:p@h:465")}, {"smtps://u:p@h:x": "%2F"},
+    ),
     "mail_dir": ({"/srv/mail": Path("/srv/mail")}, {}),
     "mail_from": ({"Veza <veza@music.example>": "Veza <veza@music.example>"}, {}),
     "rate_limit_enabled": (
@@ -86,7 +98,8 @@ ROWS = {
         {"we_1": "whsec_", "whsec_a;whsec_b": "whsec_"},
     ),
     "stripe_api_url": (
-        {"http://127.0.0.1:12111": "http://127.0.0.1:12111"}, {"127.0.0.1:12111": "begin with"},
+        {"http://127.0.0.1:12111": "http://127.0.0.1:12111"},
+        {"127.0.0.1:12111": "begin with", "[": "begin with"},
     ),
     "payment_return_url": (
         {"https://a.example/thanks?x=1": "https://a.example/thanks?x=1"}, {"/thanks": "begin with"},
@@ -191,6 +204,36 @@ def test_a_secret_is_not_repeated(tmp_path):
     with pytest.raises(BadSetting) as caught:
         load({}, file)
     assert "123456789" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sign", ["/", "?", "#", "[", "]", "@/", "\N{ACCOUNT OF}"])
+@pytest.mark.parametrize("before", ["hush", "12"])
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("database_url", "postgresql://veza:{}@127.0.0.1:5432/veza"),
+        ("database_read_url", "postgres://veza:{}@127.0.0.1/veza"),
+        ("redis_url", "redis://:{}@127.0.0.1:6379/0"),
+        ("redis_url", "redis://veza:{}@127.0.0.1"),
+        ("smtp_url", "smtp+starttls://veza:{}@127.0.0.1"),
+    ],
+)
+def test_a_password_that_is_not_written_as_it_must_be_is_refused_and_not_shown(name, url, before, sign):
+    """D5: to drivers it ends at that sign, and they complain of what comes behind it, or go there."""
+    with pytest.raises(BadSetting) as caught:
+        load({variable(name): url.format(f"{before}{sign}quiet")}, HERE)
+    assert str(caught.value).startswith(f"{variable(name)} cannot be read as a URL: ")
+    assert "%2F" in str(caught.value)
+    assert not re.search("hush|12|quiet|veza", str(caught.value))
+    good = url.format(f"{before}{quote(sign, safe='')}quiet")
+    assert mistake(good) == ""
+    assert "quiet" not in where(good)
+    assert "quiet" not in where(url.format(f"{before}{sign}quiet"))
+
+
+def test_the_first_at_ends_a_password_of_postgresql():
+    with pytest.raises(BadSetting, match="%40"):
+        load({"VEZA_DATABASE_URL": "postgresql://veza:hush@quiet@h/veza"}, HERE)
 
 
 def test_a_file_that_was_asked_for_must_be_there(tmp_path):

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from pathlib import Path, PurePath
 from typing import Any
-from urllib.parse import urlsplit
 
 import apsw
 import msgspec
@@ -28,6 +27,7 @@ from veza.core.db.loading import NotEmpty
 from veza.core.db.loading_sqlite import refuse_file
 from veza.core.db.migrate import current_revision, head_revision, is_known
 from veza.core.errors import VezaError
+from veza.core.service_urls import mistake, where
 from veza.core.storage import HeldAlready, LocalStorage, Storage, holding, open_storage
 from veza.moved import mark_of, refuse_moved, write_mark
 from veza.parts import Parts, make_folder, refuse_nothing
@@ -73,11 +73,11 @@ async def carry_out(settings: Settings, ways: Ways, deed: str, given: Mapping[st
         os.umask(before)
 
 
-async def _open(settings: Settings, where: str, *, make: bool) -> Vault:
+async def _open(settings: Settings, target: str, *, make: bool) -> Vault:
     try:
-        return await open_vault(where, scratch=settings.data_dir / "scratch", s3=settings.s3, make=make)
+        return await open_vault(target, scratch=settings.data_dir / "scratch", s3=settings.s3, make=make)
     except (ValueError, OSError) as problem:
-        raise NoBackup(f"{where} cannot be used: {problem}") from None
+        raise NoBackup(f"{target} cannot be used: {problem}") from None
 
 
 async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | None, with_secret: bool) -> int:
@@ -145,8 +145,8 @@ def _place(storage: Storage, url: str) -> PurePath:
 def _about_secret(settings: Settings, *, included: bool) -> str:
     if included:
         return "the server's secret is in it: whoever reads it can sign for this server"
-    where = _where_secret(settings)
-    return f"the server's secret is not in it: keep {where} somewhere else, for nothing restores without it"
+    kept = _where_secret(settings)
+    return f"the server's secret is not in it: keep {kept} somewhere else, for nothing restores without it"
 
 
 def _where_secret(settings: Settings) -> str:
@@ -268,6 +268,8 @@ async def move_rows(settings: Settings, ways: Ways, *, to: str) -> int:
         )
     if not to.startswith(("postgresql://", "postgres://")):
         raise BadSetting("`veza migrate --to` moves to postgresql://….")
+    if said := mistake(to):
+        raise BadSetting(f"what --to names {said}")
     refuse_nothing(settings)
     new = msgspec.structs.replace(settings, database_url=to)
     with ways.lock(settings):
@@ -311,8 +313,8 @@ def _away(settings: Settings) -> tuple[type[Exception], ...]:
 
 def _shown(url: str) -> str:
     """The address without its password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'this machine'}{parts.path}"
+    place = where(url)
+    return f"this machine{place}" if place.startswith("/") else place
 
 
 DEEDS: Mapping[str, Callable[..., Awaitable[int]]] = {

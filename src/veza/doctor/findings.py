@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
+
+from veza.core.service_urls import where, why
+
+__all__ = ["Finding", "Level", "Report", "ok", "tell", "warning", "where", "why", "wrong"]
 
 Level = Literal["ok", "warning", "wrong"]
 _WIDTH = 9
@@ -57,20 +60,3 @@ def tell(report: Report) -> Iterator[str]:
     yield ""
     sums = f"{count['ok']} well, {count['warning']} to be looked at, {count['wrong']} wrong"
     yield f"{sums} (Veza {report.version})."
-
-
-def where(url: str) -> str:
-    """What may be said of a URL that may hold a password: where it leads."""
-    parts = urlsplit(url)
-    # Of PostgreSQL an address may name several servers, of which urlsplit makes no host and port.
-    user, _, several = parts.netloc.rpartition("@")
-    if "," in several and user:
-        return f"{several}{parts.path}"
-    return f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-
-
-def why(error: BaseException) -> str:
-    """In a line, what an error says of its cause; never a password, for no error of a driver's names one."""
-    cause = error.__cause__ or error
-    said = " ".join(str(cause).split())[:200]
-    return f"{type(cause).__name__}: {said}" if said else type(cause).__name__

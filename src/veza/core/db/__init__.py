@@ -4,7 +4,7 @@ Statements are written once in SQLAlchemy Core, compiled once for each dialect a
 rows become msgspec Structs. See docs/adr/0002-database.md.
 """
 
-from veza.core.db.base import Database, Tx, UniqueViolation
+from veza.core.db.base import Database, Tx, UniqueViolation, UrlRefused
 from veza.core.db.open import open_database
 from veza.core.db.statement import ListOf, Statement, any_of
 from veza.core.db.types import Id, Json, Time, metadata
@@ -18,6 +18,7 @@ __all__ = [
     "Time",
     "Tx",
     "UniqueViolation",
+    "UrlRefused",
     "any_of",
     "metadata",
     "open_database",

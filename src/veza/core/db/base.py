@@ -20,6 +20,10 @@ RowT = TypeVar("RowT")
 log = structlog.get_logger()
 
 
+class UrlRefused(Exception):
+    """The driver makes no sense of a database's URL, or of variables that complete it; says so in a line."""
+
+
 class UniqueViolation(Conflict):
     """Such a thing exists already."""
 

@@ -8,6 +8,7 @@ import asyncpg
 from veza.core.db.loading import Loader, NotEmpty, listed, quoted
 from veza.core.db.migrate import upgrade_sql
 from veza.core.db.postgres import SCRIPT_LOCK, scan
+from veza.core.db.postgres_pool import connecting
 from veza.core.db.rows import Column, Row, reader, writer
 
 _TOGETHER = 2_000
@@ -48,7 +49,8 @@ class _PostgresLoader(Loader):
 @asynccontextmanager
 async def load_postgres(url: str, revision: str) -> AsyncIterator[Loader]:
     """Fill the database at ``url``, which may hold no table. Raises :class:`NotEmpty`."""
-    connection = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
+    with connecting():
+        connection = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", SCRIPT_LOCK)

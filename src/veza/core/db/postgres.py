@@ -10,7 +10,7 @@ import asyncpg
 import structlog
 
 from veza.core.db.base import Database, Tx
-from veza.core.db.postgres_pool import ERRORS, open_pool, translate
+from veza.core.db.postgres_pool import ERRORS, connecting, open_pool, translate
 from veza.core.db.replica import Replica, drop
 from veza.core.db.statement import Statement
 from veza.core.errors import DatabaseBusy, Unavailable
@@ -54,7 +54,8 @@ class PostgresDatabase(Database):
         return self._pool
 
     async def _open(self) -> asyncpg.Pool:
-        opened = await open_pool(self.url, self._size)
+        with connecting():
+            opened = await open_pool(self.url, self._size)
         if self._closed:  # meanwhile
             opened.terminate()
         return opened
@@ -120,7 +121,8 @@ class PostgresDatabase(Database):
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection outside the pool."""
-        connection = await asyncpg.connect(self.url)
+        with connecting():
+            connection = await asyncpg.connect(self.url)
         try:
             yield connection
         finally:

@@ -1,8 +1,11 @@
 """Connections to PostgreSQL: how a session is set, how many there are, and what their errors mean."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import asyncpg
 
-from veza.core.db.base import UniqueViolation
+from veza.core.db.base import UniqueViolation, UrlRefused
 from veza.core.errors import Conflict, DatabaseBusy, InsufficientStorage, Unavailable
 
 SESSION = {
@@ -50,6 +53,20 @@ ERRORS = (
     OSError,
     TimeoutError,
 )
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Within this block, what the driver makes no sense of is :class:`UrlRefused`: to try again is no use."""
+    try:
+        yield
+    except asyncpg.ClientConfigurationError as error:
+        raise UrlRefused(f"the database's URL: {' '.join(str(error).split())}.") from None
+    except ValueError:
+        # Not in the words of a parser, which are parts of what it was given.
+        raise UrlRefused(
+            "the database's URL names a host or a port that is none; or PGHOST, PGPORT and their like do."
+        ) from None
 
 
 class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
