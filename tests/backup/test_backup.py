@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from tests.backup.house import back_up, do, fsck, opened, restore, settings_of, sums
+from tests.ports import free_ports
 from tests.rooms.test_uploads_files import PDF, picture, send
 from tests.rooms.tracks_house import plant, short
 from tests.rooms.uploads_house import Sender, wave
@@ -434,9 +435,13 @@ def test_a_row_that_changes_leaves_other_pieces_alone(monkeypatch: pytest.Monkey
 
 
 async def test_a_backup_in_a_bucket(
-    database: Database, tmp_path: Path, s3_server: dict[str, str], bucket_url: str
+    database: Database,
+    tmp_path: Path,
+    s3_server: dict[str, str],
+    bucket_url: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """From a bucket into a bucket, and out of it into a folder."""
+    """From a bucket into a bucket, and out of it into a folder; one that cannot be used is named, and why."""
     async with open_world(
         database, tmp_path, work=True, storage_url=f"{bucket_url}/live", s3=s3_server
     ) as world:
@@ -446,6 +451,21 @@ async def test_a_backup_in_a_bucket(
             assert await back_up(settings, f"{bucket_url}/vault", keep=1) == 0
         for within in (bucket_url, f"{bucket_url}/live", f"{bucket_url}/live/vault/"):
             assert await back_up(settings, within) == 1
+        capsys.readouterr()
+        dead = f"http://127.0.0.1:{free_ports(1)[0]}"
+        for wrong, target, place, said in (
+            ({"AWS_SECRET_ACCESS_KEY": "hush"}, f"{bucket_url}/vault", "/vault", "SignatureDoesNotMatch: "),
+            ({}, "s3://not-there/vault", "s3://not-there/vault", "NoSuchBucket: "),
+            ({"AWS_ENDPOINT_URL": dead}, str(tmp_path / "vault"), f"{bucket_url}/live", "Connection refused"),
+        ):
+            changed = msgspec.structs.replace(settings, s3=s3_server | wrong)
+            listed = await do(changed, "list_backups", target=target, at=None, verify=False)
+            made = await back_up(changed, target) if wrong else 1
+            err = capsys.readouterr().err
+            assert (listed or made) == 1, err
+            assert f"{place} cannot be used: " in err
+            assert said in err
+            assert "hush" not in err
     folder = tmp_path / "other"
     other = Settings(data_dir=folder, database_url=f"sqlite:///{folder / 'veza.db'}", s3=s3_server)
     assert await restore(other, f"{bucket_url}/vault") == 0

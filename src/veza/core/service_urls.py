@@ -9,6 +9,9 @@ _MOST_PORT = 65_535
 _POSTGRES = ("postgresql://", "postgres://")
 # Nobody's password is in one of these.
 _PLAIN = ("file:", "s3:")
+# What S3 answers, and what the system says where nobody does.
+_ANSWER = re.compile(r"<Code>(?P<code>[^<]*)</Code>\s*(?:<Message>(?P<message>[^<]*)</Message>)?")
+_SYSTEM = re.compile(r'(?:message|error): "([^"]*)"')
 _SAID = (
     "cannot be read as a URL: a port is a number, and within a user or a password / ? # @ [ ] %"
     " are written %2F %3F %23 %40 %5B %5D %25."
@@ -57,5 +60,16 @@ def where(url: str) -> str:
 def why(error: BaseException) -> str:
     """In a line, what an error says of its cause; never a password, for no error of a driver's names one."""
     cause = error.__cause__ or error
-    said = " ".join(str(cause).split())[:200]
+    said = " ".join(_gist(str(cause)).split())[:200]
     return f"{type(cause).__name__}: {said}" if said else type(cause).__name__
+
+
+def _gist(said: str) -> str:
+    """The answer alone, of what the library of S3 says: what was asked, the answer, and how it came to it."""
+    head, debug, tail = said.partition("Debug source:")
+    if found := _ANSWER.search(head):
+        return ": ".join(part for part in (found["code"], found["message"]) if part)
+    if not debug:
+        return said
+    system = _SYSTEM.search(tail)
+    return f"{head.rpartition(' - ')[2].strip()}{f' ({system[1]})' if system else ''}"

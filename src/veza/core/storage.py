@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from veza.core.storage_base import Entry, NoSuchFile, Storage, Stored
+from veza.core.storage_base import (
+    Entry,
+    NoSuchFile,
+    Storage,
+    StorageFull,
+    StorageUnavailable,
+    Stored,
+)
 from veza.core.storage_chunks import ChunkStore
 from veza.core.storage_chunks_local import LocalChunks
 from veza.core.storage_chunks_remote import StoredChunks
@@ -27,6 +34,8 @@ __all__ = [
     "NoSuchFile",
     "ObjectStorage",
     "Storage",
+    "StorageFull",
+    "StorageUnavailable",
     "Stored",
     "holding",
     "open_chunks",

@@ -38,6 +38,22 @@ class NoSuchFile(NotFound):
     """The storage holds no such file."""
 
 
+class StorageUnavailable(Unavailable):
+    """The storage cannot do this right now; try again soon."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(headers={"Retry-After": "5"})
+        self.place = place
+
+
+class StorageFull(InsufficientStorage):
+    """The server has no room left to store this."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.place = place
+
+
 class Stored(msgspec.Struct, frozen=True):
     """A file that is in the storage to stay; ``size`` in bytes."""
 
@@ -60,32 +76,37 @@ def check_key(key: str) -> str:
     return key
 
 
-def translate(error: Exception, *, reading: bool = False) -> Exception:
-    """The error as callers know it: no room is 507, a file that is not there 404, anything else 503."""
+def translate(error: Exception, *, reading: bool = False, place: str = "") -> Exception:
+    """The error as callers know it: no room is 507, a file that is not there 404, anything else 503.
+
+    For operators it says by ``place`` which storage that was.
+    """
     if reading and isinstance(error, FileNotFoundError):
         return NoSuchFile()
     if isinstance(error, OSError) and error.errno in NO_ROOM:
-        return InsufficientStorage()
-    return Unavailable("The storage cannot do this right now; try again soon.", headers={"Retry-After": "5"})
+        return StorageFull(place)
+    return StorageUnavailable(place)
 
 
 @contextmanager
-def translated(*, reading: bool = False) -> Iterator[None]:
+def translated(*, reading: bool = False, place: str = "") -> Iterator[None]:
     """Within this block, failures of disk and network are errors of :mod:`veza.core.errors`."""
     try:
         yield
     except (OSError, BaseError) as error:
-        raise translate(error, reading=reading) from error
+        raise translate(error, reading=reading, place=place) from error
 
 
 class Storage(ABC):
     """Files under keys like ``tracks/<id>/original``: whole and durable, or not there.
 
-    ``scratch`` is a local folder for files on their way in. Every method may raise :class:`Unavailable`.
+    ``scratch`` is a local folder for files on their way in, ``place`` is what operators know the storage by.
+    Every method may raise :class:`StorageUnavailable`.
     """
 
-    def __init__(self, store: "ObjectStore", scratch: Path) -> None:
+    def __init__(self, store: "ObjectStore", scratch: Path, place: str) -> None:
         self._store = store
+        self.place = place
         self.scratch = scratch
         scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -135,12 +156,12 @@ class Storage(ABC):
 
     async def size(self, key: str) -> int:
         """The file's size in bytes. Raises :class:`NoSuchFile`."""
-        with translated(reading=True):
+        with translated(reading=True, place=self.place):
             return (await obstore.head_async(self._store, check_key(key)))["size"]
 
     async def get_bytes(self, key: str, limit: int) -> bytes:
         """The whole of a small file. Raises :class:`NoSuchFile`; ValueError above ``limit`` bytes."""
-        with translated(reading=True):
+        with translated(reading=True, place=self.place):
             found = await obstore.get_async(self._store, check_key(key))
             if found.meta["size"] > limit:
                 raise ValueError(f"{key} has more than {limit} bytes")
@@ -151,14 +172,14 @@ class Storage(ABC):
         check_key(key)
         if length <= 0:
             return
-        with translated(reading=True):
+        with translated(reading=True, place=self.place):
             found = await obstore.get_async(self._store, key, options={"range": (start, start + length)})
             async for piece in found.stream(min_chunk_size=_READ):
                 yield piece
 
     async def list(self, prefix: str = "") -> AsyncIterator[Entry]:
         """Every file whose key begins with these whole parts; all files without a prefix. In no order."""
-        with translated():
+        with translated(place=self.place):
             pages = obstore.list(self._store, check_key(prefix) if prefix else None, chunk_size=500)
             async for page in pages:
                 for found in page:
@@ -198,7 +219,7 @@ class Storage(ABC):
                 same = await self.get_bytes(key, len(data)) == data
                 await self.remove_now([key])
         except TimeoutError as error:
-            raise translate(error) from error
+            raise translate(error, place=self.place) from error
         if not same:
             raise Unavailable("The storage does not give back what was stored.")
 

@@ -26,7 +26,7 @@ class LocalStorage(Storage):
     def __init__(self, folder: Path) -> None:
         # Resolved once: from here on a path's parents tell where it lies.
         self.folder = folder.resolve()
-        super().__init__(LocalStore(self.folder, mkdir=True), self.folder / ".scratch")
+        super().__init__(LocalStore(self.folder, mkdir=True), self.folder / ".scratch", str(self.folder))
         self._syncer = Syncer(self.folder)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="veza-files")
 
@@ -83,7 +83,7 @@ class LocalStorage(Storage):
         self._syncer.close()
 
     async def _run(self, work: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
-        with translated():
+        with translated(place=self.place):
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
 

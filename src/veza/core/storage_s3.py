@@ -27,8 +27,10 @@ _READ = 1024 * 1024
 class ObjectStorage(Storage):
     """Files as objects; durable once the service has said so."""
 
-    def __init__(self, store: "ObjectStore", scratch: Path, credentials: Credentials | None = None) -> None:
-        super().__init__(store, scratch)
+    def __init__(
+        self, store: "ObjectStore", scratch: Path, credentials: Credentials | None = None, *, place: str = ""
+    ) -> None:
+        super().__init__(store, scratch, place)
         self._credentials = credentials
 
     async def close(self) -> None:
@@ -43,7 +45,7 @@ class ObjectStorage(Storage):
         """Upload the file, in parts when it is large, and remove it here."""
         check_key(key)
         try:
-            with translated():
+            with translated(place=self.place):
                 size = (await asyncio.to_thread(path.stat)).st_size
                 await obstore.put_async(
                     self._store, key, path, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE
@@ -68,23 +70,23 @@ class ObjectStorage(Storage):
     @traced("storage.put_bytes", Kind.CLIENT)
     async def put_bytes(self, key: str, data: bytes) -> Stored:
         """Upload one object."""
-        with translated():
+        with translated(place=self.place):
             await obstore.put_async(self._store, check_key(key), data)
         return Stored(key, len(data))
 
     @traced("storage.remove_now", Kind.CLIENT)
     async def remove_now(self, keys: Sequence[str]) -> None:
         """Remove the objects, many in one request."""
-        with translated():
+        with translated(place=self.place):
             await obstore.delete_async(self._store, [check_key(key) for key in keys])
 
     @traced("storage.fetch_to", Kind.CLIENT)
     async def fetch_to(self, key: str, path: Path) -> Path:
         """Download the object to ``path``, which is a whole file or not there."""
-        with translated(reading=True):
+        with translated(reading=True, place=self.place):
             found = await obstore.get_async(self._store, check_key(key))
         try:
-            with translated(), await asyncio.to_thread(path.open, "wb") as file:
+            with translated(place=self.place), await asyncio.to_thread(path.open, "wb") as file:
                 async for piece in found.stream(min_chunk_size=_READ):
                     await asyncio.to_thread(file.write, piece)
         except BaseException:
@@ -133,4 +135,6 @@ def open_s3(bucket: str, prefix: str, options: Mapping[str, str], scratch: Path)
         retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=15)},
     )
     credentials = Credentials(key, secret, region, token) if key and secret else None
-    return ObjectStorage(store, scratch, credentials)
+    # Of a URL that has them, nobody's keys.
+    place = f"s3://{bucket.rpartition('@')[2]}/{prefix}".rstrip("/")
+    return ObjectStorage(store, scratch, credentials, place=place)
