@@ -159,6 +159,7 @@ def make_means(parts: Parts) -> Means:
         limiter=parts.limiter,
         per_address=parts.limit("login", parts.settings.rate_limit_login),
         mail_limit=parts.limit("reset", parts.settings.rate_limit_verification),
+        verification_limit=parts.limit("verification", parts.settings.rate_limit_verification),
     )
 
 
@@ -249,7 +250,6 @@ def _given(parts: Parts, means: Means) -> Given:
     async def prove_password(user_id: UUID, password: str, origin: Context) -> None:
         await login.confirm_password(means, user_id, password, origin)
 
-    verification = parts.limit("verification", settings.rate_limit_verification)
     rules = UploadRules(
         max_file_size=settings.max_file_size,
         quota=settings.quota,
@@ -268,7 +268,7 @@ def _given(parts: Parts, means: Means) -> Given:
         "authenticator": parts.authenticator,
         "readiness": parts.readiness,
         "live": parts.live,
-        "accounts": AccountsConfig(settings.base_url, verification),
+        "accounts": AccountsConfig(settings.base_url, means.verification_limit),
         "avatars": Avatars(parts.database, parts.storage, pictures),
         "event_limit": PersonalLimit(parts.limiter, parts.limit("analytics", settings.rate_limit_analytics)),
         "comment_limit": PersonalLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),

@@ -169,7 +169,7 @@ def tasks(parts: Parts) -> Sequence[Task]:
 
     return [
         *AccountJobs(database, parts.storage, parts.mailer, base_url).tasks(),
-        *session_jobs.tasks(database, parts.mailer, base_url),
+        *session_jobs.tasks(database, parts.mailer, base_url, parts.limiter),
         *TrackJobs(database, parts.storage, MediaLimits()).tasks(),
         *UploadJobs(database, parts.storage, parts.chunks).tasks(),
         closing(database, withholding.CLOSE_USER, withholding.close),

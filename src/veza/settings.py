@@ -61,7 +61,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, doc("Requests from one address, but for bytes of sound and pictures.")
     ] = "100/min"
     rate_limit_login: Annotated[str, doc("Logins and registrations from one address, each.")] = "5/min"
-    rate_limit_verification: Annotated[str, doc("Verification mails to one address.")] = "3/hour"
+    rate_limit_verification: Annotated[
+        str, doc("Verification mails to one address, and as many for new passwords.")
+    ] = "3/hour"
     rate_limit_upload: Annotated[str, doc("Uploads of one user.")] = "10/hour"
     rate_limit_chunk: Annotated[str, doc("Chunks of one user's uploads.")] = "6000/min"
     rate_limit_analytics: Annotated[str, doc("Requests of one user that tell of events.")] = "600/min"

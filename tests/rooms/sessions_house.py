@@ -164,8 +164,9 @@ class House:
             limiter=self.limiter,
             per_address=per_address,
             mail_limit=parse_limit("reset", "3/hour"),
+            verification_limit=parse_limit("verification", "3/hour"),
         )
-        self.tasks = session_jobs.tasks(database, self.postbox, BASE_URL)
+        self.tasks = session_jobs.tasks(database, self.postbox, BASE_URL, self.limiter)
         config = EdgeConfig(None, parse_limit("global", "100/min"), lambda _: True)
         self.edge = Edge(_routes(), config, {"house": self, "means": self.means})
         self.edge.hot_posts = {ROUTE: HotLogin(self.means, self.edge.ready).log_in}
@@ -177,12 +178,17 @@ class House:
         """How whoever is at this address reaches the room."""
         return httpx.ASGITransport(self.edge, client=(ip, 1234))
 
-    async def move_in(self, name: str, role: str = "user") -> User:
-        """Make an account without signing in."""
+    async def move_in(self, name: str, role: str = "user", *, confirmed: bool = False) -> User:
+        """Make an account without signing in; with its address ``confirmed``, or not yet."""
         password_hash = await self.hasher.hash(PASSWORD)
         async with self.database.write() as tx:
             return await accounts.create_user(
-                tx, username=name, email=f"{name}@example.com", password_hash=password_hash, role=role
+                tx,
+                username=name,
+                email=f"{name}@example.com",
+                password_hash=password_hash,
+                role=role,
+                email_verified=confirmed,
             )
 
     async def suspend(self, user_id: UUID) -> None:

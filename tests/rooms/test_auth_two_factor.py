@@ -1,6 +1,7 @@
 """The second factor: apps, codes on paper, and those who have only one of the two."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -239,6 +240,36 @@ async def test_an_operator_takes_it_off_for_who_lost_it(house: House) -> None:
     async with house.database.write() as tx:
         with pytest.raises(UserNotFound):
             await DEEDS["reset_2fa"](tx, username="nobody")
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+async def test_warnings_flood_no_mailbox(house: House, *, confirmed: bool) -> None:
+    """A25: three an hour to an address that nobody confirmed; else five of a kind, and none hides another."""
+    await house.move_in("ann", confirmed=confirmed)
+    ann = house.client()
+    await ann.log_in("ann")
+
+    async def mails() -> Counter[str]:
+        await house.work()
+        return Counter(mail.text.split("\n")[2] for mail in house.postbox.mails)
+
+    for _ in range(6):
+        _, codes = await turn_on(ann)
+        assert (await ann.post("/auth/2fa/disable", password=PASSWORD, code=codes[0])).status_code == 200
+    changed = {"password": NEW_PASSWORD, "password_confirm": NEW_PASSWORD}
+    answer = await ann.post("/auth/password/change", current_password=PASSWORD, **changed)
+    assert answer.status_code == 200
+    seen = await mails()
+    assert seen.total() == (3 if not confirmed else 5 + 5 + 5 + 1)
+    await turn_on(ann)
+    async with house.database.write() as tx:
+        await DEEDS["reset_2fa"](tx, username="ann")
+    after = await mails() - seen
+    assert after.total() == 1, "what an operator did is told whatever else was"
+    with clock.shifted(timedelta(minutes=61)):
+        await ann.log_in("ann", NEW_PASSWORD)
+        await turn_on(ann)
+        assert (await mails() - seen - after).total() == 1
 
 
 async def test_the_secret_is_sealed_at_rest(house: House) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 from tests.rooms.tracks_house import code, plant, short
 from tests.world import PASSWORD, World, open_world
+from veza.core import clock
 from veza.core.db import Database
 
 __all__ = ["short"]
@@ -84,6 +86,31 @@ async def test_an_account_ends_amid_its_own_requests(
             assert (await who.get("/auth/me")).status_code == 401
             assert (await stan.get(f"/users/{who.id}")).status_code == 404
         assert [await rows_of(database, table) for table in COUNTED] == before
+
+
+async def test_registering_again_and_again_floods_no_mailbox(database: Database, tmp_path: Path) -> None:
+    """A25, G17: mails of registrations are counted with those asked for again; the account itself is made."""
+    queued = "SELECT COUNT(*) FROM jobs WHERE kind = 'accounts.send_verification'"
+    limits = {"rate_limit_enabled": True, "rate_limit_login": "99/min"}
+    secret = {"password": PASSWORD, "password_confirm": PASSWORD}
+    async with open_world(database, tmp_path, **limits) as world:
+        for number in range(5):
+            form = {"username": f"eve-{number}", "email": "Victim@example.com", **secret}
+            made = await world.guest.post("/auth/register", json=form)
+            assert made.status_code == 201
+            token = {"Authorization": f"Bearer {made.json()['data']['token']['access_token']}"}
+            eve = world.client(token)
+            path = f"/users/{made.json()['data']['user']['id']}"
+            if number < 4:
+                assert (await eve.request("DELETE", path, json={"password": PASSWORD})).status_code == 200
+        assert await database.rows(queued) == [(3,)]
+        asked = {"email": "victim@example.com"}
+        again = await world.guest.post("/auth/resend-verification", json=asked)
+        assert code(again) == (429, "RATE_LIMITED")
+        with clock.shifted(timedelta(minutes=61)):
+            again = await world.guest.post("/auth/resend-verification", json=asked)
+        assert again.status_code == 200
+        assert await database.rows(queued) == [(4,)]
 
 
 async def rows_of(database: Database, table: str) -> int:

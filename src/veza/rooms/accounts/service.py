@@ -10,7 +10,7 @@ from veza.core.db import Tx, UniqueViolation
 from veza.core.errors import Conflict, InvalidToken
 from veza.core.exchange import Exchange
 from veza.core.jobs import enqueue
-from veza.core.limits import Limiter
+from veza.core.limits import Limit, Limiter
 from veza.core.text import BadValue, email_key, normalise_username
 from veza.rooms.accounts import mail_tokens, store
 from veza.rooms.accounts.config import AccountsConfig
@@ -32,7 +32,7 @@ NAME_HELD = timedelta(days=30)
 async def create_user(
     tx: Tx, *, username: str, email: str, password_hash: str, role: str = "user", email_verified: bool = False
 ) -> User:
-    """A new account, with a normalised name and address. Unless verified, the address is sent a link.
+    """A new account, with a normalised name and address; see :func:`greet` for the link to confirm it by.
 
     Raises :class:`UsernameTaken` and :class:`EmailTaken`; then ``tx`` is to be given up.
     """
@@ -48,10 +48,18 @@ async def create_user(
     except UniqueViolation as clash:
         raise taken(clash) from None
     await refuse_held(tx, user)
-    if not email_verified:
-        await enqueue(tx, SEND_VERIFICATION, SendVerification(email))
     tx.emit(UserRegistered(user.id))
     return user
+
+
+async def greet(tx: Tx, limiter: Limiter, limit: Limit | None, user: User) -> None:
+    """Have a link sent to the address of a new account, unless that was sent all it may get by ``limit``.
+
+    It is counted with the links that are asked for: else who registers, leaves and registers again would have
+    as many sent to a stranger as they like. Whoever gets none asks for one later.
+    """
+    if limit is None or (await limiter.hit(limit, email_key(user.email))).allowed:
+        await enqueue(tx, SEND_VERIFICATION, SendVerification(user.email))
 
 
 def taken(clash: UniqueViolation) -> Conflict:

@@ -9,11 +9,14 @@ import msgspec
 from veza.core.db import Database
 from veza.core.events import EventJob, find_source
 from veza.core.jobs import Job, JobKind, NoPayload
+from veza.core.limits import Limiter
 from veza.core.mail import Mailer, MailRefused, render
+from veza.core.postage import Postage
 from veza.core.worker import Task
 from veza.rooms.accounts import mail_tokens
 from veza.rooms.sessions import proofs_store, store
 from veza.rooms.sessions.events import PasswordChanged, TwoFactorReset
+from veza.rooms.sessions.proofs_store import Account
 
 RESET_TTL = timedelta(hours=1)
 
@@ -47,24 +50,31 @@ _TEMPLATES = {PasswordChanged.kind: "password_changed", TwoFactorReset.kind: "tw
 class _Post:
     """Writes to people about their account."""
 
-    def __init__(self, database: Database, mailer: Mailer, public_url: str) -> None:
+    def __init__(self, database: Database, mailer: Mailer, public_url: str, postage: Postage) -> None:
         self._database = database
         self._mailer = mailer
         self._public_url = public_url
+        self._postage = postage
 
     async def send_alert(self, job: Job, told: EventJob) -> None:
-        """Tell the owner of an account what happened to it."""
+        """Tell the owner of an account what happened to it, as often as an address may be written to."""
         user_id = told.data.get("user_id")
         async with self._database.read() as view:
             account = await proofs_store.find(view, UUID(user_id)) if user_id else None
             source = await find_source(view, told.event_id)
-        if account is None or source is None:
+        if account is None or source is None or not await self._may_tell(job, told.kind, account):
             return
         about: dict[str, Any] = {"when": source.created_at, "ip_address": source.ip}
         template = _TEMPLATES.get(told.kind, "security_alert")
         if told.kind in _ALERTS:
             about["what"] = _ALERTS[told.kind]
         await self._send(job, template, account.email, username=account.username, **about)
+
+    async def _may_tell(self, job: Job, kind: str, account: Account) -> bool:
+        # What an operator did nobody else can have brought about: that is told in any case.
+        return kind == TwoFactorReset.kind or await self._postage.covers(
+            job, account.email, confirmed=account.email_verified, kind=kind
+        )
 
     async def send_reset(self, job: Job, told: SendReset) -> None:
         """Send a link for a new password; its token is made here and kept nowhere else."""
@@ -86,9 +96,9 @@ class _Post:
             return  # it never will be taken, and there is nobody to tell
 
 
-def tasks(database: Database, mailer: Mailer, public_url: str) -> list[Task]:
+def tasks(database: Database, mailer: Mailer, public_url: str, limiter: Limiter) -> list[Task]:
     """The jobs of this room."""
-    post = _Post(database, mailer, public_url)
+    post = _Post(database, mailer, public_url, Postage(limiter))
 
     async def purge(_job: Job, _told: NoPayload) -> None:
         await forget_ended(database)
