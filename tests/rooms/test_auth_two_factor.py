@@ -141,6 +141,31 @@ async def test_codes_are_not_guessed_over_many_challenges(house: House) -> None:
     assert len(await house.happened("auth.login_slowed")) == 1
 
 
+async def test_who_only_knows_the_password_keeps_nobody_out(house: House) -> None:
+    """A9: the owner's code passes where they are signed in, and turns it off; after ten wrong ones it waits."""
+    ann, guesser = house.client(), house.client("198.51.100.1")
+    await ann.register("ann")
+    secret, codes = await turn_on(ann)
+    access = ann.access
+
+    async def answer(client: Client, code: str) -> int:
+        token = await challenge(client)
+        return (await client.post("/auth/2fa/verify", challenge_token=token, code=code)).status_code
+
+    assert [await answer(guesser, "no code") for _ in range(12)] == [401] * 10 + [429] * 2
+    assert await answer(house.client("192.0.2.7"), codes[0]) == 429
+    assert await answer(ann, "no code") == 429
+    assert await answer(ann, totp_code(secret)) == 200
+    assert [await answer(guesser, "no code") for _ in range(12)] == [401] * 10 + [429] * 2
+    assert [await answer(ann, "no code") for _ in range(10)] == [429] * 10
+    assert await answer(ann, codes[1]) == 429
+    with clock.shifted(timedelta(seconds=3)):
+        assert await answer(ann, codes[2]) == 200
+    assert [await answer(guesser, "no code") for _ in range(12)] == [401] * 10 + [429] * 2
+    ann.access = access
+    assert (await ann.post("/auth/2fa/disable", password=PASSWORD, code=codes[3])).status_code == 200
+
+
 async def test_recovery_codes(house: House) -> None:
     """A11: each works once, however it is typed, and its use is told."""
     ann = house.client()

@@ -12,7 +12,7 @@ from veza.core.events import Context
 from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.accounts.events import CHANGED
 from veza.rooms.sessions import challenge, proofs_store, store
-from veza.rooms.sessions.attempts import require_patience
+from veza.rooms.sessions.attempts import require_patience, too_soon
 from veza.rooms.sessions.errors import InvalidCode, TwoFactorNotSetUp, TwoFactorOff, TwoFactorOn
 from veza.rooms.sessions.events import (
     RecoveryCodeUsed,
@@ -66,7 +66,8 @@ async def disable(means: Means, actor: Member, form: PasswordAndCode, origin: Co
     if not account.two_factor:
         raise TwoFactorOff
     await require_password(means, account, form.password, "password", origin)
-    codes, key = means.attempts.codes, str(actor.id)
+    # Apart from logins: whoever guesses there keeps nobody who is signed in from turning it off.
+    codes, key = means.attempts.codes, f"{actor.id} signed in"
     await require_patience(codes, key)
     async with means.database.write() as tx:
         tx.context = lambda: origin
@@ -103,14 +104,22 @@ async def reset(tx: Tx, user_id: UUID) -> bool:
 async def verify(means: Means, form: SecondFactor, origin: Context) -> Login:
     """Complete a login with a code from the app, or with a recovery code.
 
-    A challenge takes five tries, and an account's failures over all challenges slow the next ones.
+    A challenge takes five tries, and an account's failures over all challenges slow the next ones: but where
+    its owner is signed in already, only those from there. So who found a password out keeps nobody else out.
     Raises InvalidToken for the challenge, InvalidCode, AccountSuspended and RateLimited.
     """
     found = challenge.read(means.tokens, form.challenge_token)
     codes, key = means.attempts.codes, str(found.sub)
     if not await means.attempts.may_answer(found.jti):
         raise InvalidToken
-    await require_patience(codes, key)
+    async with means.database.read() as view:
+        known = await store.knows_device(view, found.sub, origin.ip, origin.user_agent)
+    wait, place = await codes.check(key), f"{key} {origin.ip}"
+    if wait and not known:
+        raise too_soon(wait)
+    if wait:
+        # A code has six digits: who only shares address and program with its owner must not try them all.
+        await require_patience(codes, place)
     async with means.database.write() as tx:
         tx.context = lambda: origin
         account = await proofs_store.require_lock(tx, found.sub)
@@ -120,8 +129,9 @@ async def verify(means: Means, form: SecondFactor, origin: Context) -> Login:
         login = await enter(tx, means, account, origin, remember_me=found.remember_me) if right else None
     if login is None:
         await means.attempts.note_failure(codes, key, found.sub, origin)
-        raise InvalidCode
-    await codes.succeed(key)
+        raise too_soon(wait) if wait else InvalidCode
+    for tried in (key, place):
+        await codes.succeed(tried)
     return login
 
 
