@@ -60,6 +60,27 @@ async def test_turning_it_on(house: House) -> None:
     assert "Two-factor login was turned on" in house.postbox.mails[-1].text
 
 
+async def test_a_found_telephone_does_not_turn_it_on(house: House) -> None:
+    """A9, A11: who did not sign in just now gives the password, and guesses at it are slowed."""
+    ann, found = house.client(), house.client()
+    await ann.register("ann")
+    secret = (await ann.post("/auth/2fa/setup")).json()["data"]["secret"]
+    with clock.shifted(timedelta(minutes=11)):
+        assert (await ann.refresh()).status_code == 200
+        found.access, code = ann.access, totp_code(secret)
+        answer = await found.post("/auth/2fa/enable", code=code)
+        assert (answer.status_code, code_of(answer)) == (403, "PASSWORD_REQUIRED")
+        guesses = [
+            await found.post("/auth/2fa/enable", code=code, password="wrong wrong wrong") for _ in range(11)
+        ]
+        assert [guess.status_code for guess in guesses] == [422] * 10 + [429]
+        assert detail_of(guesses[0]) == ("password", "WRONG_PASSWORD")
+        assert (await ann.get("/auth/me")).json()["data"]["two_factor_enabled"] is False
+    with clock.shifted(timedelta(minutes=30)):
+        answer = await ann.post("/auth/2fa/enable", code=totp_code(secret), password=PASSWORD)
+        assert answer.status_code == 200
+
+
 async def test_signing_in_with_it(house: House) -> None:
     """A11: the password alone gives no tokens; a code completes, with remember_me kept."""
     ann = house.client()
@@ -142,7 +163,7 @@ async def test_codes_are_not_guessed_over_many_challenges(house: House) -> None:
 
 
 async def test_who_only_knows_the_password_keeps_nobody_out(house: House) -> None:
-    """A9: the owner's code passes where they are signed in, and turns it off; after ten wrong ones it waits."""
+    """A9: the owner's code passes where they are signed in, and turns it off; ten wrong ones slow it."""
     ann, guesser = house.client(), house.client("198.51.100.1")
     await ann.register("ann")
     secret, codes = await turn_on(ann)

@@ -1,6 +1,6 @@
 """What can go wrong when somebody proves who they are."""
 
-from veza.core.errors import Conflict, VezaError
+from veza.core.errors import Conflict, Forbidden, VezaError
 
 
 class InvalidCredentials(VezaError):
@@ -25,6 +25,12 @@ class InvalidCode(VezaError):
     """This code is wrong, or was used before."""
 
     code, status = "INVALID_CODE", 401
+
+
+class PasswordRequired(Forbidden):
+    """You signed in here a while ago: give your `password` with this."""
+
+    code = "PASSWORD_REQUIRED"
 
 
 class TwoFactorOn(Conflict):

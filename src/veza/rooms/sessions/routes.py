@@ -15,10 +15,10 @@ from veza.rooms.sessions import grants, login, password, proofs_store, store, tw
 from veza.rooms.sessions.grants import TokenPair
 from veza.rooms.sessions.means import Means, TheMeans, origin_of
 from veza.rooms.sessions.schemas import (
-    Code,
     Credentials,
     CurrentUser,
     EmailOnly,
+    Enabling,
     Login,
     NewPassword,
     PasswordAndCode,
@@ -99,10 +99,12 @@ async def set_up_second_factor(tx: InTx, actor: Me, means: TheMeans) -> Reply[Tw
     return reply(await two_factor.set_up(tx, means, actor))
 
 
-@Route("/auth/2fa/enable", http_method="POST", status_code=200)
-async def enable_second_factor(tx: InTx, actor: Me, data: Code, means: TheMeans) -> Reply[RecoveryCodes]:
+@Route("/auth/2fa/enable", http_method="POST", status_code=200, opt={"also": (403,)})
+async def enable_second_factor(
+    actor: Me, data: Enabling, exchange: TheExchange, means: TheMeans
+) -> Reply[RecoveryCodes]:
     """Turn two-factor login on and get recovery codes."""
-    return reply(await two_factor.enable(tx, means, actor, data.code))
+    return reply(await two_factor.enable(means, actor, data, origin_of(exchange)))
 
 
 @Route("/auth/2fa/disable", http_method="POST", status_code=200)

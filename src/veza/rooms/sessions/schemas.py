@@ -48,10 +48,11 @@ class SecondFactor(msgspec.Struct, frozen=True):
     code: str
 
 
-class Code(msgspec.Struct, frozen=True):
-    """A code from the app."""
+class Enabling(msgspec.Struct, frozen=True):
+    """A code from the app, and the password unless one signed in within the last ten minutes."""
 
     code: str
+    password: str | UnsetType = UNSET
 
 
 class PasswordAndCode(msgspec.Struct, frozen=True):

@@ -170,6 +170,7 @@ _FROM_DEVICE = Statement(
     .limit(1),
     UUID,
 )
+_BEGAN = Statement(sa.select(sessions.c.created_at).where(_one), datetime)
 _REVOKE = Statement(
     sa.update(sessions)
     .where(_mine, _one, _alive)
@@ -314,6 +315,11 @@ async def knows_device(tx: Tx, user_id: UUID, ip: str, user_agent: str) -> bool:
     """Whether this user is signed in from the same address with the same program."""
     found = await tx.first(_FROM_DEVICE, of_user=user_id, ip=ip, user_agent=user_agent, now=clock.now())
     return found is not None
+
+
+async def find_beginning(tx: Tx, session_id: UUID) -> datetime | None:
+    """When somebody signed in to this session; None once it is gone."""
+    return await tx.first(_BEGAN, session_id=session_id)
 
 
 async def revoke(tx: Tx, user_id: UUID, session_id: UUID) -> bool:

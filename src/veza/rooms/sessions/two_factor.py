@@ -1,6 +1,9 @@
 """The second factor: setting it up, asking for it, taking it off."""
 
+from datetime import timedelta
 from uuid import UUID
+
+from msgspec import UNSET
 
 from veza.access import totp
 from veza.access.actor import Member
@@ -13,7 +16,13 @@ from veza.rooms.accounts.errors import UserNotFound
 from veza.rooms.accounts.events import CHANGED
 from veza.rooms.sessions import challenge, proofs_store, store
 from veza.rooms.sessions.attempts import require_patience, too_soon
-from veza.rooms.sessions.errors import InvalidCode, TwoFactorNotSetUp, TwoFactorOff, TwoFactorOn
+from veza.rooms.sessions.errors import (
+    InvalidCode,
+    PasswordRequired,
+    TwoFactorNotSetUp,
+    TwoFactorOff,
+    TwoFactorOn,
+)
 from veza.rooms.sessions.events import (
     RecoveryCodeUsed,
     TwoFactorDisabled,
@@ -24,7 +33,17 @@ from veza.rooms.sessions.events import (
 from veza.rooms.sessions.login import enter, refusal, require_password
 from veza.rooms.sessions.means import Means
 from veza.rooms.sessions.proofs_store import Account
-from veza.rooms.sessions.schemas import Login, PasswordAndCode, RecoveryCodes, SecondFactor, TwoFactorSecret
+from veza.rooms.sessions.schemas import (
+    Enabling,
+    Login,
+    PasswordAndCode,
+    RecoveryCodes,
+    SecondFactor,
+    TwoFactorSecret,
+)
+
+# Who signed in so lately has just shown that they know the password.
+JUST_NOW = timedelta(minutes=10)
 
 
 async def set_up(tx: Tx, means: Means, actor: Member) -> TwoFactorSecret:
@@ -39,24 +58,43 @@ async def set_up(tx: Tx, means: Means, actor: Member) -> TwoFactorSecret:
     return TwoFactorSecret(secret, totp.provisioning_uri(secret, account.email))
 
 
-async def enable(tx: Tx, means: Means, actor: Member, code: str) -> RecoveryCodes:
+async def enable(means: Means, actor: Member, form: Enabling, origin: Context) -> RecoveryCodes:
     """Ask for the second factor from now on; the first code shows that the app has the secret.
 
-    Raises TwoFactorOn, TwoFactorNotSetUp and ValidationFailed.
+    A found telephone is not its owner, and would keep them out for good: so this takes the password, unless
+    that was given within ``JUST_NOW``. Raises TwoFactorOn, TwoFactorNotSetUp, PasswordRequired,
+    ValidationFailed and RateLimited.
     """
-    account = await proofs_store.require_lock(tx, actor.id)
+    async with means.database.read() as view:
+        account = await proofs_store.require(view, actor.id)
+        began = await store.find_beginning(view, actor.session_id)
+    _secret_of(account)
+    if form.password is not UNSET:
+        await require_password(means, account, form.password, "password", origin)
+    # Either way from now, for a clock may have been set back.
+    elif began is None or abs(clock.now() - began) > JUST_NOW:
+        raise PasswordRequired
+    async with means.database.write() as tx:
+        tx.context = lambda: origin
+        account = await proofs_store.require_lock(tx, actor.id)
+        secret = _secret_of(account)
+        step = _matched_step(means.keyring, account, form.code)
+        if step is None:
+            raise refusal("code", "INVALID_CODE", "This code is wrong, or of another time.")
+        codes = totp.new_recovery_codes()
+        await proofs_store.set_totp(tx, account.id, secret, clock.now(), step)
+        await proofs_store.replace_codes(tx, account.id, map(totp.recovery_digest, codes))
+        tx.emit(TwoFactorEnabled(account.id))
+    return RecoveryCodes("Two-factor login is on; keep the recovery codes in a safe place", codes)
+
+
+def _secret_of(account: Account) -> bytes:
+    """What was set up and is not on yet, sealed. Raises TwoFactorOn and TwoFactorNotSetUp."""
     if account.two_factor:
         raise TwoFactorOn
     if account.totp_secret is None:
         raise TwoFactorNotSetUp
-    step = _matched_step(means.keyring, account, code)
-    if step is None:
-        raise refusal("code", "INVALID_CODE", "This code is wrong, or of another time.")
-    codes = totp.new_recovery_codes()
-    await proofs_store.set_totp(tx, account.id, account.totp_secret, clock.now(), step)
-    await proofs_store.replace_codes(tx, account.id, map(totp.recovery_digest, codes))
-    tx.emit(TwoFactorEnabled(account.id))
-    return RecoveryCodes("Two-factor login is on; keep the recovery codes in a safe place", codes)
+    return account.totp_secret
 
 
 async def disable(means: Means, actor: Member, form: PasswordAndCode, origin: Context) -> None:
