@@ -8,6 +8,7 @@ from veza.core import idempotency
 from veza.core.events import AtOnce, Outbox, Reactions
 from veza.core.hearing import Hearer
 from veza.core.jobs import Job, JobKind, NoPayload
+from veza.core.postage import Postage
 from veza.core.worker import Task
 from veza.media import MediaLimits
 from veza.parts import Parts
@@ -163,13 +164,14 @@ def hearers(parts: Parts) -> Sequence[Hearer]:
 def tasks(parts: Parts) -> Sequence[Task]:
     """Every kind of job, and what does it."""
     database, base_url = parts.database, parts.settings.base_url
+    postage = Postage(parts.limiter)
 
     async def purge_answers(_job: Job, _told: NoPayload) -> None:
         await idempotency.purge(database)
 
     return [
         *AccountJobs(database, parts.storage, parts.mailer, base_url).tasks(),
-        *session_jobs.tasks(database, parts.mailer, base_url, parts.limiter),
+        *session_jobs.tasks(database, parts.mailer, base_url, postage),
         *TrackJobs(database, parts.storage, MediaLimits()).tasks(),
         *UploadJobs(database, parts.storage, parts.chunks).tasks(),
         closing(database, withholding.CLOSE_USER, withholding.close),
@@ -180,10 +182,10 @@ def tasks(parts: Parts) -> Sequence[Task]:
         *comment_jobs.tasks(database),
         *playlist_jobs.tasks(database, parts.storage),
         *CopyJobs(database, parts.storage, MediaLimits()).tasks(),
-        *MarketJobs(database, parts.mailer, base_url).tasks(),
+        *MarketJobs(database, parts.mailer, base_url, postage).tasks(),
         *PaymentJobs(database, parts.providers).tasks(),
-        *HookJobs(database, parts.mailer, base_url).tasks(),
-        *ServiceJobs(database, parts.mailer, base_url).tasks(),
+        *HookJobs(database, parts.mailer, base_url, postage).tasks(),
+        *ServiceJobs(database, parts.mailer, base_url, postage).tasks(),
         *search_jobs.tasks(database),
         *analytics_jobs.tasks(database),
         *notification_jobs.NotificationJobs(database, parts.live).tasks(),

@@ -31,6 +31,7 @@ from veza.core.http import JSON_BYTES, StrictJSON, on_error
 from veza.core.jobs import Job, jobs
 from veza.core.limits import Limit, Limiter, parse_limit
 from veza.core.mail import Mail
+from veza.core.postage import Postage
 from veza.reactions import REACTIONS
 from veza.rooms.accounts import service as accounts
 from veza.rooms.accounts.events import CHANGED
@@ -166,7 +167,7 @@ class House:
             mail_limit=parse_limit("reset", "3/hour"),
             verification_limit=parse_limit("verification", "3/hour"),
         )
-        self.tasks = session_jobs.tasks(database, self.postbox, BASE_URL, self.limiter)
+        self.tasks = session_jobs.tasks(database, self.postbox, BASE_URL, Postage(self.limiter))
         config = EdgeConfig(None, parse_limit("global", "100/min"), lambda _: True)
         self.edge = Edge(_routes(), config, {"house": self, "means": self.means})
         self.edge.hot_posts = {ROUTE: HotLogin(self.means, self.edge.ready).log_in}

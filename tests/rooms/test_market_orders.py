@@ -9,9 +9,15 @@ from uuid import UUID
 from tests.rooms.listening_house import rows_of
 from tests.rooms.market_house import ORDERS, PRODUCTS, bought, buy, offer, offer_track, prove
 from tests.rooms.tracks_house import NOBODY, code
-from tests.world import PASSWORD, open_world
+from tests.world import JSON, PASSWORD, World, open_world
+from veza.core import clock
 from veza.core.db import Database
+from veza.core.events import EventJob
+from veza.core.ids import new_id
+from veza.core.jobs import Job
+from veza.core.postage import Postage
 from veza.rooms.marketplace import settling
+from veza.rooms.marketplace.jobs import MarketJobs
 from veza.rooms.marketplace.payments import Begun, Payment
 
 NOTHING = {"orders": 0, "order_items": 0, "licences": 0, "ledger": 0}
@@ -68,6 +74,19 @@ async def test_an_order_is_as_the_document_says(database: Database, tmp_path: Pa
             ("fees", "sale", 63), ("held", "sale", 438), ("payments", "sale", -501),
         ]  # fmt: skip
         await prove(world)
+        await check_receipts(world, order)
+
+
+async def check_receipts(world: World, order: JSON) -> None:
+    """A25: three an hour to an address that nobody confirmed, each tried as often as need be."""
+    parts = world.parts
+    room = MarketJobs(parts.database, parts.mailer, "http://veza.test", Postage(parts.limiter))
+    told = EventJob(new_id(), "order.completed", {"order_id": order["id"], "user_id": order["buyer_id"]})
+    for confirmed, tries, sent in (("false", (1, 1, 1, 1, 2), 4), ("true", (1, 1), 6)):
+        await parts.database.script(f"UPDATE users SET email_verified = {confirmed}")
+        for attempt in tries:
+            await room.send_receipt(Job(new_id(), "", "", attempt, clock.now()), told)
+        assert len(list(parts.settings.mail_folder.glob("*.eml"))) == sent
 
 
 async def test_what_cannot_be_bought_leaves_nothing(database: Database, tmp_path: Path) -> None:

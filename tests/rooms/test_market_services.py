@@ -18,6 +18,7 @@ from veza.core import clock
 from veza.core.db import Database
 from veza.core.ids import new_id
 from veza.core.jobs import NoPayload
+from veza.core.postage import Postage
 from veza.rooms.accounts import quota
 from veza.rooms.marketplace import licences_store
 from veza.rooms.marketplace.jobs import MarketJobs
@@ -130,7 +131,9 @@ async def test_a_service_from_order_to_acceptance(database: Database, tmp_path: 
         assert [item["refunded"] for item in part["items"]] == [False, True]
         assert code(await olga.post(f"{ORDERS}/{order['id']}/refund")) == (409, "NOTHING_TO_REFUND")
         parts = world.parts
-        await MarketJobs(database, parts.mailer, "http://veza.test").release_files(JOB, NOTHING)
+        await MarketJobs(database, parts.mailer, "http://veza.test", Postage(parts.limiter)).release_files(
+            JOB, NOTHING
+        )
         assert (await world.guest.get(await link(bob, mix["id"]))).content == b"smooth"
         assert (await adam.post(f"{ORDERS}/{order['id']}/refund")).json()["data"]["status"] == "refunded"
         assert code(await world.guest.get(url)) == (403, "NOT_PURCHASED")
@@ -208,7 +211,8 @@ def subjects(world: World) -> Counter[str]:
 
 def service_jobs(world: World) -> ServiceJobs:
     """What is done for services now and then."""
-    return ServiceJobs(world.parts.database, world.parts.mailer, "http://veza.test")
+    parts = world.parts
+    return ServiceJobs(parts.database, parts.mailer, "http://veza.test", Postage(parts.limiter))
 
 
 async def test_time_accepts_and_a_goodbye_gives_back(database: Database, tmp_path: Path) -> None:

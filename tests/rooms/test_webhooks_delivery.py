@@ -18,7 +18,11 @@ from tests.rooms.webhooks_house import ended, hook, later, log_of, open_house, t
 from tests.world import Person, World
 from veza.core import clock
 from veza.core.db import Database, Statement
+from veza.core.events import EventJob
+from veza.core.ids import new_id
+from veza.core.jobs import Job
 from veza.core.outgoing import Courier, Guard
+from veza.core.postage import Postage
 from veza.rooms.webhooks import dispatch, driving, jobs
 from veza.rooms.webhooks.dispatch import Dispatcher
 from veza.rooms.webhooks.sending import Sender
@@ -332,7 +336,7 @@ async def test_several_workers_share_and_one_that_died_is_replaced(
 
 
 async def test_old_deliveries_are_forgotten(database: Database, tmp_path: Path) -> None:
-    """After a month, and with their hook, whoever wrote them last."""
+    """A25: after a month, and with their hook, whoever wrote them last; its end is not told endlessly."""
     async with open_house(database, tmp_path, work=False) as world:
         ada = await world.person("ada")
         made = await hook(ada, "https://example.com/")
@@ -343,7 +347,7 @@ async def test_old_deliveries_are_forgotten(database: Database, tmp_path: Path) 
             "INSERT INTO webhook_deliveries SELECT event_id, event_id, kind, data, event_at, status,"
             " queued_at, due_at, attempt, attempts, headers, body, concluded_at FROM webhook_deliveries"
         )
-        room = jobs.HookJobs(database, world.parts.mailer, "")
+        room = jobs.HookJobs(database, world.parts.mailer, "", Postage(world.parts.limiter))
         task = next(task for task in room.tasks() if task.kind is jobs.PURGE)
         await task.run(None, None)
         assert len(await log_of(ada, made["id"])) == 2
@@ -351,6 +355,13 @@ async def test_old_deliveries_are_forgotten(database: Database, tmp_path: Path) 
         with later(world, timedelta(days=31)):
             await task.run(None, None)
         assert await log_of(ada, made["id"]) == []
+        about = {"webhook_id": made["id"], "user_id": ada.id, "reason": "gone", "host": "example.com"}
+        told = EventJob(new_id(), "webhook.disabled", about)
+        for confirmed, sent in (("true", 5), ("false", 5 + 3)):
+            await database.script(f"UPDATE users SET email_verified = {confirmed}")
+            for _ in range(6):
+                await room.send_disabled(Job(new_id(), "", "", 1, clock.now()), told)
+            assert len(list(world.parts.settings.mail_folder.glob("*.eml"))) == sent
 
 
 async def test_no_delivery_waits_for_a_clock_that_was_set_back(

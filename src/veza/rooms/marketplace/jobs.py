@@ -11,6 +11,7 @@ from veza.core.db import Database
 from veza.core.events import EventJob
 from veza.core.jobs import Job, NoPayload
 from veza.core.mail import Mailer, MailRefused, render
+from veza.core.postage import Postage
 from veza.core.worker import Task
 from veza.rooms.accounts.closing import closing
 from veza.rooms.marketplace import copies, orders_store, products, products_store
@@ -44,10 +45,11 @@ class _Told(msgspec.Struct, frozen=True):
 class MarketJobs:
     """The jobs of this room, with what they work on."""
 
-    def __init__(self, database: Database, mailer: Mailer, base_url: str) -> None:
+    def __init__(self, database: Database, mailer: Mailer, base_url: str, postage: Postage) -> None:
         self._database = database
         self._mailer = mailer
         self._base_url = base_url
+        self._postage = postage
 
     def tasks(self) -> Sequence[Task]:
         """What the worker is to know."""
@@ -81,6 +83,8 @@ class MarketJobs:
             buyer = await orders_store.find_addressee(view, told.user_id)
             formats = await copies.list_formats(view, [item.product_id for item in items])
         if order is None or buyer is None:
+            return
+        if not await self._postage.covers(job, buyer.email, confirmed=buyer.email_verified):
             return
         shown = [item for item in items if not told.product_ids or item.product_id in told.product_ids]
         about: dict[str, Any] = {

@@ -84,6 +84,7 @@ class Addressee(msgspec.Struct, frozen=True):
 
     username: str
     email: str
+    email_verified: bool
 
 
 _ALL = sa.select(*(orders.c[name] for name in Order.__struct_fields__))
@@ -165,7 +166,10 @@ _SOLD_COUNT = Statement(
 )
 _OF_BUYER = Statement(_ALL.where(_mine).order_by(ORDER.created_at, ORDER.id), Order)
 _ADDRESSEE = Statement(
-    sa.select(users.c.username, users.c.email).where(users.c.id == sa.bindparam("user")), Addressee
+    sa.select(users.c.username, users.c.email, users.c.email_verified).where(
+        users.c.id == sa.bindparam("user")
+    ),
+    Addressee,
 )
 # A file that was sold, or delivered, and that there is a licence of.
 _sold_file = sa.exists(

@@ -11,6 +11,7 @@ from veza.core.db import Database
 from veza.core.events import EventJob
 from veza.core.jobs import Job, NoPayload, enqueue, finish
 from veza.core.mail import Mailer, MailRefused, render
+from veza.core.postage import Postage
 from veza.core.worker import Task
 from veza.rooms.marketplace import deliveries_store, delivering, orders_store, settling
 from veza.rooms.marketplace.events import RevisionAsked, ServiceAccepted, ServiceDelivered, ServiceOrdered
@@ -41,10 +42,11 @@ class _Gone(msgspec.Struct, frozen=True):
 class ServiceJobs:
     """The jobs of services, with what they work on."""
 
-    def __init__(self, database: Database, mailer: Mailer, base_url: str) -> None:
+    def __init__(self, database: Database, mailer: Mailer, base_url: str, postage: Postage) -> None:
         self._database = database
         self._mailer = mailer
         self._base_url = base_url
+        self._postage = postage
 
     def tasks(self) -> Sequence[Task]:
         """What the worker is to know."""
@@ -63,6 +65,8 @@ class ServiceJobs:
         item = next((item for item in items if item.product_id == about.product_id), None)
         over = told.kind == ServiceDelivered.kind and item is not None and item.due_at is None
         if item is None or person is None or over:
+            return
+        if not await self._postage.covers(job, person.email, confirmed=person.email_verified):
             return
         mail = render(
             TEMPLATES[told.kind],

@@ -9,7 +9,6 @@ import msgspec
 from veza.core.db import Database
 from veza.core.events import EventJob, find_source
 from veza.core.jobs import Job, JobKind, NoPayload
-from veza.core.limits import Limiter
 from veza.core.mail import Mailer, MailRefused, render
 from veza.core.postage import Postage
 from veza.core.worker import Task
@@ -96,9 +95,9 @@ class _Post:
             return  # it never will be taken, and there is nobody to tell
 
 
-def tasks(database: Database, mailer: Mailer, public_url: str, limiter: Limiter) -> list[Task]:
+def tasks(database: Database, mailer: Mailer, public_url: str, postage: Postage) -> list[Task]:
     """The jobs of this room."""
-    post = _Post(database, mailer, public_url, Postage(limiter))
+    post = _Post(database, mailer, public_url, postage)
 
     async def purge(_job: Job, _told: NoPayload) -> None:
         await forget_ended(database)

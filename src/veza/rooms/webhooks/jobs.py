@@ -12,6 +12,7 @@ from veza.core.db import Database, Tx
 from veza.core.events import EventJob
 from veza.core.jobs import Job, NoPayload
 from veza.core.mail import Mailer, MailRefused, render
+from veza.core.postage import Postage
 from veza.core.targets import host_of
 from veza.core.worker import Task
 from veza.rooms.accounts import profiles
@@ -47,10 +48,11 @@ _REASONS = {
 class HookJobs:
     """The jobs of this room, with what they work on."""
 
-    def __init__(self, database: Database, mailer: Mailer, base_url: str) -> None:
+    def __init__(self, database: Database, mailer: Mailer, base_url: str, postage: Postage) -> None:
         self._database = database
         self._mailer = mailer
         self._base_url = base_url
+        self._postage = postage
 
     def tasks(self) -> Sequence[Task]:
         """What the worker is to know."""
@@ -139,8 +141,11 @@ class HookJobs:
             users = await profiles.list_by_ids(view, [event.user_id])
         if hook is None or not users:
             return
+        (user,) = users
+        if not await self._postage.covers(job, user.email, confirmed=user.email_verified, kind=told.kind):
+            return
         mail = render(
-            "webhook_disabled", to=users[0].email, public_url=self._base_url, username=users[0].username,
+            "webhook_disabled", to=user.email, public_url=self._base_url, username=user.username,
             host=event.host or host_of(hook.url), when=job.created_at, reason=_REASONS[event.reason],
         )  # fmt: skip
         try:
