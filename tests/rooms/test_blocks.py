@@ -123,6 +123,43 @@ async def test_neither_is_there_for_the_other(database: Database, tmp_path: Path
             await see(person)
 
 
+async def test_the_owner_of_a_track_clears_away_what_was_said_there(
+    database: Database, tmp_path: Path
+) -> None:
+    """Q6, G12: whoever of the two has blocked; all else of one another stays hidden from both."""
+    async with open_world(database, tmp_path) as world:
+        ann, bob, cleo, dave = [await world.person(name) for name in ("ann", "bob", "cleo", "dave")]
+        about = await plant(world, ann, title="Tune of ann")
+        at, said = f"/tracks/{about}/comments", {}
+        for person, parent in ((cleo, None), (bob, "cleo"), (bob, None), (dave, None), (cleo, "bob")):
+            body = {"content": f"Says {person.username} {parent}", "parent_id": said.get(parent)}
+            answer = await person.post(at, json=body)
+            said[person.username] = answer.json()["data"]["comment"]["id"]
+        await block(bob, ann)
+        await block(ann, dave)
+        every = ["Says bob None", "Says bob cleo", "Says cleo None", "Says cleo bob", "Says dave None"]
+        for person in (ann, cleo, world.guest):
+            shown, total = await names(person, f"{at}?sort_by=timestamp", "comments")
+            assert (sorted(shown), total) == (every, 5), person.username
+        assert len((await names(ann, f"{at}?limit=2&page=3", "comments"))[0]) == 1
+        for who in (bob, dave):
+            comment = f"/comments/{said[who.username]}"
+            assert (await ann.get(f"/users/{who.id}")).status_code == 404
+            assert code(await ann.put(comment, json={"content": "Mine"})) == (403, "FORBIDDEN")
+            answer = await ann.post(at, json={"content": "No", "parent_id": said[who.username]})
+            assert code(answer) == (422, "VALIDATION_ERROR")
+            for method in ("PUT", "DELETE"):
+                more = {"json": {"content": "x"}} if method == "PUT" else {}
+                answer = await who.client.request(method, comment, **more)
+                assert code(answer) == (404, "COMMENT_NOT_FOUND")
+            report = {"target_type": "comment", "target_id": said[who.username], "reason": "abuse"}
+            assert (await ann.post("/reports", json=report)).status_code == 201
+            assert (await ann.delete(comment)).status_code == 200
+            assert code(await ann.delete(comment)) == (404, "COMMENT_NOT_FOUND")
+        for person in (ann, world.guest):  # what answered Bob went with his words
+            assert await names(person, at, "comments") == (["Says bob cleo", "Says cleo None"], 2)
+
+
 async def test_whoever_moderates_sees_both(database: Database, tmp_path: Path) -> None:
     """T4, Q6: a block does not blind moderators and admins; nor do they follow who has blocked them."""
     async with open_world(database, tmp_path) as world:

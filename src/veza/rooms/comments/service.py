@@ -1,7 +1,8 @@
 """Talking about tracks.
 
 Threads have one level: an answer to a reply joins the thread of its first comment. A comment that is deleted
-takes the replies to it along. Those of an account that is gone stay, under a stand-in for its name.
+takes the replies to it along. Those of an account that is gone stay, under a stand-in for its name. The owner of
+a track sees all that is said about it, whoever has blocked whom: so they can remove it.
 """
 
 from datetime import timedelta
@@ -11,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from veza.access.actor import Actor, Member
-from veza.access.policy import Action, require
+from veza.access.policy import Action, may, require
 from veza.core import clock
 from veza.core.db import Tx
 from veza.core.errors import Detail, ValidationFailed
@@ -94,14 +95,24 @@ async def is_there(tx: Tx, comment_id: UUID) -> bool:
 async def list_comments(
     tx: Tx, actor: Actor, track_id: UUID, page: Page, sort: CommentSort, order: CommentOrder
 ) -> CommentList:
-    """A page of the comments on a track that ``actor`` may see, but for those of hidden users."""
-    total = (await tracks.get_visible(tx, actor, track_id)).comment_count
-    if actor.hidden:
-        total -= await store.count_by(tx, track_id, actor.hidden)
+    """A page of the comments on a track that ``actor`` may see, but for those of hidden users.
+
+    To the owner of the track nobody is hidden there.
+    """
+    track = await tracks.get_visible(tx, actor, track_id)
+    total, hidden = track.comment_count, _hidden_on(track, actor)
+    if hidden:
+        total -= await store.count_by(tx, track_id, hidden)
     if page.offset >= total:
         return CommentList([], page.of(total))
-    found = await store.page(tx, track_id, page, sort, order, hidden=actor.hidden)
+    found = await store.page(tx, track_id, page, sort, order, hidden=hidden)
     return CommentList(found, page.of(total))
+
+
+def _hidden_on(track: Track, actor: Actor) -> frozenset[UUID]:
+    """Whose words on a track ``actor`` does not see; who may remove whatever is said there sees all of it."""
+    anybody_s = Remark(None, track.user_id)
+    return frozenset() if may(actor, Action.DELETE_COMMENT, anybody_s) else actor.hidden
 
 
 async def edit(tx: Tx, actor: Member, comment_id: UUID, content: str) -> Comment:
@@ -145,9 +156,12 @@ async def find_author(tx: Tx, actor: Member, comment_id: UUID) -> UUID | None:
 
 async def _get_visible(tx: Tx, actor: Actor, comment_id: UUID) -> tuple[Comment, Track]:
     comment = await store.find(tx, comment_id)
-    if comment is None or comment.user_id in actor.hidden:
+    if comment is None:
         raise CommentNotFound
     try:
-        return comment, await tracks.get_visible(tx, actor, comment.track_id)
+        track = await tracks.get_visible(tx, actor, comment.track_id)
     except TrackNotFound:
         raise CommentNotFound from None
+    if comment.user_id in _hidden_on(track, actor):
+        raise CommentNotFound
+    return comment, track
