@@ -1,15 +1,18 @@
 """Rooms and what is said in them, over HTTP."""
 
 import asyncio
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
 from tests.rooms.chat_house import direct, heard, outcome, room, say
 from tests.rooms.listening_house import song, until
+from tests.rooms.test_chat_subjects import listen
 from tests.rooms.test_notifications import told
-from tests.world import PASSWORD, open_world
+from tests.world import PASSWORD, Person, World, open_world
 from veza.core import clock
 from veza.core.db import Database
+from veza.rooms.chat.hub import Hub
 
 
 async def test_what_is_said_has_one_order_and_is_said_once(database: Database, tmp_path: Path) -> None:
@@ -73,13 +76,51 @@ async def test_who_may_come_in(database: Database, tmp_path: Path) -> None:
         assert [one["id"] for one in mine["rooms"]] == [between, public]
         listed = (await bob.get("/chat/rooms?which=public")).json()["data"]["rooms"]
         assert [(one["id"], one["role"], one["member_count"]) for one in listed] == [(public, None, 2)]
+        await say(ann, public, "welcome")
         # A block: no direct room, no word in the one there is, and nothing of them is shown elsewhere.
         assert (await cleo.post(f"/users/{ann.id}/block")).status_code in {200, 201}
         assert outcome(await direct(ann, cleo)) == (404, "USER_NOT_FOUND")
         answer = await ann.post(f"/chat/rooms/{between}/messages", json={"content": "x"})
         assert outcome(answer) == (404, "USER_NOT_FOUND")
-        assert await heard(ann, public) == []
-        assert len(await heard(bob, public)) == 1
+        assert [one["content"] for one in await heard(cleo, public)] == ["hello"]
+        assert [one["content"] for one in await heard(bob, public)] == ["hello", "welcome"]
+        await _keeps_order(world, ann, cleo, public)
+
+
+async def _keeps_order(world: World, owner: Person, other: Person, room_id: str) -> None:
+    """In a room of their own an owner sees, finds and removes what is said by who sees nothing of them."""
+    base = f"/chat/rooms/{room_id}"
+    hello, _ = await heard(owner, room_id)
+    assert hello["user_id"] == other.id
+    at = f"/chat/messages/{hello['id']}"
+    assert outcome(await owner.put(at, json={"content": "Mine"})) == (403, "FORBIDDEN")
+    assert outcome(await owner.post(f"{at}/reactions", json={"emoji": "x"})) == (404, "MESSAGE_NOT_FOUND")
+    answer = await owner.post(f"{base}/messages", json={"content": "x", "reply_to": hello["id"]})
+    assert outcome(answer) == (422, "VALIDATION_ERROR")
+    assert outcome(await owner.post(f"{at}/pin")) == (200, "")
+    for path in ("/search?q=hello", "/pinned"):
+        found = (await owner.get(f"{base}{path}")).json()["data"]["messages"]
+        assert [one["id"] for one in found] == [hello["id"]]
+        assert (await other.get(f"{base}{path}")).json()["data"]["messages"][0]["id"] == hello["id"]
+    for person, seen in ((owner, {owner.id, other.id}), (other, {other.id})):
+        data = (await person.get(f"{base}/members")).json()["data"]
+        assert {one["user_id"] for one in data["members"]} == seen
+        assert data["pagination"]["total"] == len(seen)
+    report = {"target_type": "message", "target_id": hello["id"], "reason": "abuse"}
+    assert (await owner.post("/reports", json=report)).status_code == 201
+    assert outcome(await owner.delete(at)) == (200, "")
+    assert (await heard(owner, room_id))[0]["content"] == ""
+    hub = Hub(world.parts.database, world.parts.live, world.parts.authenticator)
+    with ExitStack() as stack:
+        wire = await listen(hub, world, stack, owner, room_id)
+        await say(other, room_id, "again")
+
+        async def told_live() -> bool:
+            return "again" in [one["message"]["content"] for one in wire.frames if one["type"] == "message"]
+
+        await until(told_live)
+    assert (await owner.get(f"{base}/reports")).json()["data"]["reports"] == []
+    assert outcome(await owner.delete(f"{base}/members/{other.id}")) == (200, "")
 
 
 async def test_a_room_is_kept_in_order(database: Database, tmp_path: Path) -> None:

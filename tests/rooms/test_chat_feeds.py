@@ -59,10 +59,13 @@ async def test_what_hints_lose_is_read_and_nothing_is_told_twice(database: Datab
     async with open_world(database, tmp_path) as world:
         ann, bob = await world.person("ann"), await world.person("bob")
         room_id = UUID(await room(ann, bob))
-        wire, shy, late = FakeWire(), FakeWire(), FakeWire()
+        wire, shy, late, keeper = FakeWire(), FakeWire(), FakeWire(), FakeWire()
         feed = Feed(database, room_id)
         feed.seat(_socket(wire)).settle(0)
         feed.seat(_socket(shy, UUID(bob.id))).settle(0)
+        keeping = feed.seat(_socket(keeper, UUID(bob.id)))
+        keeping.sees_all = True
+        keeping.settle(0)
         await feed.open()
         with world.parts.live.subscribe([topic(room_id)]) as heard:
             for n in range(8):
@@ -79,13 +82,14 @@ async def test_what_hints_lose_is_read_and_nothing_is_told_twice(database: Datab
                 await asyncio.sleep(0.01)
         for hint in (*hints[5:], hints[2]):
             feed.take(hint)
-        assert _seqs(wire) == list(range(1, 9))
+        assert _seqs(wire) == _seqs(keeper) == list(range(1, 9))
         assert _seqs(shy) == [1, 3, 5, 7]
         assert _seqs(late) == []
         chair.settle(6)
         assert _seqs(late) == [7, 8]
         feed.take([Entry(0, UUID(bob.id), msgspec.Raw(b'{"type":"typing"}'))])
-        assert (wire.frames[-1], shy.frames[-1]["type"]) == ({"type": "typing"}, "message")
+        assert wire.frames[-1] == {"type": "typing"}
+        assert shy.frames[-1]["type"] == keeper.frames[-1]["type"] == "message"
 
 
 async def test_what_was_missed_comes_in_the_order_of_its_places(database: Database, tmp_path: Path) -> None:

@@ -61,14 +61,18 @@ class Socket:
 
 
 class Chair:
-    """A socket in a room; ``seen`` is the place up to which it was told, ``waiting`` what waits meanwhile."""
+    """A socket in a room; ``seen`` is the place up to which it was told, ``waiting`` what waits meanwhile.
 
-    __slots__ = ("feed", "seen", "socket", "waiting")
+    Whether it ``sees_all`` that is said, also by hidden people, is what it was when that was last looked at.
+    """
+
+    __slots__ = ("feed", "seen", "sees_all", "socket", "waiting")
 
     def __init__(self, feed: "Feed", socket: Socket) -> None:
         self.feed = feed
         self.socket = socket
         self.seen = 0
+        self.sees_all = False
         self.waiting: list[tuple[int, bytes]] | None = []
 
     def tell(self, seq: int, frame: bytes) -> None:
@@ -154,7 +158,7 @@ class Feed:
         for socket, chair in list(self.chairs.items()):
             hidden = socket.member.hidden
             # What passes and is nobody's is of many: who came and went. Some of them may be hidden.
-            if hidden and (by in hidden or (by is None and seq == 0)):
+            if hidden and (by in hidden or (by is None and seq == 0)) and not (seq and chair.sees_all):
                 continue
             chair.tell(seq, frame)
 

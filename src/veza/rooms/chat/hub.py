@@ -112,7 +112,8 @@ class Hub:
     async def _stay(self, chair: Chair) -> int:
         """Who hears a room already keeps their chair: what is on its way to them is not passed over."""
         async with self._database.read() as view:
-            await service.get_seat(view, chair.socket.member, chair.feed.room_id)
+            seat = await service.get_seat(view, chair.socket.member, chair.feed.room_id)
+        chair.sees_all = service.sees_all(seat, chair.socket.member)
         if chair.socket.chairs.get(chair.feed.room_id) is not chair:  # sent away meanwhile
             raise RoomNotFound
         return max(chair.seen, chair.feed.seq)
@@ -122,6 +123,7 @@ class Hub:
         socket, room_id = chair.socket, chair.feed.room_id
         async with self._database.read() as view:
             seat = await service.get_seat(view, socket.member, room_id)
+            chair.sees_all = service.sees_all(seat, socket.member)
             place = since
             if after is not None:
                 found = await store.find(view, after)
@@ -136,8 +138,8 @@ class Hub:
             raise TooFarBehind
         member = socket.member
         async for piece in replay(
-            self._database, room_id, place, seat.seq, reader=member.id, hidden=member.hidden,
-            changes=since is not None,
+            self._database, room_id, place, seat.seq,
+            reader=member.id, hidden=service.hidden_in(seat, member), changes=since is not None,
         ):  # fmt: skip
             for one in piece:
                 await socket.wire.drained()
@@ -241,10 +243,13 @@ class Hub:
 
     async def _recheck_one(self, view: Any, feed: Feed, socket: Socket) -> None:
         try:
-            await service.get_seat(view, socket.member, feed.room_id)
+            seat = await service.get_seat(view, socket.member, feed.room_id)
         except VezaError:
             self.leave(socket, feed.room_id)
             socket.send(Removed(room_id=feed.room_id))
+            return
+        if (chair := socket.chairs.get(feed.room_id)) is not None:
+            chair.sees_all = service.sees_all(seat, socket.member)
 
     async def _look(self) -> None:
         """Look at everybody, and at how far their rooms are."""

@@ -59,16 +59,16 @@ _READ: Statement[None] = Statement(
     .values(read_seq=sa.bindparam("to", type_=_BIG))
 )
 _rank = sa.case({"owner": 0, "moderator": 1, "member": 2}, value=M.role, else_=3)
-_PAGE = Statement(
+_page = (
     sa.select(M.user_id, users.c.username, M.role, M.joined_at, M.read_seq, M.muted_until)
     .select_from(chat_members.join(users, users.c.id == M.user_id))
     .where(_room)
     .order_by(_rank, M.joined_at, M.user_id)
     .limit(sa.bindparam("limit", type_=_BIG))
-    .offset(sa.bindparam("offset", type_=_BIG)),
-    ChatMember,
-    heavy=True,
+    .offset(sa.bindparam("offset", type_=_BIG))
 )
+_PAGE = Statement(_page, ChatMember, heavy=True)
+_PAGE_HIDING = Statement(_page.where(sa.not_(any_of(M.user_id, "hidden"))), ChatMember, heavy=True)
 # Who owns a room whose owner leaves: whoever stood next to them, and was there first.
 _HEIR = Statement(
     sa.select(*_columns)
@@ -162,9 +162,12 @@ async def read_to(tx: Tx, room_id: UUID, user_id: UUID, seq: int) -> bool:
     return await tx.run(_READ, room=room_id, user=user_id, to=seq) == 1
 
 
-async def page(tx: Tx, room_id: UUID, page: Page) -> list[ChatMember]:
-    """A page of who is in a room: the owner, who moderates, and then as they came."""
-    return await tx.all(_PAGE, room=room_id, limit=page.limit, offset=page.offset)
+async def page(tx: Tx, room_id: UUID, page: Page, hidden: Collection[UUID]) -> list[ChatMember]:
+    """A page of who is in a room, but for the hidden: the owner, who moderates, and then as they came."""
+    given = {"room": room_id, "limit": page.limit, "offset": page.offset}
+    if hidden:
+        return await tx.all(_PAGE_HIDING, hidden=hidden, **given)
+    return await tx.all(_PAGE, **given)
 
 
 async def find_heir(tx: Tx, room_id: UUID, user_id: UUID) -> MemberRow | None:

@@ -1,6 +1,7 @@
 """What was said: reading it, and what may be done with it afterwards.
 
-Of what hidden people say nothing is shown. Each change takes the next place of its room, which is held.
+Of what hidden people say nothing is shown, but to who moderates the room: they can remove it. Each change
+takes the next place of its room, which is held.
 """
 
 from collections.abc import Sequence
@@ -49,13 +50,13 @@ async def list_messages(
     """
     if before is not None and after is not None:
         raise InvalidRequest(details=[Detail("after", "Say `before` or `after`, not both.", "INVALID")])
-    await service.get_seat(tx, actor, room_id)
+    hidden = service.hidden_in(await service.get_seat(tx, actor, room_id), actor)
     if after is not None:
         place = await _place(tx, room_id, after, "after")
-        rows = await store.list_slice(tx, room_id, "after", place, limit + 1, actor.hidden)
+        rows = await store.list_slice(tx, room_id, "after", place, limit + 1, hidden)
         return MessageList(await seen_by(tx, actor.id, rows[:limit]), len(rows) > limit)
     place = _LAST if before is None else await _place(tx, room_id, before, "before")
-    rows = await store.list_slice(tx, room_id, "before", place, limit + 1, actor.hidden)
+    rows = await store.list_slice(tx, room_id, "before", place, limit + 1, hidden)
     return MessageList(await seen_by(tx, actor.id, rows[:limit][::-1]), len(rows) > limit)
 
 
@@ -77,12 +78,14 @@ async def seen_by(tx: Tx, user_id: UUID | None, rows: Sequence[MessageRow]) -> l
 async def get_visible(tx: Tx, actor: Member, message_id: UUID) -> Message:
     """The message, if it is in a room that ``actor`` may look into. Raises MessageNotFound."""
     row = await store.find(tx, message_id)
-    if row is None or row.deleted_at is not None or row.user_id in actor.hidden:
+    if row is None or row.deleted_at is not None:
         raise MessageNotFound
     try:
-        await service.get_seat(tx, actor, row.room_id)
+        seat = await service.get_seat(tx, actor, row.room_id)
     except (RoomNotFound, Banned):
         raise MessageNotFound from None
+    if row.user_id in service.hidden_in(seat, actor):
+        raise MessageNotFound
     return (await seen_by(tx, actor.id, [row]))[0]
 
 
@@ -123,14 +126,15 @@ async def search(
     if not folded:
         raise InvalidRequest(details=[Detail("q", "Say what to look for.", "INVALID")])
     place = seat.seq + 1 if before is None else await _place(tx, room_id, before, "before")
-    rows = await store.search(tx, room_id, folded, before=place, limit=limit + 1, hidden=actor.hidden)
+    hidden = service.hidden_in(seat, actor)
+    rows = await store.search(tx, room_id, folded, before=place, limit=limit + 1, hidden=hidden)
     return MessageList(await seen_by(tx, actor.id, rows[:limit]), len(rows) > limit)
 
 
 async def list_pinned(tx: Tx, actor: Member, room_id: UUID) -> MessageList:
     """What is pinned in a room. Raises RoomNotFound, Banned."""
-    await service.get_seat(tx, actor, room_id)
-    rows = [row for row in await store.list_pinned(tx, room_id) if row.user_id not in actor.hidden]
+    hidden = service.hidden_in(await service.get_seat(tx, actor, room_id), actor)
+    rows = [row for row in await store.list_pinned(tx, room_id) if row.user_id not in hidden]
     return MessageList(await seen_by(tx, actor.id, rows), has_more=False)
 
 
@@ -188,9 +192,11 @@ async def pin(tx: Tx, live: Live, actor: Member, message_id: UUID, *, pinned: bo
 async def react(tx: Tx, live: Live, actor: Member, message_id: UUID, emoji: str, *, given: bool) -> Message:
     """Give an emoji to a message, or take it back, as often as one will, to the same effect.
 
-    Raises MessageNotFound, Forbidden, Muted, TooManyReactions.
+    Raises MessageNotFound, also for what hidden people say, Forbidden, Muted, TooManyReactions.
     """
     seat, row = await _hold(tx, actor, message_id)
+    if row.user_id in actor.hidden:
+        raise MessageNotFound
     refuse_silent(actor, seat)
     there = (await store.list_reactions(tx, [row.id], actor.id)).get(row.id, [])
     if given and len(there) >= MOST_EMOJI and emoji not in {one.emoji for one in there}:
@@ -239,7 +245,7 @@ async def _hold(tx: Tx, actor: Member, message_id: UUID) -> tuple[Seat, MessageR
     except RoomNotFound:
         raise MessageNotFound from None
     row = await store.find(tx, message_id)
-    if row is None or row.deleted_at is not None or row.user_id in actor.hidden:
+    if row is None or row.deleted_at is not None or row.user_id in service.hidden_in(seat, actor):
         raise MessageNotFound
     return seat, row
 

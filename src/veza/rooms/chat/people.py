@@ -40,9 +40,11 @@ _RANKS = {"reader": 0, "member": 1, "moderator": 2, "owner": 3}
 async def list_members(tx: Tx, actor: Member, room_id: UUID, page: Page) -> MemberList:
     """A page of who is in a room, but for the hidden. Raises RoomNotFound, Banned."""
     seat = await service.get_seat(tx, actor, room_id)
-    found = await store.page(tx, room_id, page) if page.offset < seat.member_count else []
-    seen = [one for one in found if one.user_id not in actor.hidden]
-    return MemberList(seen, page.of(seat.member_count))
+    total, hidden = seat.member_count, service.hidden_in(seat, actor)
+    if hidden:
+        total -= len(await store.list_some(tx, room_id, hidden))
+    found = await store.page(tx, room_id, page, hidden) if page.offset < total else []
+    return MemberList(found, page.of(total))
 
 
 async def join(tx: Tx, live: Live, actor: Member, room_id: UUID) -> None:

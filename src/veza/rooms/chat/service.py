@@ -53,6 +53,16 @@ async def find_seat(tx: Tx, actor: Actor, room_id: UUID) -> Seat | None:
     return seat if await subjects.is_seen(tx, actor, seat) else None
 
 
+def hidden_in(seat: Seat, actor: Actor) -> frozenset[UUID]:
+    """Whose words in a room ``actor`` does not see."""
+    return frozenset() if sees_all(seat, actor) else actor.hidden
+
+
+def sees_all(seat: Seat, actor: Actor) -> bool:
+    """Whether nobody's words in a room are hidden from ``actor``: who may remove them sees them."""
+    return may(actor, Action.MODERATE_ROOM, seat)
+
+
 async def is_closed(tx: Tx, room_id: UUID) -> bool:
     """Whether a room is about something that not everybody sees."""
     about = await rooms_store.find_about(tx, room_id)

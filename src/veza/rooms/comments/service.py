@@ -1,8 +1,8 @@
 """Talking about tracks.
 
 Threads have one level: an answer to a reply joins the thread of its first comment. A comment that is deleted
-takes the replies to it along. Those of an account that is gone stay, under a stand-in for its name. The owner of
-a track sees all that is said about it, whoever has blocked whom: so they can remove it.
+takes the replies to it along. Those of an account that is gone stay, under a stand-in for its name. The owner
+of a track sees all that is said about it, whoever has blocked whom: so they can remove it.
 """
 
 from datetime import timedelta
