@@ -3,9 +3,12 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.rooms.listening_house import rows_of, song, track, until
 from tests.world import PASSWORD, open_world
 from veza.core.db import Database
+from veza.rooms.likes import service
 
 
 async def test_a_like_counts_once(database: Database, tmp_path: Path) -> None:
@@ -69,14 +72,28 @@ async def test_likes_are_exact_whoever_writes(database: Database, tmp_path: Path
 
 
 async def test_who_likes_is_told_in_their_export_and_not_while_suspended(
-    database: Database, tmp_path: Path
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """T14: whoever is suspended is in no list."""
+    """T14, G12: whoever is suspended is in no list, nor in what it counts, few or many."""
     async with open_world(database, tmp_path) as world:
         olga, stan = await world.person("olga"), await world.person("stan")
         liked = await song(world, olga)
         await stan.post(f"/tracks/{liked}/like")
         export = (await stan.get(f"/users/{stan.id}/export")).json()["data"]
         assert [like["track_id"] for like in export["likes"]] == [liked]
+        cleo, dave = await world.person("cleo"), await world.person("dave")
+        for person in (cleo, dave, olga):
+            await person.post(f"/tracks/{liked}/like")
+        for other in (stan, dave):  # of whom the one will be suspended as well
+            await cleo.post(f"/users/{other.id}/block")
         await database.script("UPDATE users SET suspended_at = 1 WHERE username = 'stan'")
-        assert (await world.guest.get(f"/tracks/{liked}/likes")).json()["data"]["likes"] == []
+        for few in (service.FEW, 0):
+            monkeypatch.setattr(service, "FEW", few)
+            for person, seen in ((world.guest, ["olga", "dave", "cleo"]), (cleo, ["olga", "cleo"])):
+                shown = []
+                for page in range(1, len(seen) + 2):
+                    answer = await person.get(f"/tracks/{liked}/likes?limit=1&page={page}")
+                    told = answer.json()["data"]
+                    assert (told["total"], told["pagination"]["total_pages"]) == (len(seen), len(seen))
+                    shown += [like["username"] for like in told["likes"]]
+                assert shown == seen

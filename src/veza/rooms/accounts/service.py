@@ -99,6 +99,11 @@ async def list_suspended(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
     return await store.suspended(tx, user_ids)
 
 
+async def list_all_suspended(tx: Tx) -> frozenset[UUID]:
+    """Everybody who is suspended now, from a look through all accounts: of a few ask :func:`list_suspended`."""
+    return frozenset(await store.all_suspended(tx))
+
+
 async def count_users(tx: Tx) -> int:
     """How many accounts there are."""
     return await store.count_all(tx)

@@ -104,16 +104,33 @@ async def page(
 @cache
 def _page_statement(end: End, order: FollowOrder, *, deep: bool, hiding: bool) -> Statement[Follow]:
     other = F[_OTHER[end]]
-    seen = [sa.not_(any_of(other, "hidden"))] if hiding else []
     chosen = (
         sa.select(other.label("user_id"), users.c.username, F.created_at.label("followed_at"))
         .select_from(follows.join(users, users.c.id == other))
-        .where(F[end] == sa.bindparam("user"), users.c.suspended_at.is_(None), *seen)
+        .where(*_listed(end, hiding=hiding))
         .order_by(*(column.desc() if order == "desc" else column.asc() for column in (F.created_at, other)))
         .limit(sa.bindparam("limit", type_=sa.BigInteger))
         .offset(sa.bindparam("offset", type_=sa.BigInteger))
     )
     return Statement(chosen, Follow, heavy=deep)
+
+
+def _listed(end: End, *, hiding: bool) -> list[sa.ColumnElement[bool]]:
+    seen = [sa.not_(any_of(F[_OTHER[end]], "hidden"))] if hiding else []
+    return [F[end] == sa.bindparam("user"), users.c.suspended_at.is_(None), *seen]
+
+
+async def count_listed(tx: Tx, user_id: UUID, end: End, most: int, *, hidden: Collection[UUID]) -> int:
+    """How many of the at ``most`` so many at the other end are neither suspended, gone nor hidden."""
+    statement = _count_listed_statement(end, deep=most >= DEEP, hiding=bool(hidden))
+    return await tx.first(statement, user=user_id, hidden=hidden) or 0
+
+
+@cache
+def _count_listed_statement(end: End, *, deep: bool, hiding: bool) -> Statement[int]:
+    people = follows.join(users, users.c.id == F[_OTHER[end]])
+    counted = sa.select(sa.func.count()).select_from(people).where(*_listed(end, hiding=hiding))
+    return Statement(counted, int, heavy=deep)
 
 
 async def count_some(tx: Tx, user_id: UUID, end: End, others: Collection[UUID]) -> int:

@@ -31,6 +31,7 @@ _ADD: Statement[None] = Statement(
     )
 )
 _REMOVE: Statement[None] = Statement(sa.delete(likes).where(_one))
+_people = likes.join(users, users.c.id == L.user_id)
 _COUNT_BY = Statement(
     sa.select(sa.func.count()).where(L.track_id == sa.bindparam("track"), any_of(L.user_id, "people")), int
 )
@@ -66,16 +67,32 @@ async def page(tx: Tx, track_id: UUID, page: Page, *, hidden: Collection[UUID]) 
 
 @cache
 def _page_statement(*, deep: bool, hiding: bool) -> Statement[Like]:
-    seen = [sa.not_(any_of(L.user_id, "hidden"))] if hiding else []
     chosen = (
         sa.select(L.user_id, users.c.username, L.created_at.label("liked_at"))
-        .select_from(likes.join(users, users.c.id == L.user_id))
-        .where(L.track_id == sa.bindparam("track"), users.c.suspended_at.is_(None), *seen)
+        .select_from(_people)
+        .where(*_listed(hiding=hiding))
         .order_by(L.created_at.desc(), L.user_id.desc())
         .limit(sa.bindparam("limit", type_=sa.BigInteger))
         .offset(sa.bindparam("offset", type_=sa.BigInteger))
     )
     return Statement(chosen, Like, heavy=deep)
+
+
+def _listed(*, hiding: bool) -> list[sa.ColumnElement[bool]]:
+    seen = [sa.not_(any_of(L.user_id, "hidden"))] if hiding else []
+    return [L.track_id == sa.bindparam("track"), users.c.suspended_at.is_(None), *seen]
+
+
+async def count_listed(tx: Tx, track_id: UUID, most: int, *, hidden: Collection[UUID]) -> int:
+    """How many of the at ``most`` so many who like a track are neither suspended nor hidden."""
+    statement = _count_statement(deep=most >= DEEP, hiding=bool(hidden))
+    return await tx.first(statement, track=track_id, hidden=hidden) or 0
+
+
+@cache
+def _count_statement(*, deep: bool, hiding: bool) -> Statement[int]:
+    counted = sa.select(sa.func.count()).select_from(_people).where(*_listed(hiding=hiding))
+    return Statement(counted, int, heavy=deep)
 
 
 async def count_by(tx: Tx, track_id: UUID, people: Collection[UUID]) -> int:
