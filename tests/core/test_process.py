@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import apsw
 import pytest
@@ -258,8 +259,11 @@ def test_the_newest_revision_is_known_without_alembic():
     assert head_revision() == _scripts().get_current_head()
 
 
-def test_an_operator_sees_to_users_and_checks_the_log(command, tmp_path):
-    """What admins do over HTTP, from the shell; and each of it is in a log that is right until it is not."""
+def test_an_operator_sees_to_users_and_checks_the_log(command, tmp_path, monkeypatch):
+    """What admins do over HTTP, from the shell; and each of it is in a log that is right until it is not.
+
+    What cannot be done is said in one line.
+    """
     for words in (("audit", "verify"), ("admin", "storage")):  # where nothing is, as in a wrong folder
         code, _, said = command(*words)
         assert (code, "is VEZA_DATA_DIR the server's" in said) == (78, True)
@@ -283,6 +287,19 @@ def test_an_operator_sees_to_users_and_checks_the_log(command, tmp_path):
     assert "0 bytes of 1 users" in command("admin", "storage")[1]
     assert "to be done" in command("admin", "jobs")[1]
     assert command("admin", "jobs", "--retry", "no.such")[:2] == (0, "0 jobs are tried again\n")
+
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    code, said, complaint = command("import", str(loop), "--user", "ada")
+    assert (code, said, complaint) == (
+        1, "", f"veza: {loop} cannot be read: Too many levels of symbolic links.\n",
+    )  # fmt: skip
+    full = Mock(side_effect=OSError(28, "No space left on device"))
+    monkeypatch.setattr("veza.demo.files.draw_cover", full)
+    code, said, complaint = command("demo")
+    assert (code, said.count("\n"), complaint.count("\n")) == (1, 1, 1)
+    assert complaint.endswith(": No space left on device.\n")
+    assert "1 of 1 users" in command("admin", "users", "list")[1]
 
     code, said, _ = command("audit", "verify")
     assert (code, "0 rows are right" in said, "3 wait" in said) == (0, True, True)

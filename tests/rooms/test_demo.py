@@ -1,5 +1,7 @@
 """The demo's world: made once, and not where other people's music is."""
 
+import shutil
+import tempfile
 from pathlib import Path
 
 import httpx
@@ -10,12 +12,14 @@ from tests.rooms.tracks_house import plant, short
 from tests.world import JSON, World, open_world
 from veza.core import clock
 from veza.core.db import Database
+from veza.demo import files
 from veza.demo.files import draw_cover
 from veza.demo.guide import guide
 from veza.demo.songs import ARTISTS, SONGS, perform
 from veza.demo.synth import RATE
 from veza.demo.talk import CROWD, LISTENER, TALK
 from veza.demo.world import DemoRefused, make_world
+from veza.media import Ffmpeg, find_ffmpeg
 from veza.rooms.plays.recount import Recount, recount
 
 __all__ = ["short"]
@@ -101,8 +105,25 @@ async def test_no_demo_among_other_people_s_things(database: Database, tmp_path:
         assert answer.status_code == 200
 
 
-async def test_no_demo_under_somebody_else_s_name(database: Database, tmp_path: Path) -> None:
+async def test_no_demo_without_its_songs_or_under_somebody_else_s_name(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever keeps a song from being made is said in words, and leaves nobody behind."""
     async with open_world(database, tmp_path / "data") as world:
+        with monkeypatch.context() as broken:
+            broken.setattr(files, "perform", lambda _song: np.zeros((8, 2), np.float32))
+            broken.setitem(files._CODECS, SONGS[0].form, ("-c:a", "nonsense"))
+            for program, said in (
+                (find_ffmpeg().path, "[Ee]ncoder"),
+                (shutil.which("false"), "ended with 1"),
+            ):
+                broken.setattr(files, "find_ffmpeg", lambda path=program: Ffmpeg(path, "0"))
+                with pytest.raises(DemoRefused, match=f"could not encode {SONGS[0].title}: .*{said}"):
+                    await make_world(world.parts, songs=SONGS[:1])
+            broken.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+            with pytest.raises(DemoRefused, match="no room for the files of songs: No such file"):
+                await make_world(world.parts, songs=SONGS[:1])
+        assert await database.rows("SELECT username FROM users") == []
         await world.person(LISTENER)
         with pytest.raises(DemoRefused, match=LISTENER):
             await make_world(world.parts, songs=[], force=True)
@@ -117,6 +138,14 @@ def test_a_song_is_the_same_each_time_and_fit_to_be_heard() -> None:
     assert 0.02 < np.sqrt((sound**2).mean()) < 0.4
     assert not np.array_equal(sound[:, 0], sound[:, 1])
     assert draw_cover(SONGS[8]).getcolors(1 << 20) == draw_cover(SONGS[8]).getcolors(1 << 20)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_song_is_of_a_form_that_can_be_made(monkeypatch: pytest.MonkeyPatch, *, there: bool) -> None:
+    """Veza asks of no ffmpeg that it encodes Vorbis."""
+    monkeypatch.setattr(files, "can_encode", lambda _path, encoder: there and encoder == "libvorbis")
+    forms = {files._form_of(song, "ffmpeg") for song in SONGS}
+    assert forms == ({"flac", "mp3", "ogg"} if there else {"flac", "mp3"})
 
 
 def test_the_songs_are_of_many_kinds() -> None:

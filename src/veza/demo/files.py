@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from veza.demo.songs import ARTISTS, Song, perform
 from veza.demo.synth import RATE
-from veza.media import find_ffmpeg
+from veza.media import can_encode, find_ffmpeg
 
 _SIDE = 640  # pixels
 _CODECS = {
@@ -19,31 +19,56 @@ _CODECS = {
 }
 # ffmpeg puts no picture into this one.
 _BARE = {"ogg"}
+_SECONDS = 120
+
+
+class SongFailed(Exception):
+    """The file of a song could not be made."""
 
 
 def write_song(song: Song, folder: Path) -> Path:
     """Write the song's file into ``folder``; the same song gives the same bytes with the same encoder.
 
-    Blocks for about a second. Raises :class:`veza.media.MediaUnavailable`, CalledProcessError.
+    Blocks for about a second. Raises :class:`veza.media.MediaUnavailable`, :class:`SongFailed`.
     """
-    target, picture = folder / f"{song.title}.{song.form}", folder / f"{song.title}.png"
+    try:
+        return _write(song, folder, find_ffmpeg().path)
+    except subprocess.TimeoutExpired:
+        raise SongFailed(f"ffmpeg did not encode {song.title} within {_SECONDS} seconds.") from None
+    except subprocess.CalledProcessError as problem:
+        said = problem.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        why = said or f"it ended with {problem.returncode}"
+        raise SongFailed(f"ffmpeg could not encode {song.title}: {why}") from None
+    except OSError as problem:
+        raise SongFailed(f"{song.title} could not be written to {folder}: {problem.strerror}.") from None
+
+
+def _write(song: Song, folder: Path, ffmpeg: str) -> Path:
+    form = _form_of(song, ffmpeg)
+    target, picture = folder / f"{song.title}.{form}", folder / f"{song.title}.png"
     draw_cover(song).save(picture)
     tags = {"title": song.title, "artist": ARTISTS[song.artist], "album": song.album, "genre": song.genre}
     words = [part for name, text in tags.items() for part in ("-metadata", f"{name}={text}")]
-    image = () if song.form in _BARE else ("-i", str(picture), "-map", "0", "-map", "1", "-c:v", "copy",
+    image = () if form in _BARE else ("-i", str(picture), "-map", "0", "-map", "1", "-c:v", "copy",
                                            "-disposition:v", "attached_pic")  # fmt: skip
     subprocess.run(  # noqa: S603 - no shell; the path was found by us, and the sound is ours
         [
-            find_ffmpeg().path, "-v", "error", "-y",
+            ffmpeg, "-v", "error", "-y",
             "-f", "f32le", "-ar", str(RATE), "-ac", "2", "-i", "pipe:0",
-            *image, *words, "-fflags", "+bitexact", "-flags:a", "+bitexact", *_CODECS[song.form], str(target),
+            *image, *words, "-fflags", "+bitexact", "-flags:a", "+bitexact", *_CODECS[form], str(target),
         ],
         input=perform(song).tobytes(),
         check=True,
-        timeout=120,
+        stderr=subprocess.PIPE,
+        timeout=_SECONDS,
     )  # fmt: skip
     picture.unlink()
     return target
+
+
+def _form_of(song: Song, ffmpeg: str) -> str:
+    # What Veza itself asks of an ffmpeg leaves this one encoder out, and FLAC in.
+    return "flac" if song.form == "ogg" and not can_encode(ffmpeg, "libvorbis") else song.form
 
 
 def draw_cover(song: Song) -> Image.Image:

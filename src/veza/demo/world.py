@@ -8,7 +8,8 @@ import asyncio
 import base64
 import hmac
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -19,7 +20,7 @@ from veza.access.actor import GUEST, SYSTEM, Member
 from veza.core import clock
 from veza.core.ids import new_id
 from veza.core.pages import MAX_LIMIT, Page
-from veza.demo.files import write_song
+from veza.demo.files import SongFailed, write_song
 from veza.demo.follows import add_follows
 from veza.demo.life import SPAN, fame_of, live
 from veza.demo.mixes import add_mixes
@@ -43,7 +44,7 @@ _BEGAN = SPAN + timedelta(days=4)
 
 
 class DemoRefused(Exception):
-    """The demo does not belong where other people's things are."""
+    """The demo does not belong where other people's things are, or its files cannot be made."""
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -69,20 +70,22 @@ async def make_world(
 ) -> Demo:
     """Make what is not there yet. ``tell`` hears the title of each song that is made.
 
-    Raises :class:`DemoRefused` where there is music already, but neither the demo nor ``force``; and where
-    somebody has a name that the demo needs.
+    The files of songs come first: where they cannot be made, nothing else is. Raises :class:`DemoRefused`
+    then, where there is music already, but neither the demo nor ``force``, and where somebody has a name that
+    the demo needs.
     """
     names = [*ARTISTS, LISTENER, *CROWD]
     there = {name: user for name in names if (user := await _find(parts, name)) is not None}
     async with parts.database.read() as view:
         if not (there or force) and await anybody_has_tracks(view):
             raise DemoRefused("there is other people's music here already; --force adds the demo to it.")
-    with clock.shifted(-_BEGAN):
-        people = {name: there.get(name) or await _create(parts, name) for name in names}
-    for number, name in enumerate(ARTISTS):
-        own = [song for song in songs if song.artist == name]
-        with clock.shifted(timedelta(days=number + 1) - _BEGAN):
-            await _add_songs(parts, people[name], own, tell)
+    with _workshop() as folder:
+        await _play(parts, there, songs, folder, tell)
+        with clock.shifted(-_BEGAN):
+            people = {name: there.get(name) or await _create(parts, name) for name in names}
+        for number, name in enumerate(ARTISTS):
+            with clock.shifted(timedelta(days=number + 1) - _BEGAN):
+                await _take(parts, people[name], folder / name)
     members = {name: _member(user) for name, user in people.items()}
     await add_follows(parts.database, members)
     tracks: dict[str, TrackSummary] = {}
@@ -120,18 +123,41 @@ def _member(user: User) -> Member:
     return Member(id=user.id, session_id=new_id(), username=user.username, role=user.role)
 
 
-async def _add_songs(parts: Parts, user: User, songs: Sequence[Song], tell: Callable[[str], None]) -> None:
-    there = await _tracks(parts, user)
-    with tempfile.TemporaryDirectory(prefix="veza-demo-") as name:
-        folder = Path(name)
+@contextmanager
+def _workshop() -> Iterator[Path]:
+    """A folder with one for each artist, for as long as the block lasts. Raises :class:`DemoRefused`."""
+    with ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="veza-demo-")))
+            for name in ARTISTS:
+                (folder / name).mkdir()
+        except OSError as problem:
+            raise DemoRefused(f"there is no room for the files of songs: {problem.strerror}.") from None
+        yield folder
+
+
+async def _play(
+    parts: Parts,
+    there: Mapping[str, User],
+    songs: Sequence[Song],
+    folder: Path,
+    tell: Callable[[str], None],
+) -> None:
+    """Write the files of the songs that are missing, each into the folder of its artist."""
+    for name in ARTISTS:
+        known = await _tracks(parts, there[name]) if name in there else {}
         for song in songs:
-            if song.title not in there:
+            if song.artist == name and song.title not in known:
                 tell(song.title)
-                await asyncio.to_thread(write_song, song, folder)
-        rules = Rules(parts.settings.max_file_size)
-        await Library(parts.database, parts.storage, Owner(user.id, user.username), rules).take(
-            Walk(folder).files()
-        )
+                try:
+                    await asyncio.to_thread(write_song, song, folder / name)
+                except SongFailed as problem:
+                    raise DemoRefused(str(problem)) from None
+
+
+async def _take(parts: Parts, user: User, folder: Path) -> None:
+    owner, rules = Owner(user.id, user.username), Rules(parts.settings.max_file_size)
+    await Library(parts.database, parts.storage, owner, rules).take(Walk(folder).files())
 
 
 async def _tracks(parts: Parts, user: User) -> Mapping[str, TrackSummary]:

@@ -30,6 +30,7 @@ By itself:
 - ``clean_text(str) -> str | None``: what tags go through;
 - ``Peaks.from_dat(bytes).to_json(pixels)``: audiowaveform's JSON;
 - ``await sandbox_level()``: which layers hold here; ``find_ffmpeg()``: path and version (in a thread);
+  ``can_encode(path, "libvorbis")``: of what is not asked of every ffmpeg;
 - ``MediaLimits``: what a file may cost; ``limits=`` of all the above.
 
 All errors are VezaErrors: 422 EMPTY_FILE, UNSUPPORTED_AUDIO, AUDIO_TOO_LARGE, UNSUPPORTED_IMAGE,
@@ -50,7 +51,7 @@ from veza.media.errors import (
     UnsupportedAudio,
     UnsupportedImage,
 )
-from veza.media.ffmpeg import Ffmpeg, find_ffmpeg
+from veza.media.ffmpeg import Ffmpeg, can_encode, find_ffmpeg
 from veza.media.fragments import Fragments, Layout, Timing
 from veza.media.headers import Headers, read_headers
 from veza.media.hls import MIME as PLAYLIST_MIME
@@ -98,6 +99,7 @@ __all__ = [
     "UnsupportedAudio",
     "UnsupportedImage",
     "Variant",
+    "can_encode",
     "clean_text",
     "find_ffmpeg",
     "make_copy",

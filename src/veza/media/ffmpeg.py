@@ -62,6 +62,12 @@ def lacking(path: str) -> Iterator[str]:
         yield from (f"{question[1:-1]} {name}" for name in names if name not in known)
 
 
+@functools.cache
+def can_encode(path: str, encoder: str) -> bool:
+    """Whether an ffmpeg has an encoder that only few things ask for; starts a program, once."""
+    return encoder in re.findall(r"[\w,]+", _ask(path, "-encoders"))
+
+
 def _ask(path: str, question: str) -> str:
     try:
         answer = subprocess.run(  # noqa: S603 - no shell; the path comes from PATH or from the package

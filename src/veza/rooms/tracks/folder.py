@@ -65,7 +65,8 @@ class Walk:
 
     def files(self) -> Iterator[Found]:
         """Every file, as it is reached. Raises OSError when the folder itself cannot be read."""
-        top = self._top.resolve(strict=True)
+        # Not by Path.resolve: before Python 3.13 a link to itself is none of the system's errors to that.
+        top = Path(os.path.realpath(self._top, strict=True))
         waiting = [top]
         while waiting:
             folder = waiting.pop()
