@@ -100,7 +100,7 @@ async def list_suspended(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
 
 
 async def list_all_suspended(tx: Tx) -> frozenset[UUID]:
-    """Everybody who is suspended now; all accounts are looked through, by :func:`list_suspended` some."""
+    """Everybody who is suspended now."""
     return frozenset(await store.all_suspended(tx))
 
 

@@ -120,7 +120,6 @@ _STAY_OPEN = Statement(
     sa.select(U.id).where(_one, U.suspended_at.is_(None)).with_for_update(read=True, key_share=True), UUID
 )
 _SUSPENDED = Statement(sa.select(U.id).where(any_of(U.id, "ids"), U.suspended_at.is_not(None)), UUID)
-# Looks through all accounts: 40 ms on SQLite for 100,000 of them.
 _ALL_SUSPENDED = Statement(sa.select(U.id).where(U.suspended_at.is_not(None)), UUID, heavy=True)
 _LOCK_ADMINS = Statement(
     sa.select(U.id).where(_is_admin, U.suspended_at.is_(None)).order_by(U.id).with_for_update(), UUID

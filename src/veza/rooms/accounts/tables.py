@@ -49,6 +49,13 @@ users = sa.Table(
         sqlite_where=sa.text("role = 'admin'"),
         postgresql_where=sa.text("role = 'admin'"),
     ),
+    # So are the suspended, whom the lists of people leave out and what they count has to.
+    sa.Index(
+        "ix_users_suspended",
+        "id",
+        sqlite_where=sa.text("suspended_at IS NOT NULL"),
+        postgresql_where=sa.text("suspended_at IS NOT NULL"),
+    ),
 )
 
 # How many users there are; the scope is always the empty one.

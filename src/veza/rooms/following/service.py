@@ -19,8 +19,8 @@ from veza.rooms.following.schemas import Between, Follow, Followers, Following, 
 
 # Enough for anybody who listens to what comes of it; a feed looks at each of them.
 MOST_FOLLOWED = 5_000
-# So many are counted one by one as they are listed: 10 ms at most. Of more, all who are suspended are read.
-FEW = 10_000
+# So many are counted one by one as they are listed: 1 ms at most. Of more, all who are suspended are read.
+FEW = 1_000
 
 
 async def follow(tx: Tx, actor: Member, user_id: UUID) -> None:
