@@ -296,11 +296,19 @@ async def test_what_is_missing_or_damaged_is_told(
         assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 1
         assert f"{damaged.relative_to(vault)}, the content of " in capsys.readouterr().err
         assert kept.exists()
-        # What is damaged in the vault and removed there is brought anew, and its list is looked at by itself.
+        # What is damaged in the vault and removed there is brought anew, and its list is looked at by itself;
+        # so is what has another size than it had, as a power cut may leave it: a file, and rows.
         damaged.unlink()
-        (piece,) = (await newest(vault)).files.pieces
-        for spoil in (Path.unlink, lambda path: path.write_bytes(b"rot")):
-            spoil(vault / content_key(piece))
+        made = await newest(vault)
+        listed, rows = (
+            vault / content_key(pieces[0])
+            for pieces in (made.files.pieces, next(part.pieces for part in made.tables if part.rows))
+        )
+        for spoiled in ({listed: None}, {listed: b"rot"}, {damaged: b"", rows: b""}):
+            for path, content in spoiled.items():
+                path.unlink()
+                if content is not None:
+                    path.write_bytes(content)
             assert await back_up(settings, vault) == 1
             assert "2 files are not as their rows say" in capsys.readouterr().err
             assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0

@@ -175,15 +175,15 @@ class Maker:
 
     async def _store(self, fetched: Sequence[tuple[Held, Path]]) -> list[Held]:
         """Keep these contents, each once, durable together."""
-        new: dict[str, Path] = {}
+        new: dict[str, tuple[Path, int]] = {}
         for file, path in fetched:
-            if file.sha256 in new or self._inventory.is_kept(file.sha256):
+            if file.sha256 in new or self._inventory.is_kept(file.sha256, file.size):
                 path.unlink()
                 continue
-            new[file.sha256] = path
+            new[file.sha256] = path, file.size
             self._new_bytes += file.size
-        await self._vault.storage.put_files([(content_key(digest), path) for digest, path in new.items()])
-        self._inventory.keep(new)
+        await self._vault.storage.put_files([(content_key(one), path) for one, (path, _) in new.items()])
+        self._inventory.keep((digest, size) for digest, (_, size) in new.items())
         self._new_files += len(new)
         return [file for file, _ in fetched]
 

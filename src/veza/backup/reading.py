@@ -71,10 +71,10 @@ def digest_of(path: Path) -> str:
 
 
 async def list_kept(vault: Vault, inventory: Inventory) -> None:
-    """Have the inventory know all contents of a vault."""
-    some: list[str] = []
-    async for digest in vault.list_contents():
-        some.append(digest)
+    """Have the inventory know all contents of a vault, and the size of each."""
+    some: list[tuple[str, int]] = []
+    async for content in vault.list_contents():
+        some.append(content)
         if len(some) == 10_000:  # noqa: PLR2004 - at a time
             inventory.keep(some)
             some = []

@@ -58,6 +58,8 @@ class Restorer:
                 raise NotRestored(f"the storage is not empty: {strange[0]} is not of this backup.")
             with weighing(self._console, "Files", self._manifest.files.bytes) as tell:
                 await self._bring(storage, inventory, tell)
+            # Some of them may have been brought by an attempt that was killed before it had synced them.
+            await storage.settle()
         finally:
             inventory.close()
         if verify:

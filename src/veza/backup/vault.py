@@ -2,6 +2,11 @@
 
 ``files/ab/<sha256>`` are contents, of files and of rows; ``backups/<id>.json`` says what is in a backup, and
 is written last; ``secrets/<id>`` is the server's secret, where that was wanted.
+
+What lies under a name of the right size is believed to be its content, and not read again by each backup: for
+a content has its name only once it is durable (:mod:`veza.core.storage_bulk`,
+:mod:`veza.core.storage_files`), and all of them before a manifest names them. What a disk does to it later is
+found by `veza backups --verify`.
 """
 
 import asyncio
@@ -66,19 +71,21 @@ class Vault:
 
     async def put_manifest(self, manifest: Manifest) -> None:
         """Let there be this backup."""
+        # Of its contents some may have been put by a backup that was killed before it had synced their names.
+        await self.storage.settle()
         await self.storage.put_bytes(_manifest_key(manifest.id), manifests.write(manifest))
 
-    async def list_contents(self) -> AsyncIterator[str]:
-        """The digests of all contents."""
+    async def list_contents(self) -> AsyncIterator[tuple[str, int]]:
+        """The digests of all contents, and how many bytes there are of each."""
         async for entry in self.storage.list(_FILES):
-            yield entry.key.rpartition("/")[2]
+            yield entry.key.rpartition("/")[2], entry.size
 
     async def put(self, content: bytes, kept: Inventory) -> str:
         """Keep a content, unless it is kept already; its digest."""
         digest = hashlib.sha256(content).hexdigest()
-        if not kept.is_kept(digest):
+        if not kept.is_kept(digest, len(content)):
             await self.storage.put_bytes(content_key(digest), content)
-            kept.keep([digest])
+            kept.keep([(digest, len(content))])
         return digest
 
     async def get_piece(self, digest: str) -> bytes:

@@ -125,6 +125,10 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    async def settle(self) -> None:
+        """Return once all that is to be seen here is durable, also what somebody put who was killed at it."""
+
+    @abstractmethod
     async def put_bytes(self, key: str, data: bytes) -> Stored:
         """Store a small file; it is durable when this returns. Raises :class:`InsufficientStorage`."""
 

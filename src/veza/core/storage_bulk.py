@@ -1,9 +1,13 @@
 """Many files at once: copied in from elsewhere, and made durable together.
 
 An fsync waits for the disk; thousands of small files would wait thousands of times. The files of one batch
-are moved first and then synced by a single ``syncfs``, which returns when everything on that file system is
-on the disk, names included. Until then no row names them: a batch that is cut short leaves orphans, which
-the sweep removes. Source: syncfs(2), which tells of failed writes since Linux 5.8.
+are synced together by a ``syncfs``, which returns when everything on that file system is on the disk, and
+once more when they have their names: so a batch waits twice, however many files are in it.
+
+What is relied on: a file has its name only when its content is on the disk. In a vault, and in a storage that
+is restored, a name alone says that the content need not be copied again; a name that came to the disk before
+its content, as a file system may have it, would be believed after a power cut. Source: syncfs(2), which tells
+of failed writes since Linux 5.8.
 """
 
 import ctypes
@@ -82,12 +86,26 @@ class Syncer:
         self.close = weakref.finalize(self, os.close, self._handle)
         self._call = ctypes.CDLL(None, use_errno=True).syncfs if _can_sync_all() else None
 
-    def sync(self, paths: Sequence[Path], top: Path) -> None:
-        """Make these files below ``top`` durable, and their names. Raises OSError."""
+    def sync_files(self, paths: Sequence[Path]) -> None:
+        """Make what is in these files durable. Raises OSError."""
+        if self._call is not None:
+            self.sync()
+            return
+        for path in paths:
+            sync_file(path)
+
+    def sync_names(self, paths: Sequence[Path], top: Path) -> None:
+        """Make the names of these files below ``top`` durable. Raises OSError."""
+        if self._call is not None:
+            self.sync()
+            return
+        for path in paths:
+            sync_folders(path, top)
+
+    def sync(self) -> None:
+        """Make all that was written there durable, by whomever; where the kernel can tell. Raises OSError."""
         if self._call is None:
-            for path in paths:
-                sync_file(path)
-                sync_folders(path, top)
+            os.sync()
         elif self._call(self._handle) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
@@ -103,16 +121,19 @@ def _can_sync_all() -> bool:
 
 
 def move_all_durably(pairs: Sequence[tuple[Path, Path]], top: Path, syncer: Syncer) -> None:
-    """Let each source become its target, all on the file system of ``top``.
+    """Let each source become its target, all on the file system of ``top``, once its content is durable.
 
     The sources are gone afterwards. Raises OSError, and then has removed the targets as well.
     """
+    if not pairs:
+        return
     moved: list[Path] = []
     try:
+        syncer.sync_files([source for source, _ in pairs])
         for source, target in pairs:
             rename_into(source, target, top)
             moved.append(target)
-        syncer.sync(moved, top)
+        syncer.sync_names(moved, top)
     except OSError:
         for path in (*moved, *(source for source, _ in pairs)):
             with suppress(OSError):

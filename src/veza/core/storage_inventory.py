@@ -22,19 +22,20 @@ _TABLES = """
 CREATE TABLE named (key TEXT PRIMARY KEY, size INTEGER, sha256 TEXT, spare INTEGER) WITHOUT ROWID;
 CREATE TABLE there (key TEXT PRIMARY KEY, size INTEGER, modified INTEGER) WITHOUT ROWID;
 CREATE TABLE copied (key TEXT PRIMARY KEY, size INTEGER, modified INTEGER, sha256 TEXT) WITHOUT ROWID;
-CREATE TABLE kept (sha256 TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE kept (sha256 TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
 """
 _NAME = """
 INSERT INTO named VALUES (?, ?, ?, ?) ON CONFLICT (key)
 DO UPDATE SET size = coalesce(named.size, excluded.size),
 sha256 = max(named.sha256, excluded.sha256), spare = min(named.spare, excluded.spare)
 """
-# Of a file that lies where it did then, with the same size and time, the digest is known.
+# Of a file that lies where it did then, with the same size and time, the digest is known: unless what is kept
+# by that name cannot be it.
 _AGAIN = """
 SELECT there.key, there.size, there.modified, coalesce(copied.sha256, '')
 FROM there JOIN named USING (key)
 LEFT JOIN copied ON copied.key = there.key AND copied.size = there.size AND copied.modified = there.modified
-AND copied.sha256 IN (SELECT sha256 FROM kept)
+AND EXISTS (SELECT 1 FROM kept WHERE kept.sha256 = copied.sha256 AND kept.size = copied.size)
 ORDER BY there.key
 """
 _TOGETHER = 5_000
@@ -78,17 +79,17 @@ class Inventory:
         rows = ((one.key, one.size, one.modified, one.sha256) for one in files)
         self._put("INSERT OR REPLACE INTO copied VALUES (?, ?, ?, ?)", rows)
 
-    def keep(self, digests: Iterable[str]) -> None:
-        """Hear which contents are kept."""
-        self._put("INSERT OR IGNORE INTO kept VALUES (?)", ((digest,) for digest in digests))
+    def keep(self, contents: Iterable[tuple[str, int]]) -> None:
+        """Hear which contents are kept, and how many bytes there are of each."""
+        self._put("INSERT OR REPLACE INTO kept VALUES (?, ?)", contents)
 
     def need(self, digests: Iterable[str]) -> None:
         """Hear which of them are needed; what is left is what :meth:`unneeded` tells."""
         self._put("DELETE FROM kept WHERE sha256 = ?", ((digest,) for digest in digests))
 
-    def is_kept(self, digest: str) -> bool:
-        """Whether such content is kept."""
-        return bool(self._all("SELECT 1 FROM kept WHERE sha256 = ?", digest))
+    def is_kept(self, digest: str, size: int) -> bool:
+        """Whether such content is kept, in so many bytes: another number of them is another content."""
+        return bool(self._all("SELECT 1 FROM kept WHERE sha256 = ? AND size = ?", digest, size))
 
     def unneeded(self) -> Iterator[str]:
         """Every content that is kept and that nothing was said to need."""

@@ -43,9 +43,13 @@ class LocalStorage(Storage):
 
     @traced("storage.put_files", Kind.CLIENT)
     async def put_files(self, files: Sequence[tuple[str, Path]]) -> None:
-        """Move them all, then sync once."""
+        """Sync them together, move them all, and sync once more."""
         pairs = [(path, self.local_path(key)) for key, path in files]
         await self._run(move_all_durably, pairs, self.folder, self._syncer)
+
+    async def settle(self) -> None:
+        """Sync all of the file system."""
+        await self._run(self._syncer.sync)
 
     @traced("storage.put_bytes", Kind.CLIENT)
     async def put_bytes(self, key: str, data: bytes) -> Stored:

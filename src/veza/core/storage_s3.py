@@ -67,6 +67,9 @@ class ObjectStorage(Storage):
             if isinstance(problem, BaseException):
                 raise problem
 
+    async def settle(self) -> None:
+        """What the service shows is durable already."""
+
     @traced("storage.put_bytes", Kind.CLIENT)
     async def put_bytes(self, key: str, data: bytes) -> Stored:
         """Upload one object."""
