@@ -30,6 +30,7 @@ from veza.backup.vault import Vault, content_key
 from veza.core import clock
 from veza.core.db import Database, metadata
 from veza.core.db.rows import Sum
+from veza.core.ids import new_id
 from veza.core.storage import LocalStorage, holding
 from veza.moved import Moved, find_mark, mark_of
 from veza.rooms.audit.sealing import Sealer
@@ -449,7 +450,7 @@ async def test_a_backup_in_a_bucket(
     bucket_url: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """From a bucket into a bucket, and out of it into a folder; one that cannot be used is named, and why."""
+    """From a bucket into a bucket, a folder, and a bucket that is not there yet; what cannot be used is named."""
     async with open_world(
         database, tmp_path, work=True, storage_url=f"{bucket_url}/live", s3=s3_server
     ) as world:
@@ -478,3 +479,7 @@ async def test_a_backup_in_a_bucket(
     other = Settings(data_dir=folder, database_url=f"sqlite:///{folder / 'veza.db'}", s3=s3_server)
     assert await restore(other, f"{bucket_url}/vault") == 0
     assert (folder / "files" / "uploads" / upload / "original").read_bytes() == PDF
+    new = msgspec.structs.replace(
+        other, data_dir=tmp_path / "new", database_url="", storage_url=f"s3://{new_id().hex}/files"
+    )
+    assert await restore(new, f"{bucket_url}/vault") == 0

@@ -52,6 +52,8 @@ class Restorer:
         try:
             async for held in files_of(self._vault, self._manifest):
                 inventory.name(NamedFile(one.key, one.size, one.sha256) for one in held)
+            # It writes: a bucket may be made by the first who does, and cannot be listed before.
+            await storage.check()
             await _see(storage, inventory)
             strange = next(inventory.strangers(clock.now() + _SOON), None)
             if strange is not None:
