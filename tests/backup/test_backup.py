@@ -24,7 +24,7 @@ from veza.access.secrets import new_secret
 from veza.backup import checking, commands, making, restoring, tables
 from veza.backup import pieces as pieces_of_rows
 from veza.backup.manifest import Manifest
-from veza.backup.naming import ROOTS
+from veza.backup.naming import ROOTS, see_all
 from veza.backup.pieces import Cutter, unpack
 from veza.backup.vault import Vault, content_key
 from veza.core import clock
@@ -166,6 +166,15 @@ async def _cut_short(*given: Any) -> None:
     raise CutShort
 
 
+def _asleep_for_long(vault: Path) -> Callable[..., Any]:
+    async def wake_up(*given: Any) -> None:
+        (hold,) = (vault / "holds").iterdir()
+        os.utime(hold, (0, 0))
+        await see_all(*given)
+
+    return wake_up
+
+
 async def test_a_second_backup_copies_only_what_is_new(
     database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +194,11 @@ async def test_a_second_backup_copies_only_what_is_new(
         async with holding(LocalStorage(vault)):
             assert await back_up(settings, vault) == 1
         assert "another backup is being made there" in capsys.readouterr().err
+        with monkeypatch.context() as patched:
+            patched.setattr(making, "see_all", _asleep_for_long(vault))
+            assert await back_up(settings, vault) == 1
+        assert "another backup may have begun meanwhile" in capsys.readouterr().err
+        assert len(await Vault(LocalStorage(vault)).list_ids()) == 1
         assert await back_up(settings, vault) == 0
         assert ", 2 files (0.0 MB), of which 0 " in capsys.readouterr().out
         await ada.delete(f"/uploads/{first}")
@@ -240,7 +254,7 @@ async def test_what_is_deleted_while_a_backup_is_made_is_in_it(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """X12: between the cut and the copy of its files they are held; afterwards they go as ever."""
-    vault, see_all = tmp_path / "vault", making.see_all
+    vault = tmp_path / "vault"
     async with open_world(database, tmp_path, work=True) as world:
         ada, settings, storage = await world.person("ada"), settings_of(world), world.parts.storage
         upload = (await send(ada, PDF, "a.pdf")).json()["data"]["upload_id"]

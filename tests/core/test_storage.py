@@ -15,6 +15,7 @@ from veza.core import clock
 from veza.core.errors import InsufficientStorage, Unavailable
 from veza.core.storage import (
     HeldAlready,
+    HoldLost,
     LocalStorage,
     NoSuchFile,
     ObjectStorage,
@@ -215,6 +216,25 @@ async def test_while_the_files_are_held_none_is_removed(storage):
         assert len(await keys(storage)) == 2
     await storage.delete("tracks/1/original")
     assert await keys(storage) == []
+
+
+async def test_a_hold_that_was_not_renewed_in_time_is_lost_for_good(local):
+    """X12: as on a machine that was asleep, whose own clocks may not tell."""
+    async with holding(local) as hold:
+        await hold.check()
+        path, now = local.local_path(hold.key), clock.now().timestamp()
+        late = now - HELD_FOR.total_seconds()
+        os.utime(path, (late + 60, late + 60))
+        await hold.check()
+        os.utime(path, (late, late))
+        for _ in range(2):
+            with pytest.raises(HoldLost):
+                await hold.check()
+    async with holding(local) as hold:
+        await local.remove_now([hold.key])
+        with pytest.raises(HoldLost):
+            await hold.check()
+    assert await keys(local) == []
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from veza.core.errors import VezaError
 from veza.core.service_urls import mistake, where, why
 from veza.core.storage import (
     HeldAlready,
+    HoldLost,
     LocalStorage,
     Storage,
     StorageFull,
@@ -46,6 +47,7 @@ _PROBLEMS = (NoBackup, ManifestDamaged, PieceDamaged, NotPruned, NotRestored, No
 _SAID = {
     ManifestDamaged: "its manifest is damaged: it cannot be used; `veza backups` lists the others.",
     HeldAlready: "another backup is being made there; one that was killed counts for half an hour.",
+    HoldLost: "it was held up for half an hour, and another backup may have begun meanwhile: say it again.",
 }
 
 
@@ -71,7 +73,7 @@ async def carry_out(settings: Settings, ways: Ways, deed: str, given: Mapping[st
     before = os.umask(0o077)
     try:
         return await DEEDS[deed](settings, ways, **given)
-    except (*_PROBLEMS, HeldAlready) as problem:
+    except (*_PROBLEMS, HeldAlready, HoldLost) as problem:
         return _complain(_SAID.get(type(problem)) or str(problem))
     except VezaError as problem:
         return _complain(_about(problem))
@@ -115,13 +117,13 @@ async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | No
         secret = secret_to_keep(settings) if with_secret else None
         ids = [key_id for key_id, _ in parts.keyring.derive("backup")]
         pruned = None
-        async with holding(vault.storage, alone=True):
-            maker = Maker(parts.database, parts.storage, vault, progress.console())
+        async with holding(vault.storage, alone=True) as hold:
+            maker = Maker(parts.database, parts.storage, vault, hold, progress.console())
             made = await maker.make(revision, ids, secret)
             # At once: that it is there is true, whatever becomes of older ones.
             _tell_made(made, _about_secret(settings, included=secret is not None))
             if keep is not None:
-                pruned = await prune(vault, keep, made.manifest.id, parts.storage.scratch)
+                pruned = await prune(vault, hold, keep, made.manifest.id, parts.storage.scratch)
         await vault.storage.close()
     if pruned and pruned[0]:
         _say(f"removed {pruned[0]:,} older backups, and {pruned[1]:,} contents that only they needed")

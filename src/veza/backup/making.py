@@ -27,7 +27,7 @@ from veza.core import clock
 from veza.core.db import Database
 from veza.core.db.rows import Sum
 from veza.core.errors import Unavailable
-from veza.core.storage import NamedFile, NoSuchFile, Storage, holding
+from veza.core.storage import Hold, NamedFile, NoSuchFile, Storage, holding
 from veza.core.storage_bulk import copy_in
 from veza.core.storage_inventory import Held, Inventory
 
@@ -45,12 +45,15 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Maker:
-    """Makes one backup of a database and the files beside it."""
+    """Makes one backup of a database and the files beside it, in a vault that is held for it alone."""
 
-    def __init__(self, database: Database, storage: Storage, vault: Vault, console: Console) -> None:
+    def __init__(
+        self, database: Database, storage: Storage, vault: Vault, hold: Hold, console: Console
+    ) -> None:
         self._database = database
         self._storage = storage
         self._vault = vault
+        self._hold = hold
         self._console = console
         self._inventory = Inventory(storage.scratch)
         self._faults: list[tuple[str, str]] = []
@@ -58,7 +61,10 @@ class Maker:
         self._new_files = self._new_bytes = 0
 
     async def make(self, revision: str, secret_ids: Sequence[str], secret: bytes | None) -> Made:
-        """Make it; ``secret`` is what is to be kept beside it. Raises what databases and storages raise."""
+        """Make it; ``secret`` is what is to be kept beside it.
+
+        Raises :class:`HoldLost`, and what databases and storages raise; then there is none.
+        """
         try:
             await self._vault.tidy()
             await self._look_at_vault()
@@ -80,6 +86,8 @@ class Maker:
                 faults=self._faults,
                 fault_count=self._fault_count,
             )
+            # Else another may have removed meanwhile what was kept when this one began.
+            await self._hold.check()
             if secret is not None:
                 await self._vault.put_secret(manifest.id, secret)
             await self._vault.put_manifest(manifest)

@@ -6,6 +6,7 @@ from veza.backup.manifest import ManifestDamaged
 from veza.backup.pieces import PieceDamaged
 from veza.backup.reading import files_of, list_kept
 from veza.backup.vault import Vault
+from veza.core.storage import Hold
 from veza.core.storage_inventory import Inventory
 
 
@@ -13,12 +14,13 @@ class NotPruned(Exception):
     """No older backup can be removed; says why in one line."""
 
 
-async def prune(vault: Vault, keep: int, made: str, scratch: Path) -> tuple[int, int]:
+async def prune(vault: Vault, hold: Hold, keep: int, made: str, scratch: Path) -> tuple[int, int]:
     """Remove all but the newest ``keep`` backups; how many of these and of their contents went.
 
     That which was ``made`` just now stays: beside one of a clock that went before it seems to be older.
-    What is kept is noted in ``scratch``. Nobody else may write to the vault meanwhile. Raises
-    :class:`NotPruned` where one that stays cannot be read: then nothing is removed.
+    What is kept is noted in ``scratch``. Nobody else may write to the vault meanwhile, which ``hold`` is for.
+    Raises :class:`NotPruned` where one that stays cannot be read: then nothing is removed; and
+    :class:`HoldLost`: then nothing more is.
     """
     ids = await vault.list_ids()
     stay = {*ids[-keep:], made}
@@ -31,8 +33,9 @@ async def prune(vault: Vault, keep: int, made: str, scratch: Path) -> tuple[int,
         unneeded = list(inventory.unneeded())
     finally:
         inventory.close()
+    await hold.check()
     await vault.drop(gone)
-    await vault.remove_contents(unneeded)
+    await vault.remove_contents(unneeded, hold)
     return len(gone), len(unneeded)
 
 

@@ -20,7 +20,7 @@ from veza.backup.manifest import Manifest, ManifestDamaged
 from veza.backup.pieces import MOST_BYTES, PieceDamaged
 from veza.core.errors import NotFound
 from veza.core.ids import new_id
-from veza.core.storage import LocalStorage, Storage, open_storage
+from veza.core.storage import Hold, LocalStorage, Storage, open_storage
 from veza.core.storage_inventory import Inventory
 
 _BACKUPS, _FILES, _SECRETS = "backups", "files", "secrets"
@@ -114,9 +114,10 @@ class Vault:
         secrets = [entry.key async for entry in self.storage.list(_SECRETS)]
         await self.storage.remove_now([key for key in secrets if key.rpartition("/")[2] not in ids])
 
-    async def remove_contents(self, digests: Sequence[str]) -> None:
-        """Remove these contents, which no backup needs."""
+    async def remove_contents(self, digests: Sequence[str], hold: Hold) -> None:
+        """Remove these contents, which no backup needs for as long as it is held. Raises HoldLost."""
         for start in range(0, len(digests), _TOGETHER):
+            await hold.check()
             await self.storage.remove_now([content_key(one) for one in digests[start : start + _TOGETHER]])
 
     async def tidy(self) -> None:

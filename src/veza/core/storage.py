@@ -19,7 +19,7 @@ from veza.core.storage_base import (
 from veza.core.storage_chunks import ChunkStore
 from veza.core.storage_chunks_local import LocalChunks
 from veza.core.storage_chunks_remote import StoredChunks
-from veza.core.storage_hold import HeldAlready, holding
+from veza.core.storage_hold import HeldAlready, Hold, HoldLost, holding
 from veza.core.storage_local import LocalStorage
 from veza.core.storage_named import NamedFile, Naming
 from veza.core.storage_s3 import ObjectStorage, open_s3
@@ -28,6 +28,8 @@ __all__ = [
     "ChunkStore",
     "Entry",
     "HeldAlready",
+    "Hold",
+    "HoldLost",
     "LocalStorage",
     "NamedFile",
     "Naming",

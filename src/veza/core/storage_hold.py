@@ -8,7 +8,7 @@ of what rows name in a view that is opened under a hold, nothing goes for as lon
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -27,35 +27,67 @@ class HeldAlready(Exception):
     """Somebody else is at work here."""
 
 
+class HoldLost(Exception):
+    """It was not renewed in time, as on a machine that was asleep: others may have taken it for nobody's."""
+
+
+class Hold:
+    """One that is kept up."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._lost = False
+        self.key = f"{HOLDS}/{new_id()}"
+
+    async def begin(self) -> None:
+        """Let there be it."""
+        await self._storage.put_bytes(self.key, b"held")
+
+    async def check(self) -> None:
+        """Renew it. Raises :class:`HoldLost` unless all went from one renewal to the next in time."""
+        since = await self._since()
+        await self.begin()
+        now = await self._since()
+        # Both told by the storage: a clock of ours may have stood still meanwhile, as the rest of us did.
+        if since is None or now is None or now - since >= HELD_FOR:
+            self._lost = True
+        if self._lost:
+            raise HoldLost
+
+    async def _since(self) -> datetime | None:
+        found = [entry.modified async for entry in self._storage.list(HOLDS) if entry.key == self.key]
+        return found[0] if found else None
+
+    async def keep_up(self) -> None:
+        """Renew it again and again, until this is cancelled."""
+        while True:
+            await asyncio.sleep(RENEWED.total_seconds())
+            try:
+                await self.check()
+            except (VezaError, HoldLost):
+                log.warning("storage.hold_not_renewed")
+
+
 @asynccontextmanager
-async def holding(storage: Storage, *, alone: bool = False) -> AsyncIterator[None]:
+async def holding(storage: Storage, *, alone: bool = False) -> AsyncIterator[Hold]:
     """Nothing is removed from the storage for as long as the block lasts, but by :meth:`Storage.remove_now`.
 
     Who dies meanwhile holds for half an hour more. Raises :class:`HeldAlready` where it is to be held
     ``alone`` and another holds it, and what storages raise.
     """
-    key = f"{HOLDS}/{new_id()}"
-    await storage.put_bytes(key, b"held")
-    keeper = asyncio.create_task(_renew(storage, key))
+    hold = Hold(storage)
+    await hold.begin()
+    keeper = asyncio.create_task(hold.keep_up())
     try:
-        if alone and await _others(storage, key):
+        if alone and await _others(storage, hold.key):
             raise HeldAlready
-        await _forget(storage, key)
-        yield
+        await _forget(storage, hold.key)
+        yield hold
     finally:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
         with suppress(VezaError):  # it ends by itself
-            await storage.remove_now([key])
-
-
-async def _renew(storage: Storage, key: str) -> None:
-    while True:
-        await asyncio.sleep(RENEWED.total_seconds())
-        try:
-            await storage.put_bytes(key, b"held")
-        except VezaError:
-            log.warning("storage.hold_not_renewed")
+            await storage.remove_now([hold.key])
 
 
 async def _forget(storage: Storage, own: str) -> None:
