@@ -50,7 +50,7 @@ def _do(work: Callable[[ModuleType], T]) -> T:
     meanwhile took a fifth of the time of a start.
     """
     gc.disable()
-    from veza import process  # noqa: PLC0415 - see above
+    from veza import opening, process  # noqa: PLC0415 - see above
     from veza.core.heap import share_heaps  # noqa: PLC0415 - as above
 
     share_heaps()
@@ -62,7 +62,7 @@ def _do(work: Callable[[ModuleType], T]) -> T:
     except process.REFUSALS as problem:
         print(f"veza: {problem}", file=sys.stderr)  # noqa: T201 - for the operator
         sys.exit(78)  # EX_CONFIG of sysexits.h
-    except process.OutOfReach as problem:
+    except opening.OutOfReach as problem:
         print(f"veza: {problem}", file=sys.stderr)  # noqa: T201 - for the operator
         sys.exit(1)
 

@@ -16,6 +16,7 @@ from veza.access.secrets import Keyring, secret_file
 from veza.access.tokens import Tokens
 from veza.core.db import Database, open_database
 from veza.core.db.migrate import current_revision
+from veza.core.errors import NO_ROOM
 from veza.core.jobs import check_queue
 from veza.core.limits import Limit, Limiter, open_limiter, parse_limit
 from veza.core.live import Live, open_live
@@ -73,7 +74,7 @@ def make_parts(
 ) -> Parts:
     """The parts that the settings ask for, or with this ``database``. Opens one, but does not migrate it.
 
-    Raises BadSetting and SecretRefused.
+    Raises BadSetting, SecretRefused, and OSError where there is no room.
     """
     make_folder(settings)
     if database is None:
@@ -127,11 +128,16 @@ def _stripe(settings: Settings) -> StripeConfig | None:
 
 
 def make_folder(settings: Settings) -> None:
-    """Make the data folder, where there is none. Raises BadSetting when it cannot be written to."""
+    """Make the data folder, where there is none.
+
+    Raises BadSetting when it cannot be written to, and OSError where there is no room.
+    """
     folder = settings.data_dir
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
+        if error.errno in NO_ROOM:  # no setting mends that
+            raise
         raise BadSetting(f"VEZA_DATA_DIR: {folder} cannot be used: {error.strerror}.") from None
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise BadSetting(f"VEZA_DATA_DIR: {folder} cannot be written to.")
@@ -168,4 +174,6 @@ def _made(name: str, make: Callable[[], T]) -> T:
     try:
         return make()
     except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:  # as above
+            raise
         raise BadSetting(f"VEZA_{name}: {error}") from None

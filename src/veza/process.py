@@ -5,33 +5,34 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    asynccontextmanager,
-    contextmanager,
-    nullcontext,
-)
+from collections.abc import Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import apsw
 import msgspec
 
 from veza.access.secrets import SecretRefused
 from veza.app import make_app, make_probes, openapi_document, working_alone
-from veza.core.db import Database, UrlRefused
-from veza.core.db.migrate import UnknownRevision, current_revision, head_revision, upgrade
+from veza.core.db import UrlRefused
+from veza.core.db.migrate import UnknownRevision
 from veza.core.errors import VezaError
-from veza.core.lock import FolderLock, InUse
+from veza.core.lock import InUse
 from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
 from veza.core.text import BadValue
 from veza.core.tracing_open import can_trace, traces_sent
 from veza.moved import refuse_moved
-from veza.parts import Parts, is_secret_gone, make_folder, make_parts, refuse_nothing
+from veza.opening import (
+    OutOfReach,
+    lock,
+    migrate,
+    opened,
+    prepared,
+    saying_what_is_wrong,
+)
+from veza.parts import Parts, make_parts, refuse_nothing
 from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
 from veza.rooms.audit.sealing import Sealer
@@ -48,20 +49,16 @@ T = TypeVar("T")
 REFUSALS = (BadSetting, UrlRefused, SecretRefused, InUse, UnknownRevision)
 
 
-class OutOfReach(Exception):
-    """What is needed to begin does not answer; it may do so later."""
-
-
 def serve_all() -> int:
     """Serve until told to stop; the exit code. Raises OutOfReach and REFUSALS, as all functions here do."""
     return _run(_serve(_begin()))
 
 
 async def _serve(settings: Settings) -> int:
-    with _lock(settings), _listening(settings, settings.port) as listeners:
+    with lock(settings), _listening(settings, settings.port) as listeners:
         # Links in mails name the port, which may have been taken just now.
         settings = msgspec.structs.replace(settings, port=listeners[0].getsockname()[1])
-        async with _traced(settings, "serve"), _prepared(settings) as parts:
+        async with _traced(settings, "serve"), prepared(settings) as parts:
             return await serve_async(
                 make_app(parts, work=settings.serve_jobs),
                 listeners=listeners,
@@ -91,7 +88,7 @@ async def _work(settings: Settings) -> int:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with _traced(settings, "worker"), _prepared(settings) as parts, working_alone(parts):
+    async with _traced(settings, "worker"), prepared(settings) as parts, working_alone(parts):
         print("Veza is working", flush=True)  # noqa: T201 - for the person who started it
         await stop.wait()
     return 0
@@ -100,7 +97,7 @@ async def _work(settings: Settings) -> int:
 async def _work_seen(settings: Settings, port: int) -> int:
     """The same, and say at a port of its own how it goes."""
     with _listening(settings, port) as listeners:
-        async with _traced(settings, "worker"), _prepared(settings) as parts:
+        async with _traced(settings, "worker"), prepared(settings) as parts:
             return await serve_async(
                 make_probes(parts),
                 listeners=listeners,
@@ -111,15 +108,7 @@ async def _work_seen(settings: Settings, port: int) -> int:
 
 def migrate_only() -> bool:
     """Migrate; whether there was anything to do."""
-    return bool(_run(_migrate(_begin())))
-
-
-async def _migrate(settings: Settings) -> int:
-    with _lock(settings):
-        async with _opened(settings) as parts:
-            migrated = await upgrade(parts.database)
-            await search.complete(parts.database)
-            return int(migrated)
+    return _run(migrate(_begin()))
 
 
 def reindex_only() -> int:
@@ -128,9 +117,10 @@ def reindex_only() -> int:
 
 
 async def _reindex(settings: Settings) -> int:
-    with _lock(settings):
-        async with _prepared(settings) as parts:
-            return await search.rebuild(parts.database)
+    with lock(settings):
+        async with prepared(settings) as parts:
+            with saying_what_is_wrong(settings):
+                return await search.rebuild(parts.database)
 
 
 def document() -> bytes:
@@ -156,7 +146,7 @@ async def _create_account(
     settings: Settings, username: str, email: str, password: str, *, admin: bool
 ) -> int:
     # No lock: SQLite takes turns between a serving process and this one, whose change is a single row.
-    async with _prepared(settings) as parts:
+    async with prepared(settings) as parts:
         parts.database.record_events = outbox()
         try:
             user = await create_user(
@@ -185,8 +175,9 @@ async def _verify_audit(settings: Settings, known: "Head | None") -> int:
 
     refuse_nothing(settings)
     # No lock: it only reads, and who writes meanwhile adds to the end.
-    async with _prepared(settings) as parts:
-        verdict = await verify(parts.database, Sealer(parts.database, parts.keyring), known)
+    async with prepared(settings) as parts:
+        with saying_what_is_wrong(settings):
+            verdict = await verify(parts.database, Sealer(parts.database, parts.keyring), known)
     if verdict.problem:
         print(f"veza: {verdict.problem}", file=sys.stderr)  # noqa: T201 - for the operator
         print(f"{verdict.rows} rows before it are right", file=sys.stderr)  # noqa: T201 - as above
@@ -209,7 +200,7 @@ async def _administer(settings: Settings, deed: str, given: dict[str, object]) -
 
     refuse_nothing(settings)
     # No lock: as for an account that is created.
-    async with _prepared(settings) as parts:
+    async with prepared(settings) as parts:
         parts.database.record_events = outbox()
         try:
             async with parts.database.write() as tx:
@@ -225,7 +216,7 @@ def keep_safe(deed: str, **given: object) -> int:
     """Make, list, restore backups, check files, or move rows elsewhere; the exit code."""
     from veza.backup import commands  # noqa: PLC0415 - a server does without
 
-    ways = commands.Ways(_opened, _prepared, _lock)
+    ways = commands.Ways(opened, prepared, lock)
     return _run(commands.carry_out(_begin(), ways, deed, given))
 
 
@@ -256,9 +247,9 @@ async def _import_folder(settings: Settings, request: "Request") -> int:
 
     # No lock, as above: a serving process notices what this one commits. Only where it does the work behind
     # as well does it take the server's place.
-    async with _prepared(settings) as parts:
+    async with prepared(settings) as parts:
         parts.database.record_events = outbox()
-        return await importing.run(parts, request, partial(_lock, settings))
+        return await importing.run(parts, request, partial(lock, settings))
 
 
 def make_demo(*, force: bool) -> int:
@@ -270,7 +261,7 @@ async def _make_demo(settings: Settings, *, force: bool) -> int:
     from veza.demo.guide import guide  # noqa: PLC0415 - a server shall not load what makes sounds and pictures
     from veza.demo.world import DemoRefused, make_world  # noqa: PLC0415 - as above
 
-    async with _prepared(settings) as parts:
+    async with prepared(settings) as parts:
         parts.database.record_events = outbox()
         try:
             demo = await make_world(parts, force=force, tell=lambda title: print(f"playing {title}"))  # noqa: T201 - for the person who waits
@@ -287,59 +278,6 @@ def _traced(settings: Settings, role: str) -> AbstractAsyncContextManager[None]:
     return traces_sent(settings.otlp_url, settings.trace_percent, role)
 
 
-@asynccontextmanager
-async def _prepared(settings: Settings) -> AsyncIterator[Parts]:
-    """The parts, with a database at the newest schema.
-
-    What is embedded or empty is migrated here; what others use as well, when its operator says so.
-    """
-    async with _opened(settings) as parts:
-        await _migrate_if_ours(parts.database)
-        yield parts
-
-
-async def _migrate_if_ours(database: Database) -> None:
-    at = await current_revision(database) if database.shared else None
-    if at is not None and at < head_revision():
-        raise BadSetting("the database has an older schema: run `veza migrate` first.")
-    migrated = await upgrade(database)
-    if migrated or not database.shared:
-        await search.complete(database)
-
-
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Parts]:
-    """The parts, with a database that answers, and is closed at the end."""
-    with _saying_what_is_wrong(settings):
-        parts = make_parts(settings, may_make_secret=not await is_secret_gone(settings))
-    try:
-        with _saying_what_is_wrong(settings):
-            await current_revision(parts.database)
-        yield parts
-    finally:
-        for part in (parts.database, parts.limiter, parts.storage, parts.providers):
-            await part.close()
-
-
-@contextmanager
-def _saying_what_is_wrong(settings: Settings) -> Iterator[None]:
-    away: tuple[type[Exception], ...] = (apsw.Error, OSError, VezaError, *_postgres_errors(settings))
-    try:
-        yield
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise BadSetting(f"{settings.database} is damaged ({error}): put a backup in its place.") from None
-    except away as error:
-        raise OutOfReach(f"the database does not answer: {error}") from None
-
-
-def _postgres_errors(settings: Settings) -> tuple[type[Exception], ...]:
-    if settings.embedded:
-        return ()
-    from asyncpg import PostgresError  # noqa: PLC0415 - SQLite does without it
-
-    return (PostgresError,)
-
-
 def _run(main: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(main)
@@ -350,13 +288,6 @@ def _begin() -> Settings:
     pretty = {"auto": None, "json": False, "console": True}[settings.log_format]
     configure_logging(settings.log_level.upper(), pretty=pretty, access=settings.access_log)
     return settings
-
-
-def _lock(settings: Settings) -> AbstractContextManager[Any]:
-    if not settings.embedded:
-        return nullcontext()
-    make_folder(settings)
-    return FolderLock(settings.data_dir)
 
 
 @contextmanager

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from tests.world import World
-from veza import process
+from veza import opening
 from veza.backup import commands, tables
 from veza.backup.commands import Ways
 from veza.core.db import Database, open_database
 from veza.core.db.rows import Sum, reader
 from veza.settings import Settings
 
-WAYS = Ways(process._opened, process._prepared, process._lock)
+WAYS = Ways(opening.opened, opening.prepared, opening.lock)
 
 
 def settings_of(world: World) -> Settings:

@@ -1,8 +1,11 @@
 """What stops a start: one line that says what to do, and exit code 78 where to try again is no use."""
 
 import asyncio
+import errno
 import io
 import json
+import os
+import resource
 import shutil
 import socket
 import sys
@@ -10,13 +13,16 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import apsw
+import asyncpg
 import pytest
 
 from tests.conftest import create_database
-from veza import cli, process
+from veza import cli, opening, process
 from veza.core.db import open_database
 from veza.core.db.migrate import _scripts, head_revision, upgrade_sql
+from veza.core.errors import InsufficientStorage
 from veza.core.lock import FolderLock, InUse
+from veza.settings import Settings
 
 
 @pytest.fixture
@@ -197,6 +203,58 @@ def test_a_database_out_of_reach_is_worth_another_try(command):
     code, out, err = command("serve", VEZA_DATABASE_URL="postgresql://veza@127.0.0.1:1/veza")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith("veza: the database does not answer")
+
+
+@pytest.mark.parametrize("words", [("serve",), ("migrate",)])
+def test_a_full_disk_at_the_migration_is_said_in_words(command, words):
+    """X5: with room again, the same command goes on from where it was."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100 * 1024, limits[1]))
+    try:
+        code, out, err = command(*words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (code, out, err.count("\n")) == (1, "", 1), err
+    assert err.startswith("veza: there is no room left for ")
+    assert command("migrate")[:2] == (0, "migrated\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (apsw.ReadOnlyError("attempt to write a readonly database"), 78, "not be written to"),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS), "veza.db"), 78, "not be written to"),
+        (apsw.FullError("database or disk is full"), 1, "no room left"),
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), 1, "no room left"),
+        (apsw.IOError("disk I/O error"), 1, "does not answer: disk I/O error"),
+        (PermissionError(errno.EACCES, "denied", "veza.lock"), 1, "veza.lock cannot be used"),
+    ],
+)
+def test_what_a_disk_refuses_at_the_start_is_said_in_words(command, folder, monkeypatch, error, code, said):
+    """X4, X5: full, it may be otherwise later; read only, somebody must mend it first."""
+
+    async def refuse(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(opening, "upgrade", refuse)
+    found, out, err = command("serve")
+    assert (found, out, err.count("\n"), said in err) == (code, "", 1, True), err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (asyncpg.DiskFullError("no space left"), "the disk of the database is full"),
+        (asyncpg.ReadOnlySQLTransactionError("it only reads"), "a copy of another"),
+        (asyncpg.InterfaceError("connection is closed"), "does not answer: connection is closed"),
+        (InsufficientStorage(), "no room left"),
+        (TimeoutError(), "does not answer: TimeoutError"),
+    ],
+)
+def test_what_a_postgres_refuses_at_the_start_is_said_in_words(error, said):
+    settings = Settings(database_url="postgresql://veza@127.0.0.1/veza")
+    with pytest.raises(opening.OutOfReach, match=said), opening.saying_what_is_wrong(settings):
+        raise error
 
 
 def test_an_older_postgres_waits_for_its_operator(command, postgres_url):

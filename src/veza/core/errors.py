@@ -6,9 +6,13 @@ reads. Rooms subclass :class:`VezaError` in their own ``errors`` modules; the on
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from errno import EDQUOT, EFBIG, ENOSPC
 from typing import Any, ClassVar, Self
 
 import msgspec
+
+# What the kernel says where there is no room.
+NO_ROOM = frozenset({ENOSPC, EDQUOT, EFBIG})
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):

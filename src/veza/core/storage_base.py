@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from veza.core import clock
-from veza.core.errors import InsufficientStorage, NotFound, Unavailable
+from veza.core.errors import NO_ROOM, InsufficientStorage, NotFound, Unavailable
 from veza.core.ids import new_id
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ _CHECK_SECONDS = 5.0
 # Where holds lie, and how long one is good that nobody renews.
 HOLDS = "holds"
 HELD_FOR = timedelta(minutes=30)
-NO_ROOM = frozenset({ENOSPC, EDQUOT, EFBIG})
 
 
 class NoSuchFile(NotFound):

@@ -26,7 +26,8 @@ class LocalStorage(Storage):
     def __init__(self, folder: Path) -> None:
         # Resolved once: from here on a path's parents tell where it lies.
         self.folder = folder.resolve()
-        super().__init__(LocalStore(self.folder, mkdir=True), self.folder / ".scratch", str(self.folder))
+        self.folder.mkdir(parents=True, exist_ok=True)  # the library's own errors have no number
+        super().__init__(LocalStore(self.folder), self.folder / ".scratch", str(self.folder))
         self._syncer = Syncer(self.folder)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="veza-files")
 

@@ -28,6 +28,7 @@ from veza.core.db.sqlite_bulk import BulkTx
 from veza.core.db.sqlite_tx import ReadTx, SnapshotTx, WriteTx, fetch
 from veza.core.db.sqlite_writer import Writer
 from veza.core.db.statement import Args, Statement
+from veza.core.errors import NO_ROOM, InsufficientStorage
 from veza.core.metrics import watch
 
 Row = tuple[Any, ...]
@@ -144,9 +145,15 @@ class SqliteDatabase(Database):
                     return False
                 connection.execute(sql).fetchall()
                 connection.execute("COMMIT")
-            except apsw.Error:
+            except apsw.Error as error:
+                # Of the reasons that the kernel has, SQLite itself tells only one from an error of the disk.
+                no_room = isinstance(error, apsw.FullError) or (
+                    isinstance(error, apsw.IOError) and connection.system_errno in NO_ROOM
+                )
                 if not connection.getautocommit():
                     connection.execute("ROLLBACK")
+                if no_room:
+                    raise InsufficientStorage from error
                 raise
         self.writer.know()
         return True

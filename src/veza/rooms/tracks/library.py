@@ -20,11 +20,11 @@ from uuid import UUID
 import msgspec
 
 from veza.core.db import Database, Tx
-from veza.core.errors import DatabaseBusy, VezaError
+from veza.core.errors import NO_ROOM, DatabaseBusy, VezaError
 from veza.core.ids import new_id
 from veza.core.multipart import FileTooLarge
 from veza.core.storage import Storage
-from veza.core.storage_base import NO_ROOM, translated
+from veza.core.storage_base import translated
 from veza.core.storage_bulk import copy_in
 from veza.media import Headers, MediaLimits, Sniffed, UnsupportedAudio, read_headers
 from veza.media.sniff import sniff_file

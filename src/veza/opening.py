@@ -1,0 +1,127 @@
+"""Opening the parts for a process, with a database at the newest schema; or saying in one line why not."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from errno import EROFS
+from typing import Any
+
+import apsw
+
+from veza.core.db import Database
+from veza.core.db.migrate import current_revision, head_revision, upgrade
+from veza.core.errors import NO_ROOM, InsufficientStorage, VezaError
+from veza.core.lock import FolderLock
+from veza.parts import Parts, is_secret_gone, make_folder, make_parts
+from veza.rooms.search import build as search
+from veza.settings import BadSetting, Settings
+
+# Less than what SQLite needs to open a database at all.
+_ROOM = 256 * 1024
+# PostgreSQL, appendix A: disk_full, read_only_sql_transaction.
+_PG_FULL, _PG_READ_ONLY = "53100", "25006"
+
+
+class OutOfReach(Exception):
+    """What is needed to begin does not answer; it may do so later."""
+
+
+@asynccontextmanager
+async def prepared(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts, with a database at the newest schema.
+
+    What is embedded or empty is migrated here; what others use as well, when its operator says so.
+    Raises OutOfReach and BadSetting, as all functions here do.
+    """
+    async with opened(settings) as parts:
+        with saying_what_is_wrong(settings):
+            await _migrate_if_ours(parts.database)
+        yield parts
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts, with a database that answers, and is closed at the end."""
+    with saying_what_is_wrong(settings):
+        parts = make_parts(settings, may_make_secret=not await is_secret_gone(settings))
+    try:
+        with saying_what_is_wrong(settings):
+            await current_revision(parts.database)
+        yield parts
+    finally:
+        for part in (parts.database, parts.limiter, parts.storage, parts.providers):
+            await part.close()
+
+
+async def migrate(settings: Settings) -> bool:
+    """Bring the database to the newest schema; whether there was anything to do."""
+    with lock(settings):
+        async with opened(settings) as parts:
+            with saying_what_is_wrong(settings):
+                migrated = await upgrade(parts.database)
+                await search.complete(parts.database)
+            return migrated
+
+
+async def _migrate_if_ours(database: Database) -> None:
+    at = await current_revision(database) if database.shared else None
+    if at is not None and at < head_revision():
+        raise BadSetting("the database has an older schema: run `veza migrate` first.")
+    migrated = await upgrade(database)
+    if migrated or not database.shared:
+        await search.complete(database)
+
+
+def lock(settings: Settings) -> AbstractContextManager[Any]:
+    """Keep other processes away from a folder that only one may use. Raises InUse."""
+    if not settings.embedded:
+        return nullcontext()
+    with saying_what_is_wrong(settings):
+        make_folder(settings)
+        return FolderLock(settings.data_dir)
+
+
+@contextmanager
+def saying_what_is_wrong(settings: Settings) -> Iterator[None]:
+    """Within this block, what a disk or a database refuses is said in one line, with what to do."""
+    refusals: tuple[type[Exception], ...] = (apsw.Error, OSError, VezaError, *_postgres_errors(settings))
+    try:
+        yield
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise BadSetting(f"{settings.database} is damaged ({error}): put a backup in its place.") from None
+    except refusals as error:
+        raise _in_words(settings, error) from None
+
+
+def _in_words(settings: Settings, error: Exception) -> Exception:
+    code, state = getattr(error, "errno", 0), getattr(error, "sqlstate", "")
+    if isinstance(error, apsw.ReadOnlyError) or code == EROFS:
+        return BadSetting(f"{settings.data_dir} can be read, and not be written to ({error}).")
+    if state == _PG_READ_ONLY:
+        return OutOfReach("the database can only be read: does VEZA_DATABASE_URL name a copy of another?")
+    if state == _PG_FULL:
+        return OutOfReach("the disk of the database is full: make room there.")
+    if isinstance(error, InsufficientStorage | apsw.FullError) or code in NO_ROOM or _is_full(settings):
+        return OutOfReach(f"there is no room left for {settings.data_dir}: make some.")
+    if isinstance(error, OSError) and error.filename:
+        return OutOfReach(f"{error.filename} cannot be used: {error.strerror}.")
+    return OutOfReach(f"the database does not answer: {str(error) or type(error).__name__}")
+
+
+def _is_full(settings: Settings) -> bool:
+    """Whether that is why: SQLite says of much that it is an error of the disk."""
+    try:
+        found = os.statvfs(settings.data_dir)
+    except OSError:
+        return False
+    # Some file systems count no files.
+    full = found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and found.f_favail == 0)
+    return settings.embedded and full
+
+
+def _postgres_errors(settings: Settings) -> tuple[type[Exception], ...]:
+    if settings.embedded:
+        return ()
+    from veza.core.db.postgres_pool import ERRORS  # noqa: PLC0415 - SQLite does without the driver
+
+    return ERRORS
