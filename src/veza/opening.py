@@ -4,11 +4,12 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from errno import EROFS
+from pathlib import Path
 from typing import Any
 
 import apsw
 
-from veza.core.db import Database
+from veza.core.db import Database, open_database
 from veza.core.db.migrate import current_revision, head_revision, upgrade
 from veza.core.errors import NO_ROOM, InsufficientStorage, VezaError
 from veza.core.lock import FolderLock
@@ -40,6 +41,14 @@ async def prepared(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
+async def existing(settings: Settings) -> AsyncIterator[Parts]:
+    """The same, where there is a database already: for whoever has no use for one that is made just now."""
+    await refuse_nothing(settings)
+    async with prepared(settings) as parts:
+        yield parts
+
+
+@asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Parts]:
     """The parts, with a database that answers, and is closed at the end."""
     with saying_what_is_wrong(settings):
@@ -51,6 +60,29 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
     finally:
         for part in (parts.database, parts.limiter, parts.storage, parts.providers):
             await part.close()
+
+
+async def refuse_nothing(settings: Settings) -> None:
+    """Raise BadSetting where there is no database: in a wrong place all would be well, and one be made.
+
+    Nothing is made to find out, not even a secret: both would be in the way of a restore.
+    """
+    if settings.embedded:
+        path = Path(settings.database.removeprefix("sqlite:///"))
+        if not path.exists() or not path.stat().st_size:  # noqa: ASYNC240 - before anything else is done
+            raise BadSetting(f"there is no database at {path}: is VEZA_DATA_DIR the server's?")
+        return
+    with saying_what_is_wrong(settings):
+        try:
+            database = open_database(settings.database, pool=1)
+        except ValueError as error:
+            raise BadSetting(f"VEZA_DATABASE_URL: {error}") from None
+        try:
+            revision = await current_revision(database)
+        finally:
+            await database.close()
+    if revision is None:
+        raise BadSetting("there is nothing in the database that VEZA_DATABASE_URL names: is it the server's?")
 
 
 async def migrate(settings: Settings) -> bool:

@@ -163,13 +163,6 @@ async def is_secret_gone(settings: Settings) -> bool:
         await database.close()
 
 
-def refuse_nothing(settings: Settings) -> None:
-    """Raise BadSetting where there is no database: in a wrong folder all would be well, and one be made."""
-    path = Path(settings.database.removeprefix("sqlite:///"))
-    if settings.embedded and not path.exists():
-        raise BadSetting(f"there is no database at {path}: is VEZA_DATA_DIR the server's?")
-
-
 def _made(name: str, make: Callable[[], T]) -> T:
     try:
         return make()

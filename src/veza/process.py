@@ -26,13 +26,15 @@ from veza.core.tracing_open import can_trace, traces_sent
 from veza.moved import refuse_moved
 from veza.opening import (
     OutOfReach,
+    existing,
     lock,
     migrate,
     opened,
     prepared,
+    refuse_nothing,
     saying_what_is_wrong,
 )
-from veza.parts import Parts, make_parts, refuse_nothing
+from veza.parts import Parts, make_parts
 from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
 from veza.rooms.audit.sealing import Sealer
@@ -117,8 +119,9 @@ def reindex_only() -> int:
 
 
 async def _reindex(settings: Settings) -> int:
+    await refuse_nothing(settings)
     with lock(settings):
-        async with prepared(settings) as parts:
+        async with existing(settings) as parts:
             with saying_what_is_wrong(settings):
                 return await search.rebuild(parts.database)
 
@@ -173,9 +176,8 @@ def verify_audit(head: str) -> int:
 async def _verify_audit(settings: Settings, known: "Head | None") -> int:
     from veza.rooms.audit.verifying import verify  # noqa: PLC0415 - as above
 
-    refuse_nothing(settings)
     # No lock: it only reads, and who writes meanwhile adds to the end.
-    async with prepared(settings) as parts:
+    async with existing(settings) as parts:
         with saying_what_is_wrong(settings):
             verdict = await verify(parts.database, Sealer(parts.database, parts.keyring), known)
     if verdict.problem:
@@ -198,9 +200,8 @@ def administer(deed: str, **given: object) -> int:
 async def _administer(settings: Settings, deed: str, given: dict[str, object]) -> int:
     from veza import operating  # noqa: PLC0415 - a server does without
 
-    refuse_nothing(settings)
     # No lock: as for an account that is created.
-    async with prepared(settings) as parts:
+    async with existing(settings) as parts:
         parts.database.record_events = outbox()
         try:
             async with parts.database.write() as tx:
@@ -247,7 +248,7 @@ async def _import_folder(settings: Settings, request: "Request") -> int:
 
     # No lock, as above: a serving process notices what this one commits. Only where it does the work behind
     # as well does it take the server's place.
-    async with prepared(settings) as parts:
+    async with existing(settings) as parts:
         parts.database.record_events = outbox()
         return await importing.run(parts, request, partial(lock, settings))
 

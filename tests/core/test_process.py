@@ -257,6 +257,30 @@ def test_what_a_postgres_refuses_at_the_start_is_said_in_words(error, said):
         raise error
 
 
+def test_nothing_is_made_of_an_empty_postgres(command, postgres_url, tmp_path):
+    """Of a wrong one it would be said that all is well, and a restore into it be refused from then on."""
+    url = asyncio.run(create_database(postgres_url))
+    for words in (
+        ("fsck",),
+        ("audit", "verify"),
+        ("admin", "storage"),
+        ("reindex",),
+        ("backup", str(tmp_path / "vault")),
+        ("import", str(tmp_path), "--user", "ada"),
+    ):
+        refused(command(*words, VEZA_DATABASE_URL=url), "is it the server's")
+
+    async def tables() -> int:
+        database = open_database(url)
+        found = await database.rows("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        await database.close()
+        return int(found[0][0])
+
+    assert asyncio.run(tables()) == 0
+    # Nor a secret, by which what is restored could not be opened.
+    assert not (tmp_path / "data").exists()
+
+
 def test_an_older_postgres_waits_for_its_operator(command, postgres_url):
     """Others may be using it: to serve does not migrate it, to migrate does."""
 
@@ -322,10 +346,10 @@ def test_an_operator_sees_to_users_and_checks_the_log(command, tmp_path, monkeyp
 
     What cannot be done is said in one line.
     """
-    for words in (("audit", "verify"), ("admin", "storage")):  # where nothing is, as in a wrong folder
+    for words in (("audit", "verify"), ("admin", "storage"), ("reindex",)):  # as in a wrong folder
         code, _, said = command(*words)
         assert (code, "is VEZA_DATA_DIR the server's" in said) == (78, True)
-    assert not (tmp_path / "data" / "veza.db").exists()
+    assert not (tmp_path / "data").exists()
     account = ("users", "create", "--username", "ada", "--email", "ada@example.com", "--password-stdin")
     assert command(*account, stdin="seven purple lanterns\n")[0] == 0
     code, said, _ = command("admin", "users", "list", "AD")

@@ -39,7 +39,8 @@ from veza.core.storage import (
     open_storage,
 )
 from veza.moved import mark_of, refuse_moved, write_mark
-from veza.parts import Parts, make_folder, refuse_nothing
+from veza.opening import refuse_nothing
+from veza.parts import Parts, make_folder
 from veza.rooms.audit.sealing import Sealer
 from veza.settings import BadSetting, Settings
 
@@ -103,7 +104,7 @@ async def _open(settings: Settings, target: str, *, make: bool) -> Vault:
 
 async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | None, with_secret: bool) -> int:
     """Make a backup beside whatever serves; 1 where something that rows name was missing."""
-    refuse_nothing(settings)
+    await refuse_nothing(settings)
     async with ways.opened(settings) as parts:
         revision = await current_revision(parts.database)
         if revision != head_revision():
@@ -265,7 +266,7 @@ async def _complete(settings: Settings, ways: Ways) -> None:
 
 async def check_files(settings: Settings, ways: Ways, *, deep: bool, as_json: bool) -> int:
     """Compare rows and files; 1 where something is wrong."""
-    refuse_nothing(settings)
+    await refuse_nothing(settings)
     async with ways.prepared(settings) as parts:
         on = progress.console()
         on.quiet = as_json
@@ -291,7 +292,7 @@ async def move_rows(settings: Settings, ways: Ways, *, to: str) -> int:
         raise BadSetting("`veza migrate --to` moves to postgresql://….")
     if said := mistake(to):
         raise BadSetting(f"what --to names {said}")
-    refuse_nothing(settings)
+    await refuse_nothing(settings)
     new = msgspec.structs.replace(settings, database_url=to)
     with ways.lock(settings):
         async with ways.prepared(settings) as parts:
