@@ -39,7 +39,7 @@ from veza.core.storage import (
     open_storage,
 )
 from veza.moved import mark_of, refuse_moved, write_mark
-from veza.opening import refuse_nothing
+from veza.opening import refuse_nothing, saying_what_is_wrong
 from veza.parts import Parts, make_folder
 from veza.rooms.audit.sealing import Sealer
 from veza.settings import BadSetting, Settings
@@ -259,9 +259,10 @@ async def _complete(settings: Settings, ways: Ways) -> None:
     from veza.rooms.uploads.jobs import reconcile  # noqa: PLC0415 - only here
 
     async with ways.opened(settings) as parts:
-        await upgrade(parts.database)
-        await search.complete(parts.database)
-        await reconcile(parts.database, parts.chunks)
+        with saying_what_is_wrong(settings):
+            await upgrade(parts.database)
+            await search.complete(parts.database)
+            await reconcile(parts.database, parts.chunks)
 
 
 async def check_files(settings: Settings, ways: Ways, *, deep: bool, as_json: bool) -> int:
