@@ -13,6 +13,7 @@ from veza.core.db import Database, open_database
 from veza.core.db.migrate import current_revision, head_revision, upgrade
 from veza.core.errors import NO_ROOM, InsufficientStorage, VezaError
 from veza.core.lock import FolderLock
+from veza.moved import refuse_moved
 from veza.parts import Parts, is_secret_gone, make_folder, make_parts
 from veza.rooms.search import build as search
 from veza.settings import BadSetting, Settings
@@ -63,10 +64,11 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
 
 
 async def refuse_nothing(settings: Settings) -> None:
-    """Raise BadSetting where there is no database: in a wrong place all would be well, and one be made.
+    """Raise BadSetting where there is no database, or not here: all would be well, and one be made.
 
     Nothing is made to find out, not even a secret: both would be in the way of a restore.
     """
+    refuse_moved(settings)
     if settings.embedded:
         path = Path(settings.database.removeprefix("sqlite:///"))
         if not path.exists() or not path.stat().st_size:  # noqa: ASYNC240 - before anything else is done

@@ -464,7 +464,7 @@ async def test_a_backup_in_a_bucket(
     bucket_url: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """From a bucket into a bucket, a folder, and a bucket that is not there yet; what cannot be used is named."""
+    """From a bucket into a bucket, a folder, a bucket that is not there yet; what cannot be used is named."""
     async with open_world(
         database, tmp_path, work=True, storage_url=f"{bucket_url}/live", s3=s3_server
     ) as world:
