@@ -17,6 +17,7 @@ from tests.core.things import (
     AMONG_IDS,
     AMONG_NAMES,
     COUNT,
+    FROM_NUMBER,
     HEAVY_COUNT,
     NAMES,
     REMOVE,
@@ -116,6 +117,30 @@ async def test_a_snapshot_sees_one_moment(store: Database) -> None:
         with pytest.raises(asyncio.CancelledError):
             await reading
         await view.close()
+
+
+async def test_a_long_list_is_read_in_pieces(store: Database) -> None:
+    """U8, G25: of one moment, whole, in order; a reader that is left in the middle is given back."""
+    made = [row(f"thing {turn:03}", number=turn) for turn in range(250)]
+    async with store.write() as tx:
+        await tx.run_many(ADD, made)
+    for _ in range(4):
+        async with store.snapshot(apart=True) as view:
+            assert await view.first(COUNT) == 250
+            async with store.write() as tx:
+                await tx.run(RENAME, thing_id=made[249]["id"], new="renamed")
+            pieces = [piece async for piece in view.pieces(FROM_NUMBER, least=40)]
+            assert [len(piece) for piece in pieces] == [100, 100, 10]
+            found = [one for piece in pieces for one in piece]
+            assert found == await view.all(FROM_NUMBER, least=40)
+            assert [one.number for one in found] == list(range(40, 250))
+        async with store.snapshot(apart=True) as view:
+            async for piece in view.pieces(FROM_NUMBER, least=0):
+                assert len(piece) == 100
+                break
+    async with store.read() as view:
+        with pytest.raises(TypeError, match="only a snapshot"):
+            await anext(view.pieces(FROM_NUMBER, least=0))
 
 
 async def test_a_view_only_reads(store: Database) -> None:

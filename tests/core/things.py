@@ -45,6 +45,9 @@ RENAME: Statement[None] = Statement(
 REMOVE: Statement[None] = Statement(sa.delete(things))
 ALL = Statement(sa.select(things).order_by(things.c.id), Thing)
 NAMES = Statement(sa.select(things.c.name).order_by(things.c.name), str)
+FROM_NUMBER = Statement(
+    sa.select(things).where(things.c.number >= sa.bindparam("least")).order_by(things.c.number), Thing
+)
 COUNT = Statement(sa.select(sa.func.count()).select_from(things), int)
 HEAVY_COUNT = Statement(sa.select(sa.func.count()).select_from(things), int, heavy=True)
 AMONG_IDS = Statement(sa.select(things).where(any_of(things.c.id, "ids")).order_by(things.c.id), Thing)

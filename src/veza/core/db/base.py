@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -12,12 +12,16 @@ import structlog
 from veza.core.db.statement import Statement
 from veza.core.errors import Conflict
 from veza.core.tracing import Kind, Recording, aside, tracing
+from veza.core.turns import give_way
 
 if TYPE_CHECKING:
     from veza.core.events import Context, Event
 
 RowT = TypeVar("RowT")
 log = structlog.get_logger()
+
+# So many rows at a time are made Python's, and held where a list is read in pieces: half a millisecond.
+PIECE = 100
 
 
 class UrlRefused(Exception):
@@ -86,11 +90,21 @@ class Tx(ABC):
             await self.run(statement, **row)
 
     def scan(
-        self, statement: Statement[Any], /, *, most: int = 2_000
+        self, statement: Statement[Any], /, *, most: int = 2_000, **params: Any
     ) -> AsyncIterator[list[tuple[Any, ...]]]:
         """Every row as the driver has it, so many at a time; in a :meth:`Database.snapshot` alone."""
-        del statement, most
+        del statement, most, params
         raise TypeError("only a snapshot is scanned")
+
+    async def pieces(self, statement: Statement[RowT], /, **params: Any) -> AsyncIterator[list[RowT]]:
+        """What :meth:`all` returns, a hundred rows at a time, looked up off the event loop, held by nobody.
+
+        In a :meth:`Database.snapshot` alone; one list is read to its end before another is begun.
+        """
+        read = (statement.sqlite if self.database.dialect == "sqlite" else statement.postgres).read
+        async for rows in self.scan(statement, most=PIECE, **params):
+            yield [read(row) for row in rows]
+            await give_way()
 
     def emit(self, event: "Event") -> None:
         """Say what happened: recorded, with the jobs that follow from it, in this very transaction."""
@@ -185,6 +199,15 @@ class Tx(ABC):
             self._task = None
 
 
+async def read_by_turns(read: Callable[[Any], RowT], rows: Sequence[Any]) -> list[RowT]:
+    """Rows as Python's, for a list that may be long: others have their turns at the event loop."""
+    found: list[RowT] = []
+    for start in range(0, len(rows), PIECE):
+        found += [read(row) for row in rows[start : start + PIECE]]
+        await give_way()
+    return found
+
+
 async def _ignore(tx: Tx, events: "list[Event]") -> None:
     """A database nobody listens to."""
 
@@ -241,11 +264,12 @@ class Database(ABC):
         return self.read()
 
     @abstractmethod
-    def snapshot(self) -> Tx:
+    def snapshot(self, *, apart: bool = False) -> Tx:
         """A view all of whose statements see one moment, that of the first of them.
 
         It keeps one of a few connections to itself until it is closed: for what is read in several pieces
-        that must fit together, and by whoever needs no other such view meanwhile.
+        that must fit together, and by whoever needs no other such view meanwhile. ``apart`` all of its
+        statements are as if they were heavy, for whoever asks for long lists and has time.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import asyncpg
 import structlog
 
-from veza.core.db.base import Database, Tx
+from veza.core.db.base import Database, Tx, read_by_turns
 from veza.core.db.postgres_pool import ERRORS, connecting, open_pool, translate
 from veza.core.db.replica import Replica, drop
 from veza.core.db.statement import Statement
@@ -110,9 +110,10 @@ class PostgresDatabase(Database):
         """The same, perhaps on a connection to the copy, where there is one."""
         return self.read() if self._replica is None else _Look(self, self._replica)
 
-    def snapshot(self) -> Tx:
+    def snapshot(self, *, apart: bool = False) -> Tx:
         """A transaction at REPEATABLE READ that only reads."""
-        return _PostgresTx(self, writes=False, begin="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        return _PostgresTx(self, writes=False, begin=begin, apart=apart)
 
     def write(self) -> Tx:
         """A transaction at READ COMMITTED."""
@@ -173,9 +174,11 @@ class PostgresDatabase(Database):
                 self._pool.terminate()
 
 
-async def scan(connection: asyncpg.Connection, text: str, most: int) -> AsyncIterator[list[tuple[Any, ...]]]:
+async def scan(
+    connection: asyncpg.Connection, text: str, most: int, *args: Any
+) -> AsyncIterator[list[tuple[Any, ...]]]:
     """Every row of a query, so many at a time, within the transaction that this connection is in."""
-    cursor = await connection.cursor(text, timeout=SCAN_SECONDS)
+    cursor = await connection.cursor(text, *args, timeout=SCAN_SECONDS)
     while rows := await cursor.fetch(most, timeout=SCAN_SECONDS):
         yield [tuple(row) for row in rows]
 
@@ -183,9 +186,12 @@ async def scan(connection: asyncpg.Connection, text: str, most: int) -> AsyncIte
 class _PostgresTx(Tx):
     database: PostgresDatabase
 
-    def __init__(self, database: PostgresDatabase, *, writes: bool, begin: str = "") -> None:
+    def __init__(
+        self, database: PostgresDatabase, *, writes: bool, begin: str = "", apart: bool = False
+    ) -> None:
         super().__init__(database)
         self._writes = writes
+        self._apart = apart
         self._how = begin
         self._connection: asyncpg.Connection | None = None
 
@@ -229,10 +235,12 @@ class _PostgresTx(Tx):
         connection, compiled = await self._begin(), statement.postgres
         with self._failing():
             rows = await connection.fetch(compiled.text, *compiled.bind(params))
+        if self._apart:
+            return await read_by_turns(compiled.read, rows)
         return [compiled.read(row) for row in rows]
 
     async def scan(
-        self, statement: Statement[Any], /, *, most: int = 2_000
+        self, statement: Statement[Any], /, *, most: int = 2_000, **params: Any
     ) -> AsyncIterator[list[tuple[Any, ...]]]:
         if not self._how:
             raise TypeError("only a snapshot is scanned")
@@ -240,7 +248,7 @@ class _PostgresTx(Tx):
         with self._failing():
             # What is done with the rows may take longer than a transaction may idle otherwise.
             await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            async for rows in scan(connection, compiled.text, most):
+            async for rows in scan(connection, compiled.text, most, *compiled.bind(params)):
                 yield rows
 
     async def run(self, statement: Statement[Any], /, **params: Any) -> int:

@@ -83,9 +83,9 @@ class SqliteDatabase(Database):
         """A view through the one reader of the event loop."""
         return ReadTx(self)
 
-    def snapshot(self) -> Tx:
+    def snapshot(self, *, apart: bool = False) -> Tx:
         """A transaction on one of the readers, of which others then have one less."""
-        return SnapshotTx(self)
+        return SnapshotTx(self, apart=apart)
 
     def write(self) -> Tx:
         """A part of the group that is open, or the first of a new one."""

@@ -32,7 +32,7 @@ class LookedAt(Database):
         """A view."""
         return _Look(self)
 
-    def snapshot(self) -> Tx:
+    def snapshot(self, *, apart: bool = False) -> Tx:  # noqa: ARG002 - the base's signature
         """A view, too: nobody asks for more here."""
         return _Look(self)
 

@@ -5,14 +5,14 @@
 import asyncio
 import contextlib
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import apsw
 
-from veza.core.db.base import Tx
+from veza.core.db.base import Tx, read_by_turns
 from veza.core.db.sqlite_base import translate
 from veza.core.db.sqlite_writer import Group
 from veza.core.db.statement import Args, Statement
@@ -28,6 +28,11 @@ _NOTHING: frozenset[str] = frozenset()
 def fetch(connection: apsw.Connection, text: str, args: Args) -> list[tuple[Any, ...]]:
     """All rows of a query."""
     return connection.execute(text, args).fetchall()
+
+
+def _rows(connection: apsw.Connection, text: str, args: Args) -> Iterator[tuple[Any, ...]]:
+    """All rows of a query, which is begun with the first of them: to sort the others may take long."""
+    yield from connection.execute(text, args)
 
 
 def _raise(error: Exception) -> NoReturn:
@@ -85,13 +90,22 @@ class SnapshotTx(ReadTx):
     _connection: apsw.Connection | None = None
     _reading = False
 
+    def __init__(self, database: "SqliteDatabase", *, apart: bool = False) -> None:
+        super().__init__(database)
+        self._apart = apart
+
+    async def all(self, statement: Statement[RowT], /, **params: Any) -> list[RowT]:
+        if not self._apart:
+            return await super().all(statement, **params)
+        return await read_by_turns(statement.sqlite.read, await self._fetch(statement, params))
+
     async def _fetch(self, statement: Statement[Any], params: Mapping[str, Any]) -> list[Any]:
         compiled = statement.sqlite
         if self._over:
             raise self._unusable()
         try:
             connection = await self._begin()
-            if not statement.heavy:
+            if not (statement.heavy or self._apart):
                 return connection.execute(compiled.text, compiled.bind(params)).fetchall()
             self._reading = True
             read = partial(fetch, connection, compiled.text, compiled.bind(params))
@@ -106,20 +120,20 @@ class SnapshotTx(ReadTx):
         return self._connection
 
     async def scan(
-        self, statement: Statement[Any], /, *, most: int = 2_000
+        self, statement: Statement[Any], /, *, most: int = 2_000, **params: Any
     ) -> AsyncIterator[list[tuple[Any, ...]]]:
         compiled = statement.sqlite
         if self._over:
             raise self._unusable()
         try:
             connection = await self._begin()
-            cursor = connection.execute(compiled.text, compiled.bind({}))
+            rows = _rows(connection, compiled.text, compiled.bind(params))
             while True:
                 self._reading = True
-                read = partial(list[tuple[Any, ...]], islice(cursor, most))
-                if not (rows := await self.database.read_on(connection, read, then=self._read)):
+                read = partial(list[tuple[Any, ...]], islice(rows, most))
+                if not (piece := await self.database.read_on(connection, read, then=self._read)):
                     return
-                yield rows
+                yield piece
         except apsw.Error as error:
             _raise(error)
 
