@@ -37,6 +37,7 @@ from veza.parts import Parts
 from veza.rooms.accounts.avatars import Avatars
 from veza.rooms.accounts.config import AccountsConfig
 from veza.rooms.accounts.deletion import HOLDING as ACCOUNT
+from veza.rooms.accounts.exporting import Exports
 from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.analytics.holding import HOLDING as ANALYTICS
 from veza.rooms.analytics.recording import Intake
@@ -244,6 +245,27 @@ async def _tasks(*coroutines: Any) -> AsyncIterator[None]:
         await asyncio.gather(*running, return_exceptions=True)
 
 
+# Likes before tracks: what is liked is counted down while it is there. Playlists are held after them.
+HOLDINGS = (
+    ACCOUNT,
+    FOLLOWING,
+    SESSIONS,
+    LIKES,
+    PLAYS,
+    COMMENTS,
+    TRACKS,
+    PLAYLISTS,
+    UPLOADS,
+    MARKETPLACE,
+    ANALYTICS,
+    NOTIFICATIONS,
+    WEBHOOKS,
+    REPORTS,
+    AUDIT,
+    CHAT,
+)
+
+
 def _given(parts: Parts, means: Means) -> Given:
     """What handlers may ask for, by name."""
     settings = parts.settings
@@ -251,6 +273,7 @@ def _given(parts: Parts, means: Means) -> Given:
     async def prove_password(user_id: UUID, password: str, origin: Context) -> None:
         await login.confirm_password(means, user_id, password, origin)
 
+    exports = PersonalLimit(parts.limiter, parts.limit("export", settings.rate_limit_export))
     rules = UploadRules(
         max_file_size=settings.max_file_size,
         quota=settings.quota,
@@ -276,25 +299,8 @@ def _given(parts: Parts, means: Means) -> Given:
             PersonalLimit(parts.limiter, parts.limit("analytics_bytes", settings.rate_limit_analytics_bytes)),
         ),
         "comment_limit": PersonalLimit(parts.limiter, parts.limit("comment", settings.rate_limit_comment)),
-        # Likes before tracks: what is liked is counted down while it is there. Playlists are held after them.
-        "holdings": (
-            ACCOUNT,
-            FOLLOWING,
-            SESSIONS,
-            LIKES,
-            PLAYS,
-            COMMENTS,
-            TRACKS,
-            PLAYLISTS,
-            UPLOADS,
-            MARKETPLACE,
-            ANALYTICS,
-            NOTIFICATIONS,
-            WEBHOOKS,
-            REPORTS,
-            AUDIT,
-            CHAT,
-        ),
+        "holdings": HOLDINGS,
+        "exports": Exports(parts.database, parts.storage.scratch, HOLDINGS, exports),
         "prove_password": prove_password,
         "forget_member": parts.authenticator.forget_user,
         "uploads": uploads,

@@ -71,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, doc("Bytes that the events of one user take, each a hundred more than its name and payload.")
     ] = "4000000/day"
     rate_limit_comment: Annotated[str, doc("Comments of one user.")] = "10/min"
+    rate_limit_export: Annotated[str, doc("Exports of all their data that one user asks for.")] = "5/hour"
     rate_limit_webhook_test: Annotated[str, doc("Test events of one user's webhooks.")] = "10/min"
     rate_limit_chat: Annotated[str, doc("Messages of one user, in all rooms.")] = "30/10s"
     trusted_proxies: Annotated[

@@ -58,6 +58,7 @@ ROWS = {
     "rate_limit_verification": ({"7/day": "7/day"}, {"7/week": "100/min"}),
     "rate_limit_analytics": ({"7/min": "7/min"}, {"often": "100/min"}),
     "rate_limit_analytics_bytes": ({"7000/day": "7000/day"}, {"4MB/day": "100/min"}),
+    "rate_limit_export": ({"7/day": "7/day"}, {"seldom": "100/min"}),
     "rate_limit_comment": ({"7/min": "7/min"}, {"7/min/min": "100/min"}),
     **{
         f"suspicious_{name}": ({"7/min": "7/min"}, {"often": "100/min"})

@@ -28,7 +28,7 @@ from veza.core.exchange import Exchange
 from veza.core.http import JSON_BYTES, AnyRequest, StrictJSON, on_error
 from veza.core.ids import new_id
 from veza.core.jobs import Job, jobs
-from veza.core.limits import Limiter, parse_limit
+from veza.core.limits import Limiter, PersonalLimit, parse_limit
 from veza.core.mail import Mail
 from veza.core.parameters import parse_id
 from veza.core.storage import LocalStorage
@@ -36,6 +36,7 @@ from veza.rooms.accounts import deletion, pages, routes, service, store
 from veza.rooms.accounts.avatars import Avatars
 from veza.rooms.accounts.config import AccountsConfig
 from veza.rooms.accounts.events import CHANGED
+from veza.rooms.accounts.exporting import Exports
 from veza.rooms.accounts.holdings import Holding
 from veza.rooms.accounts.jobs import AccountJobs
 from veza.rooms.accounts.pictures import PictureIntake
@@ -88,11 +89,14 @@ class House:
         self.people: dict[str, User] = {}
         self.jobs = AccountJobs(database, self.storage, self.postbox, BASE_URL)
         database.record_events = Outbox({})
+        holdings = [deletion.HOLDING, Holding("songs", self._export, self._erase)]
+        exports_limit = PersonalLimit(self.limiter, parse_limit("export", "30/hour"))
         self.given = {
             "accounts": AccountsConfig(BASE_URL, parse_limit("verification", "3/hour")),
             "avatars": Avatars(database, self.storage, PictureIntake(self.storage.scratch, no_picture)),
             "database": database,
-            "holdings": [deletion.HOLDING, Holding("songs", self._export, self._erase)],
+            "exports": Exports(database, self.storage.scratch, holdings, exports_limit),
+            "holdings": holdings,
             "limiter": self.limiter,
             "prove_password": self._prove,
         }
@@ -192,7 +196,7 @@ def _served(house: House) -> Any:
 @cache
 def _edge() -> Edge:
     """The application, made once for all houses: each request says in which one it is."""
-    parts = ("accounts", "avatars", "database", "holdings", "limiter", "prove_password")
+    parts = ("accounts", "avatars", "database", "exports", "holdings", "limiter", "prove_password")
     app = Litestar(
         [Router("/api/v1", route_handlers=[*routes.ROUTES, *roles.ROUTES], dto=StrictJSON), *pages.PAGES],
         dependencies={

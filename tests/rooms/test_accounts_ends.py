@@ -2,6 +2,7 @@
 # ruff: noqa: F811 - a fixture is asked for by its name
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from tests.rooms.accounts_house import PASSWORD, House, days, house  # noqa: F401 - a fixture
 from tests.rooms.test_accounts_avatars import picture, put
 from veza.access.actor import GUEST, Member
-from veza.core.errors import Forbidden
+from veza.core.errors import Forbidden, Unavailable
 from veza.core.ids import new_id
 from veza.rooms.accounts import quota
 from veza.rooms.accounts.errors import QuotaExceeded, UserNotFound
+from veza.rooms.accounts.holdings import Holding
 
 
 async def role_of(house: House, name: str) -> str:
@@ -95,6 +97,45 @@ async def test_people_get_what_is_held_about_them(house: House) -> None:
         assert "password" not in answer.text
         assert "totp" not in answer.text
     assert (await house.events())[-2:] == ["user.exported"] * 2
+
+
+async def test_an_export_is_whole_or_an_error(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """U8, X7: what fails while it is made is said, and nothing is left; a HEAD is answered without it."""
+
+    async def pieces() -> AsyncIterator[list[str]]:
+        yield ["a"]
+        raise Unavailable
+
+    async def fail(*_: object) -> Any:
+        return pieces()
+
+    whole = await house.ask("ann", "GET", "/users/{ann}/export")
+    assert int(whole.headers["content-length"]) == len(whole.content)
+    head = await house.ask("ann", "HEAD", "/users/{ann}/export")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.content))
+    exports = house.given["exports"]
+    with monkeypatch.context() as broken:
+        broken.setattr(exports, "_holdings", [*exports._holdings, Holding("last", fail)])
+        answer = await house.ask("ann", "GET", "/users/{ann}/export")
+        assert (answer.status_code, answer.json()["success"]) == (503, False)
+    assert (await house.events()).count("user.exported") == 2
+    assert not list(house.storage.scratch.iterdir())
+    with monkeypatch.context() as crowded:
+        crowded.setattr(exports._turns, "_here", 101)
+        assert (await house.ask("ann", "GET", "/users/{ann}/export")).status_code == 503
+
+
+async def test_exports_have_a_limit_of_their_own(house: House) -> None:
+    """G17: of whoever asks; those that are not theirs to have are not counted."""
+    for _ in range(31):
+        assert (await house.ask("ben", "GET", "/users/{ann}/export")).status_code == 403
+    statuses = [(await house.ask("ben", "GET", "/users/{ben}/export")).status_code for _ in range(31)]
+    assert statuses == [200] * 30 + [429]
+    refused = await house.ask("ben", "GET", "/users/{ben}/export")
+    assert 3_590 < int(refused.headers["retry-after"]) <= 3_600
+    assert refused.headers["x-ratelimit-limit"] == "30"
+    assert (await house.ask("ann", "GET", "/users/{ann}/export")).status_code == 200
 
 
 async def test_many_get_their_data_at_once(house: House) -> None:

@@ -1,7 +1,9 @@
 """Dashboards: true to the plays, in every time zone, for whom they concern; events of applications."""
 
 import csv
+import os
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -9,6 +11,7 @@ from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from tests.countries import write_countries
@@ -19,7 +22,9 @@ from veza.access.actor import Member
 from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.ids import new_id
+from veza.core.json_file import JsonFile
 from veza.rooms.analytics import jobs, store
+from veza.rooms.analytics.holding import HOLDING
 from veza.rooms.plays import sums, weeks
 from veza.rooms.plays.packing import pack_all
 from veza.rooms.plays.periods import Period
@@ -283,6 +288,38 @@ async def test_events_of_applications(database: Database, tmp_path: Path) -> Non
         with clock.shifted(jobs.KEPT_FOR + timedelta(minutes=1)):
             async with database.write() as tx:
                 assert await store.purge(tx, clock.now() - jobs.KEPT_FOR, 1_000) == 107
+
+
+async def test_an_export_takes_no_memory(database: Database, tmp_path: Path) -> None:
+    """U8, G25: of six megabytes of events a hundred rows are in memory at a time; whole, and as they were."""
+    async with open_world(database, tmp_path) as world:
+        stan, olga = await world.person("stan"), await world.person("olga")
+        ids = [new_id() for _ in range(1_500)]
+        for person in (stan, olga):
+            events = [
+                {"id": one if person is stan else new_id(), "user_id": UUID(person.id), "event_name": "x",
+                 "payload": {"a": ["ü" * 2_000], "n": n}, "created_at": clock.now()}
+                for n, one in enumerate(ids)
+            ][: 1_500 if person is stan else 10]  # fmt: skip
+            async with database.write() as tx:
+                await store.add(tx, events)
+        made = JsonFile(tmp_path)
+        async with database.snapshot(apart=True) as view:
+            told = await HOLDING.export(view, UUID(stan.id))
+            tracemalloc.start()
+            try:
+                await made.put(told)
+                await made.finish()
+                _, most = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+        file = made.take()
+        found = msgspec.json.decode(os.pread(file, made.size, 0))
+        os.close(file)
+        assert made.size > 6_000_000 > 2 * most, most
+        assert {one["id"] for one in found} == {str(one) for one in ids}
+        assert {one["payload"]["n"] for one in found} == set(range(1_500))
+        assert found[0]["payload"]["a"] == ["ü" * 2_000]
 
 
 async def test_a_flood_of_events_is_held_back(database: Database, tmp_path: Path) -> None:

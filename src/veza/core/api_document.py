@@ -134,7 +134,8 @@ def _finish(path: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> 
         for code, said in operation["responses"].items()
         if code.startswith("2")
     }
-    if handler.parsed_fn_signature.return_type.annotation is Bytes:  # whatever they are, not this struct
+    returned = handler.parsed_fn_signature.return_type.annotation
+    if returned is Bytes or getattr(returned, "whole", False):  # whatever they are, not this struct
         for answer in good.values():
             answer["content"] = {mime: {"schema": {}} for mime in answer["content"]}
     operation["responses"] = good
@@ -156,7 +157,7 @@ def _statuses(operation: Mapping[str, Any], handler: HTTPRouteHandler) -> set[in
         found.update(_OF_CHANGES)
     returned = handler.parsed_fn_signature.return_type.annotation
     if isinstance(returned, type) and issubclass(returned, Response):
-        found.update(_OF_BYTES)
+        found.update(() if getattr(returned, "whole", False) else _OF_BYTES)
     if handler.opt.get("public"):
         found.add(_UNCHANGED)
     return found

@@ -1,4 +1,4 @@
-"""The end of an account, and before that the copy of everything that is held about its user."""
+"""The end of an account, and what this room itself holds about its user."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -56,13 +56,6 @@ async def delete(tx: Tx, actor: Actor, user_id: UUID, holdings: Holdings) -> Non
     await enqueue(tx, REMOVE_AVATAR, RemoveAvatar(avatars.folder_of(user.id)))
     tx.emit(UserDeleted(user.id))
     tx.notify(CHANGED)
-
-
-async def export(tx: Tx, actor: Actor, user_id: UUID, holdings: Holdings) -> dict[str, Any]:
-    """Everything that is held about somebody, by room; secrets are left out."""
-    await profiles.get_own(tx, actor, Action.EXPORT_ACCOUNT, user_id)
-    found = {holding.name: await holding.export(tx, user_id) for holding in holdings}
-    return {"exported_at": clock.now(), **found}
 
 
 async def _export_account(tx: Tx, user_id: UUID) -> dict[str, Any]:

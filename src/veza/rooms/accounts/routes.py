@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
 
-import msgspec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import Dependency
 
@@ -15,7 +14,6 @@ from veza.core.delivery import FileAnswer
 from veza.core.events import Context
 from veza.core.http import (
     AnyRequest,
-    Bytes,
     InTx,
     Reply,
     Route,
@@ -27,12 +25,13 @@ from veza.core.http import (
     reply,
     said,
 )
+from veza.core.json_file import JsonFileAnswer
 from veza.core.limits import Limiter
 from veza.rooms.accounts import deletion, profiles, service
 from veza.rooms.accounts.avatars import TheAvatars
 from veza.rooms.accounts.config import TheAccounts
 from veza.rooms.accounts.deletion import PasswordProof
-from veza.rooms.accounts.events import DataExported
+from veza.rooms.accounts.exporting import TheExports
 from veza.rooms.accounts.holdings import Holdings
 from veza.rooms.accounts.schemas import (
     Address,
@@ -158,17 +157,10 @@ async def delete_user(
     return said("Account deleted successfully")
 
 
-@Route("/users/{user_id:str}/export", http_method="GET")
-async def export_user(
-    tx: InTx, actor: Me, exchange: TheExchange, database: TheDatabase, holdings: Holdings, user_id: UUID
-) -> Bytes:
+@Route("/users/{user_id:str}/export", http_method="GET", opt={"also": (507,)})
+async def export_user(actor: Me, exchange: TheExchange, exports: TheExports, user_id: UUID) -> JsonFileAnswer:
     """Export everything that is held about a user."""
-    found = msgspec.json.encode(reply(await deletion.export(tx, actor, user_id, holdings)))
-    await tx.commit()  # one connection at a time: many who hold one and wait for a second stop everybody
-    async with database.write() as note:
-        note.context = lambda: _context(actor, exchange)
-        note.emit(DataExported(user_id))
-    return Bytes(found, headers=(("content-disposition", f'attachment; filename="veza-{user_id}.json"'),))
+    return await exports.answer(actor, exchange, user_id)
 
 
 @Route("/admin/users/{user_id:str}/role", http_method="PUT")

@@ -1,5 +1,6 @@
 """What this room holds about somebody, for the export of their data; it goes with their account by itself."""
 
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 from veza.core.db import Tx
@@ -8,8 +9,8 @@ from veza.rooms.analytics import store
 from veza.rooms.analytics.store import Told
 
 
-async def _export(tx: Tx, user_id: UUID) -> list[Told]:
-    return await store.list_of(tx, user_id)
+async def _export(view: Tx, user_id: UUID) -> AsyncIterator[list[Told]]:
+    return store.pieces_of(view, user_id)
 
 
 HOLDING = Holding("analytics", _export)

@@ -1,6 +1,6 @@
 """All SQL about what applications told."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from veza.core.db import Statement, Tx
+from veza.core.db import Json, Statement, Tx
 from veza.rooms.analytics.schemas import EventCount
 from veza.rooms.analytics.tables import analytics_events
 
@@ -17,11 +17,11 @@ _MOST_NAMES = 100
 
 
 class Told(msgspec.Struct, frozen=True):
-    """An event as its sender is given it."""
+    """An event as its sender is given it; its payload is JSON as it stands."""
 
     id: UUID
     event_name: str
-    payload: dict[str, Any]
+    payload: msgspec.Raw
     created_at: datetime
 
 
@@ -41,10 +41,11 @@ _COUNTS = Statement(
     EventCount,
     heavy=True,
 )
+# As they lie, which is as they came: to sort them SQLite would have all of them in memory.
 _TOLD = Statement(
-    sa.select(E.id, E.event_name, E.payload, E.created_at)
-    .where(E.user_id == sa.bindparam("user"))
-    .order_by(E.id),
+    sa.select(
+        E.id, E.event_name, sa.type_coerce(E.payload, Json(msgspec.Raw)).label("payload"), E.created_at
+    ).where(E.user_id == sa.bindparam("user")),
     Told,
 )
 _old = sa.select(E.id).where(E.created_at < sa.bindparam("before")).limit(sa.bindparam("most"))
@@ -61,9 +62,9 @@ async def counts(tx: Tx, since: datetime) -> list[EventCount]:
     return await tx.all(_COUNTS, since=since)
 
 
-async def list_of(tx: Tx, user_id: UUID) -> list[Told]:
+def pieces_of(view: Tx, user_id: UUID) -> AsyncIterator[list[Told]]:
     """All that somebody's applications told."""
-    return await tx.all(_TOLD, user=user_id)
+    return view.pieces(_TOLD, user=user_id)
 
 
 async def purge(tx: Tx, before: datetime, most: int) -> int:

@@ -4,6 +4,7 @@ What somebody said stays where they said it, as nobody's, like what was written 
 answers of others would hang in the air. Who wants it gone deletes it before.
 """
 
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import msgspec
@@ -18,11 +19,11 @@ from veza.rooms.chat.messages_store import Said
 
 class _Kept(msgspec.Struct, frozen=True):
     rooms: list[MemberRow]
-    messages: list[Said]
+    messages: AsyncIterator[list[Said]]
 
 
-async def _export(tx: Tx, user_id: UUID) -> _Kept:
-    return _Kept(await members_store.list_of(tx, user_id), await messages_store.list_said(tx, user_id))
+async def _export(view: Tx, user_id: UUID) -> _Kept:
+    return _Kept(await members_store.list_of(view, user_id), messages_store.pieces_said(view, user_id))
 
 
 async def _erase(tx: Tx, user_id: UUID) -> None:

@@ -1,6 +1,6 @@
 """All SQL about what was said."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal
@@ -334,9 +334,9 @@ async def search(
     )  # fmt: skip
 
 
-async def list_said(tx: Tx, user_id: UUID) -> list[Said]:
+def pieces_said(view: Tx, user_id: UUID) -> AsyncIterator[list[Said]]:
     """Everything that a user has said and not deleted."""
-    return await tx.all(_SAID, user=user_id)
+    return view.pieces(_SAID, user=user_id)
 
 
 async def forget_author(tx: Tx, user_id: UUID, most: int) -> bool:

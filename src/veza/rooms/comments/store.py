@@ -1,6 +1,6 @@
 """All SQL about comments."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 from functools import cache
 from uuid import UUID
@@ -130,9 +130,9 @@ async def count_by(tx: Tx, track_id: UUID, people: Collection[UUID]) -> int:
     return await tx.first(_COUNT_BY, track=track_id, people=people) or 0
 
 
-async def list_of(tx: Tx, user_id: UUID) -> list[Comment]:
+def pieces_of(view: Tx, user_id: UUID) -> AsyncIterator[list[Comment]]:
     """Everything that a user said."""
-    return await tx.all(_OF_USER, user=user_id)
+    return view.pieces(_OF_USER, user=user_id)
 
 
 async def forget(tx: Tx, track_id: UUID, most: int) -> bool:

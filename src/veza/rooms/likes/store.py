@@ -1,6 +1,6 @@
 """All SQL about likes."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from functools import cache
 from uuid import UUID
@@ -108,6 +108,11 @@ async def has(tx: Tx, track_id: UUID, user_id: UUID) -> bool:
 async def list_of(tx: Tx, user_id: UUID) -> list[LikedTrack]:
     """What a user likes."""
     return await tx.all(_LIKED, user=user_id)
+
+
+def pieces_of(view: Tx, user_id: UUID) -> AsyncIterator[list[LikedTrack]]:
+    """The same, however much, for a snapshot."""
+    return view.pieces(_LIKED, user=user_id)
 
 
 async def remove_of(tx: Tx, user_id: UUID) -> None:

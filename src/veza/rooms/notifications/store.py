@@ -1,6 +1,6 @@
 """All SQL about what people are told."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import datetime
 from functools import cache
 from uuid import UUID
@@ -263,6 +263,6 @@ async def remove_some(tx: Tx, ids: Collection[UUID]) -> list[Gone]:
     return await tx.all(_REMOVE_SOME, ids=ids)
 
 
-async def list_of(tx: Tx, user_id: UUID) -> list[Row]:
+def pieces_of(view: Tx, user_id: UUID) -> AsyncIterator[list[Row]]:
     """Everything that somebody is told."""
-    return await tx.all(_OF_USER, user=user_id)
+    return view.pieces(_OF_USER, user=user_id)

@@ -1,5 +1,6 @@
 """What this room holds about somebody, for the export of their data."""
 
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 from veza.core.db import Tx
@@ -8,8 +9,8 @@ from veza.rooms.plays import store
 from veza.rooms.plays.store import Listened
 
 
-async def _export(tx: Tx, user_id: UUID) -> list[Listened]:
-    return await store.list_of(tx, user_id)
+async def _export(view: Tx, user_id: UUID) -> AsyncIterator[list[Listened]]:
+    return store.pieces_of(view, user_id)
 
 
 # Nothing to erase: with the row of the user their listeners become nobody's, and so do their plays, which go

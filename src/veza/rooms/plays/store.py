@@ -1,6 +1,6 @@
 """All SQL about plays, listeners and days."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -161,9 +161,9 @@ async def add_days(tx: Tx, gained: Mapping[tuple[UUID, int], Day]) -> None:
     )
 
 
-async def list_of(tx: Tx, user_id: UUID) -> list[Listened]:
+def pieces_of(view: Tx, user_id: UUID) -> AsyncIterator[list[Listened]]:
     """Every play of a user."""
-    return await tx.all(_LISTENED, user_id=user_id)
+    return view.pieces(_LISTENED, user_id=user_id)
 
 
 async def forget(tx: Tx, track_id: UUID, most: int) -> bool:
