@@ -74,6 +74,7 @@ async def test_it_is_the_same_text(tmp_path: Path, value: Any) -> None:
     assert await written(tmp_path, {"x": later}) == msgspec.json.encode({"x": value})
     if isinstance(value, list):
         assert await written(tmp_path, in_pieces(value)) == msgspec.json.encode(value)
+        assert await written(tmp_path, {"x": iter(value)}) == msgspec.json.encode({"x": value})
         kept = Plain(some_name=lambda: _given(in_pieces(value, 150)))
         assert await written(tmp_path, kept) == msgspec.json.encode(Plain(some_name=value))
     assert not any(os.scandir(tmp_path))

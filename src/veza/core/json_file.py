@@ -8,7 +8,8 @@ if that is killed; a slow reader holds it open, and nothing else.
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -42,8 +43,8 @@ class JsonFile:
     async def put(self, value: Any) -> None:
         """Write a value as msgspec does, a long one in pieces.
 
-        In it, at any depth of objects, a list may be an asynchronous iterator of its pieces, and any value
-        something to call and await for it, which is done in its turn.
+        In it, at any depth of objects, a list may be an iterator, or an asynchronous one of its pieces, and
+        any value something to call and await for it, which is done in its turn.
         """
         if callable(value):
             value = await value()
@@ -53,8 +54,10 @@ class JsonFile:
             await self._put_object(list(value.items()))
         elif isinstance(value, msgspec.Struct) and _is_plain(type(value)):
             await self._put_object(_members(value))
+        elif isinstance(value, Iterator):
+            await self._put_list(_sliced(value))
         elif isinstance(value, list | tuple) and len(value) > _SLICE:
-            await self._put_list(_pieces(value))
+            await self._put_list(_sliced(iter(value)))
         else:
             await self._add(_encode(value))
 
@@ -69,9 +72,8 @@ class JsonFile:
     async def _put_list(self, pieces: AsyncIterable[Sequence[Any]]) -> None:
         before = b"["
         async for piece in pieces:
-            for start in range(0, len(piece), _SLICE):
-                some = piece[start : start + _SLICE]
-                await self._add(before + await asyncio.to_thread(_encode_bare, some))
+            if piece:
+                await self._add(before + await asyncio.to_thread(_encode_bare, piece))
                 before = b","
         await self._add(b"[]" if before == b"[" else b"]")
 
@@ -155,8 +157,9 @@ def _is_plain(kind: type[msgspec.Struct]) -> bool:
     return not (config.array_like or config.omit_defaults or config.tag)
 
 
-async def _pieces(values: Sequence[Any]) -> AsyncIterable[Sequence[Any]]:
-    yield values
+async def _sliced(values: Iterator[Any]) -> AsyncIterator[Sequence[Any]]:
+    while piece := list(islice(values, _SLICE)):
+        yield piece
 
 
 def _encode_bare(values: Sequence[Any]) -> bytes:

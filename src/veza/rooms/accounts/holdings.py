@@ -10,7 +10,7 @@ from litestar.params import Dependency
 from veza.core.db import Tx
 
 # Anything that can be written as JSON. A list that may be long comes as an asynchronous iterator of its
-# pieces (`Tx.pieces`), by itself or within objects: see `core/json_file.py`.
+# pieces (`Tx.pieces`), and one whose parts take time to make as an iterator: see `core/json_file.py`.
 Exporter = Callable[[Tx, UUID], Awaitable[Any]]
 Eraser = Callable[[Tx, UUID], Awaitable[None]]
 

@@ -1,6 +1,7 @@
 """Who reads the log, and what they find in it."""
 
 from collections import Counter
+from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
@@ -14,7 +15,7 @@ from veza.rooms.audit import search_store as store
 from veza.rooms.audit.events import AuditExported
 from veza.rooms.audit.filters import Wanted
 from veza.rooms.audit.rows import Entry, entry_of
-from veza.rooms.audit.schemas import LogPage, LogStanding, LogStats, shown
+from veza.rooms.audit.schemas import LogEntry, LogPage, LogStanding, LogStats, shown
 from veza.rooms.audit.sealing import ALL
 
 
@@ -92,6 +93,8 @@ async def note_export(note: Tx, wanted: Wanted) -> None:
         note.emit(AuditExported(wanted.user_id))
 
 
-async def list_of(tx: Tx, user_id: UUID) -> LogPage:
-    """The latest of somebody's log, as much of it as pages reach."""
-    return await list_logs(tx, Wanted(user_id=user_id), Page(limit=store.MOST))
+async def iterate(view: Tx, user_id: UUID) -> Iterator[LogEntry]:
+    """The latest of somebody's log, as much of it as pages reach; of a snapshot."""
+    wanted = Wanted(user_id=user_id)
+    found = await list_waiting(view, wanted) + await store.page(view, wanted, store.MOST, 0)
+    return map(shown, found[: store.MOST])

@@ -28,27 +28,29 @@ from veza.rooms.marketplace import (
     settling,
 )
 from veza.rooms.marketplace.money import shown
+from veza.rooms.marketplace.orders_store import Item
 from veza.rooms.tracks import sales
 
 
 async def _export(tx: Tx, user_id: UUID) -> dict[str, Any]:
     made = await orders_store.list_of(tx, user_id)
     items = await orders_store.items_of(tx, [order.id for order in made])
+    of_order: dict[UUID, list[Item]] = {}
+    for item in items:
+        of_order.setdefault(item.order_id, []).append(item)
     formats = await copies.list_formats(tx, [item.product_id for item in items])
     sold = await sales_store.lines_of(tx, user_id)
     return {
-        "products": [products.view(one) for one in await products_store.list_of(tx, user_id)],
-        "orders": [
-            orders.view(one, [item for item in items if item.order_id == one.id], formats) for one in made
-        ],
+        "products": map(products.view, await products_store.list_of(tx, user_id)),
+        "orders": (orders.view(one, of_order.get(one.id, []), formats) for one in made),
         "licences": await licences_store.list_of(tx, user_id),
-        "sales": [
+        "sales": (
             {"order_id": item.order_id, "product_id": item.product_id, "title": item.title,
              "price": shown(item.price), "fee": shown(item.fee), "sold_at": item.sold_at,
              "refunded_at": item.refunded_at}
             for item in sold
-        ],
-        "services": [delivering.view(item) for item in sold if item.delivery],
+        ),
+        "services": (delivering.view(item) for item in sold if item.delivery),
         "delivered": await deliveries_store.list_by(tx, user_id),
         "payouts": [payouts.view(one) for one in await payouts_store.list_of(tx, user_id)],
         "balance": {name: shown(amount) for name, amount in (await ledger.balance(tx, user_id)).items()},
