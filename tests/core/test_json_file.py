@@ -85,7 +85,7 @@ async def _given(value: Any) -> Any:
 
 
 async def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """T9: as 507, before anything is answered; what cannot be written as JSON is an error as it is."""
+    """X5: as 507, before anything is answered; what cannot be written as JSON is an error as it is."""
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

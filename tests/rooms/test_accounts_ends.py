@@ -2,8 +2,10 @@
 # ruff: noqa: F811 - a fixture is asked for by its name
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -100,7 +102,7 @@ async def test_people_get_what_is_held_about_them(house: House) -> None:
 
 
 async def test_an_export_is_whole_or_an_error(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """U8, X7: what fails while it is made is said, and nothing is left; a HEAD is answered without it."""
+    """U8, G28, X5, X7: what fails while it is made is said, and nothing is left; HEAD is without it."""
 
     async def pieces() -> AsyncIterator[list[str]]:
         yield ["a"]
@@ -119,6 +121,18 @@ async def test_an_export_is_whole_or_an_error(house: House, monkeypatch: pytest.
         broken.setattr(exports, "_holdings", [*exports._holdings, Holding("last", fail)])
         answer = await house.ask("ann", "GET", "/users/{ann}/export")
         assert (answer.status_code, answer.json()["success"]) == (503, False)
+    for number, status in ((errno.ENOSPC, 507), (errno.EMFILE, 503)):
+        with monkeypatch.context() as full:
+            full.setattr("tempfile.TemporaryFile", Mock(side_effect=OSError(number, "no")))
+            assert (await house.ask("ann", "GET", "/users/{ann}/export")).status_code == status
+
+    async def hang(*_: object) -> Any:
+        await asyncio.sleep(60)
+
+    with monkeypatch.context() as lost:
+        lost.setattr("veza.rooms.accounts.exporting._PATIENCE", 0.01)
+        lost.setattr(exports, "_holdings", [Holding("last", hang)])
+        assert (await house.ask("ann", "GET", "/users/{ann}/export")).status_code == 503
     assert (await house.events()).count("user.exported") == 2
     assert not list(house.storage.scratch.iterdir())
     with monkeypatch.context() as crowded:

@@ -1,5 +1,6 @@
 """The copy of everything that is held about a user, as a file: however much, little of it is in memory."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from veza.access.actor import Member
 from veza.access.policy import Action
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.errors import Unavailable
 from veza.core.events import Context
 from veza.core.exchange import Exchange
 from veza.core.http import reply
@@ -21,8 +23,9 @@ from veza.rooms.accounts import profiles
 from veza.rooms.accounts.events import DataExported
 from veza.rooms.accounts.holdings import Holdings
 
-# Each takes some milliseconds, a very large one some seconds.
-_MOST_WAITING = 100
+# Each takes some milliseconds, a very large one some seconds; what takes this long waits for a database
+# that is lost.
+_MOST_WAITING, _PATIENCE = 100, 300.0
 
 
 class Exports:
@@ -59,10 +62,14 @@ class Exports:
         return JsonFileAnswer(made, f"veza-{user_id}.json")
 
     async def _fill(self, made: JsonFile, user_id: UUID) -> None:
-        async with self._turns, self._database.snapshot(apart=True) as view:
-            rooms = {one.name: partial(one.export, view, user_id) for one in self._holdings}
-            await made.put(reply({"exported_at": clock.now(), **rooms}))
-            await made.finish()
+        async with self._turns:
+            try:
+                async with asyncio.timeout(_PATIENCE), self._database.snapshot(apart=True) as view:
+                    rooms = {one.name: partial(one.export, view, user_id) for one in self._holdings}
+                    await made.put(reply({"exported_at": clock.now(), **rooms}))
+                    await made.finish()
+            except TimeoutError as late:
+                raise Unavailable(headers={"Retry-After": "60"}) from late
 
 
 TheExports = Annotated[Exports, Dependency(skip_validation=True)]
