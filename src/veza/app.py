@@ -161,7 +161,7 @@ def make_means(parts: Parts) -> Means:
         limiter=parts.limiter,
         per_address=parts.limit("login", parts.settings.rate_limit_login),
         mail_limit=parts.limit("reset", parts.settings.rate_limit_verification),
-        verification_limit=parts.limit("verification", parts.settings.rate_limit_verification),
+        greeting_limit=parts.limit("greeting", parts.settings.rate_limit_verification),
     )
 
 
@@ -292,7 +292,9 @@ def _given(parts: Parts, means: Means) -> Given:
         "authenticator": parts.authenticator,
         "readiness": parts.readiness,
         "live": parts.live,
-        "accounts": AccountsConfig(settings.base_url, means.verification_limit),
+        "accounts": AccountsConfig(
+            settings.base_url, parts.limit("verification", settings.rate_limit_verification)
+        ),
         "avatars": Avatars(parts.database, parts.storage, pictures),
         "event_intake": Intake(
             PersonalLimit(parts.limiter, parts.limit("analytics", settings.rate_limit_analytics)),

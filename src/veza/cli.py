@@ -51,9 +51,9 @@ def _do(work: Callable[[ModuleType], T]) -> T:
     """
     gc.disable()
     from veza import opening, process  # noqa: PLC0415 - see above
-    from veza.core.heap import share_heaps  # noqa: PLC0415 - as above
+    from veza.core.heap import keep_little  # noqa: PLC0415 - as above
 
-    share_heaps()
+    keep_little()
 
     gc.freeze()
     gc.enable()

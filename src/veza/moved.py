@@ -51,5 +51,6 @@ def refuse_moved(settings: Settings) -> None:
         file = settings.database.removeprefix("sqlite:///")
         raise BadSetting(
             f"the rows of {file} were moved to {moved}: set VEZA_DATABASE_URL, in veza.env or veza.toml, for"
-            f" every command; or remove {mark_of(settings)} to go back to what they were then."
+            f" every command (and say `veza migrate` where the move did not come to its end); or remove"
+            f" {mark_of(settings)} to go back to what they were then."
         )

@@ -53,6 +53,8 @@ async def existing(settings: Settings) -> AsyncIterator[Parts]:
 async def opened(settings: Settings) -> AsyncIterator[Parts]:
     """The parts, with a database that answers, and is closed at the end."""
     with saying_what_is_wrong(settings):
+        make_folder(settings)
+        refuse_moved(settings)
         parts = make_parts(settings, may_make_secret=not await is_secret_gone(settings))
     try:
         with saying_what_is_wrong(settings):
@@ -71,7 +73,11 @@ async def refuse_nothing(settings: Settings) -> None:
     refuse_moved(settings)
     if settings.embedded:
         path = Path(settings.database.removeprefix("sqlite:///"))
-        if not path.exists() or not path.stat().st_size:  # noqa: ASYNC240 - before anything else is done
+        try:
+            there = path.exists() and path.stat().st_size  # noqa: ASYNC240 - before anything else is done
+        except PermissionError as error:
+            raise BadSetting(f"{path} cannot be read: {error.strerror}.") from None
+        if not there:
             raise BadSetting(f"there is no database at {path}: is VEZA_DATA_DIR the server's?")
         return
     with saying_what_is_wrong(settings):
@@ -128,7 +134,7 @@ def saying_what_is_wrong(settings: Settings) -> Iterator[None]:
 
 
 def _in_words(settings: Settings, error: Exception) -> Exception:
-    code, state = getattr(error, "errno", 0), getattr(error, "sqlstate", "")
+    code, state = getattr(error, "errno", 0), _state_of(error)
     if isinstance(error, apsw.ReadOnlyError) or code == EROFS:
         return BadSetting(f"{settings.data_dir} can be read, and not be written to ({error}).")
     if state == _PG_READ_ONLY:
@@ -140,6 +146,11 @@ def _in_words(settings: Settings, error: Exception) -> Exception:
     if isinstance(error, OSError) and error.filename:
         return OutOfReach(f"{error.filename} cannot be used: {error.strerror}.")
     return OutOfReach(f"the database does not answer: {str(error) or type(error).__name__}")
+
+
+def _state_of(error: BaseException | None) -> str:
+    """What PostgreSQL says of an error, also of one that is no longer its own."""
+    return "" if error is None else getattr(error, "sqlstate", None) or _state_of(error.__cause__)
 
 
 def _is_full(settings: Settings) -> bool:

@@ -62,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "100/min"
     rate_limit_login: Annotated[str, doc("Logins and registrations from one address, each.")] = "5/min"
     rate_limit_verification: Annotated[
-        str, doc("Verification mails to one address, and as many for new passwords.")
+        str, doc("Verification mails to one address, as many of registrations and for new passwords.")
     ] = "3/hour"
     rate_limit_upload: Annotated[str, doc("Uploads of one user.")] = "10/hour"
     rate_limit_chunk: Annotated[str, doc("Chunks of one user's uploads.")] = "6000/min"
@@ -367,10 +367,7 @@ def _check_numbers(settings: Settings) -> None:
 
 
 def _check_addresses(settings: Settings) -> None:
-    if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
-        raise BadSetting("VEZA_DATABASE_URL must begin with sqlite:/// or postgresql://.")
-    if settings.database_read_url:
-        _check_copy(settings)
+    _check_database(settings)
     if not settings.storage.startswith(("file:///", "s3://")):
         raise BadSetting("VEZA_STORAGE_URL must begin with file:/// or s3://.")
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
@@ -386,7 +383,13 @@ def _check_addresses(settings: Settings) -> None:
         raise BadSetting("VEZA_SERVE_JOBS=false needs PostgreSQL: with SQLite nobody else can do the work.")
 
 
-def _check_copy(settings: Settings) -> None:
+def _check_database(settings: Settings) -> None:
+    if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise BadSetting("VEZA_DATABASE_URL must begin with sqlite:/// or postgresql://.")
+    if settings.embedded and not Path(settings.database.removeprefix("sqlite:///")).name:
+        raise BadSetting("VEZA_DATABASE_URL must name a file, as in sqlite:////srv/veza.db.")
+    if not settings.database_read_url:
+        return
     if not settings.database_read_url.startswith(("postgresql://", "postgres://")):
         raise BadSetting("VEZA_DATABASE_READ_URL must begin with postgresql://.")
     if settings.embedded:

@@ -124,7 +124,7 @@ async def test_what_weighs_more_takes_more(limiter):
 async def test_what_would_never_pass_is_no_matter_of_waiting(limiter):
     """Y3: 413, where 429 would have it tried again for ever; without limits nothing is counted."""
     personal, who = PersonalLimit(limiter, Limit("bytes", 1_000, 60)), uuid4()
-    with pytest.raises(PayloadTooLarge, match="Too much"):
+    with pytest.raises(PayloadTooLarge):
         await personal.take(who, 1_001, "Too much.")
     await personal.take(who, 1_000, "Too much.")
     with pytest.raises(RateLimited, match="Too much") as refused:

@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import socket
+import ssl
 import sys
 from pathlib import Path
 from unittest.mock import Mock
@@ -18,8 +19,9 @@ import pytest
 
 from tests.conftest import create_database
 from veza import cli, opening, process
-from veza.core.db import open_database
+from veza.core.db import UrlRefused, open_database
 from veza.core.db.migrate import _scripts, head_revision, upgrade_sql
+from veza.core.db.postgres_pool import connecting
 from veza.core.errors import InsufficientStorage
 from veza.core.lock import FolderLock, InUse
 from veza.settings import Settings
@@ -241,6 +243,11 @@ def test_what_a_disk_refuses_at_the_start_is_said_in_words(command, folder, monk
     assert (found, out, err.count("\n"), said in err) == (code, "", 1, True), err
 
 
+def _because(error, cause):
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -248,6 +255,10 @@ def test_what_a_disk_refuses_at_the_start_is_said_in_words(command, folder, monk
         (asyncpg.ReadOnlySQLTransactionError("it only reads"), "a copy of another"),
         (asyncpg.InterfaceError("connection is closed"), "does not answer: connection is closed"),
         (InsufficientStorage(), "no room left"),
+        (
+            _because(InsufficientStorage(), asyncpg.DiskFullError("no space left")),
+            "disk of the database is full",
+        ),
         (TimeoutError(), "does not answer: TimeoutError"),
     ],
 )
@@ -255,6 +266,16 @@ def test_what_a_postgres_refuses_at_the_start_is_said_in_words(error, said):
     settings = Settings(database_url="postgresql://veza@127.0.0.1/veza")
     with pytest.raises(opening.OutOfReach, match=said), opening.saying_what_is_wrong(settings):
         raise error
+
+
+def test_a_certificate_that_is_not_believed_is_no_url_to_be_mended():
+    """It may be renewed, and then whoever tries again comes through; but it is of both kinds of error."""
+    for error, raised in (
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), ssl.SSLCertVerificationError),
+        (ValueError("port"), UrlRefused),
+    ):
+        with pytest.raises(raised), connecting():
+            raise error
 
 
 def test_nothing_is_made_of_an_empty_postgres(command, postgres_url, tmp_path):

@@ -28,6 +28,7 @@ ROWS = {
         {url: url for url in ("postgresql://u@h/veza", "sqlite:////srv/v@[1].db", "postgresql://u:a:%2F%40@[::1]:5432/v",
          "postgresql://u@h:1,h/v?sslmode=require", "postgresql:///v?host=/run/p", "postgresql://u@%2Frun%2Fp/v")},
         {"mysql://h/veza": "sqlite:/// or postgresql://", "veza.db": "sqlite:/// or postgresql://",
+         "sqlite:///": "name a file",
          "postgresql://u@h,h:x/v": "%2F", "postgresql://u@h:65536/v": "%2F",
          "postgresql://u@h/v?port=x": "%2F", "postgresql://u@h/v?sslmode": "%2F"},
     ),

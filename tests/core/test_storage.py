@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from veza.core import clock
+from veza.core import clock, storage_hold
 from veza.core.errors import InsufficientStorage, Unavailable
 from veza.core.storage import (
     HeldAlready,
@@ -235,6 +235,26 @@ async def test_a_hold_that_was_not_renewed_in_time_is_lost_for_good(local):
         with pytest.raises(HoldLost):
             await hold.check()
     assert await keys(local) == []
+
+
+async def test_a_hold_does_not_come_back(local, monkeypatch):
+    """X12: a renewal that is on its way as the work ends would keep the next backup out for half an hour."""
+    monkeypatch.setattr(storage_hold, "RENEWED", timedelta(milliseconds=1))
+    renewing, put = asyncio.Event(), local.put_bytes
+
+    async def put_late(key, data):
+        async def go_on():  # as what a thread has begun does, whoever is cancelled
+            await asyncio.sleep(0.1)
+            await put(key, data)
+
+        renewing.set()
+        await asyncio.shield(asyncio.create_task(go_on()))
+
+    async with holding(local):
+        monkeypatch.setattr(local, "put_bytes", put_late)
+        await renewing.wait()
+    await asyncio.sleep(0.2)
+    assert await keys(local, HOLDS) == []
 
 
 @pytest.mark.parametrize(

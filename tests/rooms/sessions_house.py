@@ -165,7 +165,7 @@ class House:
             limiter=self.limiter,
             per_address=per_address,
             mail_limit=parse_limit("reset", "3/hour"),
-            verification_limit=parse_limit("verification", "3/hour"),
+            greeting_limit=parse_limit("greeting", "3/hour"),
         )
         self.tasks = session_jobs.tasks(database, self.postbox, BASE_URL, Postage(self.limiter))
         config = EdgeConfig(None, parse_limit("global", "100/min"), lambda _: True)

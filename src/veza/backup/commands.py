@@ -222,9 +222,12 @@ async def restore(settings: Settings, ways: Ways, *, target: str, at: str | None
     make_folder(settings)
     with ways.lock(settings):
         await _refuse_data(settings)
+        try:
+            storage = open_storage(settings.storage, scratch=settings.data_dir / "scratch", s3=settings.s3)
+        except ValueError as problem:
+            raise BadSetting(f"VEZA_STORAGE_URL: {problem}") from None
         await restore_secret(settings, vault, manifest)
         restorer = Restorer(vault, manifest, progress.console())
-        storage = open_storage(settings.storage, scratch=settings.data_dir / "scratch", s3=settings.s3)
         await restorer.restore_files(storage, verify=verify)
         await storage.close()
         try:
@@ -303,7 +306,14 @@ async def move_rows(settings: Settings, ways: Ways, *, to: str) -> int:
                 return _complain(f"the other database does not take it: {problem}")
         # They are there for good, and compared: from now on this file is the past.
         unmarked = _mark(settings, to)
-        await _complete(new, ways)
+        try:
+            await _complete(new, ways)
+        except BaseException:
+            _complain("all rows are there, but not what is made of them: let VEZA_DATABASE_URL name the new")
+            _complain("database, and say `veza migrate`, or nothing that was moved is found by a search")
+            if unmarked:
+                _complain(unmarked)
+            raise
     rows = sum(part.rows for part in moved)
     _say(f"moved {rows:,} rows of {len(moved)} tables to {_shown(to)}, each compared")
     if unmarked:

@@ -1,21 +1,28 @@
-"""How the C library keeps memory that is free.
+"""How the C library keeps memory that is free: little of it.
 
-Left alone, glibc gives each thread a heap of its own, and each of them keeps what its thread once needed: the
-19 MiB of a password's hash, what a search sorted. A server under an ordinary load has 15 MB less of 190 with
-two. To have blocks of that size given back at once would be 25 MB more, and a third more of the time that a
-hash takes: its pages would be new each time.
+Left alone, glibc gives each thread a heap of its own, and takes the largest block ever given back for
+the measure of what each of them keeps: the 19 MiB of a password's hash. What is large and short-lived then
+lies among what is small and stays, and leaves holes. Under an ordinary load a server has 40 MB less of 190 by
+what is set here, and grows less. A hash takes a third more of its thread's time for it, for its pages are new
+each time; others feel 20 logins at once no more than before.
 Source: mallopt(3).
 """
 
 import ctypes
 
+# Larger blocks come from the system and go back to it at once; of what is free at a heap's end so much stays.
+LARGE, SPARE = 256 * 1024, 1024**2
 HEAPS = 2
 
-_M_ARENA_MAX = -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
-def share_heaps() -> None:
-    """Have all threads share :data:`HEAPS`; said before there are any. Nothing without glibc."""
+def keep_little() -> None:
+    """Give large blocks back at once, and have all threads share two heaps; to be said before there are any.
+
+    It does nothing without glibc.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_ARENA_MAX, HEAPS)
+        for option, value in ((_M_MMAP_THRESHOLD, LARGE), (_M_TRIM_THRESHOLD, SPARE), (_M_ARENA_MAX, HEAPS)):
+            mallopt(option, value)

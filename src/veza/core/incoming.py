@@ -49,12 +49,14 @@ async def require_present(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -
 
 
 def require_plain(exchange: Exchange) -> None:
-    """Raise :class:`UnsupportedMediaType` for a body that is packed, or that is said to be two things.
+    """Raise :class:`UnsupportedMediaType` for a body, if any, that is packed or said to be two things.
 
     Whoever stands between would unpack it, or take the other word, and so see another request than is done
     here. The answer to a packed one says what is taken instead (RFC 9110, 15.5.16).
     """
-    lines = exchange.scope["headers"]
+    headers, lines = exchange.headers, exchange.scope["headers"]
+    if b"transfer-encoding" not in headers and headers.get(b"content-length", b"0") == b"0":
+        return
     if sum(name == b"content-type" for name, _ in lines) > 1:
         raise UnsupportedMediaType("Send one Content-Type.")
     if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in lines):
@@ -68,7 +70,7 @@ def is_short_json(exchange: Exchange, most: int) -> bool:
 
     For what is answered at the edge: whatever is less plain, an Idempotency-Key too, is the ordinary route's.
     """
-    headers = exchange.headers
+    headers, lines = exchange.headers, exchange.scope["headers"]
     length = headers.get(b"content-length", b"")
     return (
         headers.get(b"content-type") == b"application/json"
@@ -77,5 +79,5 @@ def is_short_json(exchange: Exchange, most: int) -> bool:
         and 0 < int(length) <= most
         and b"idempotency-key" not in headers
         and b"content-encoding" not in headers
-        and len(headers) == len(exchange.scope["headers"])
+        and (len(headers) == len(lines) or sum(name == b"content-type" for name, _ in lines) == 1)
     )

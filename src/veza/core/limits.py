@@ -172,13 +172,13 @@ class PersonalLimit:
     async def take(self, who: UUID, weight: int, said: str) -> None:
         """Count so much more of theirs at once; the answer goes on speaking of how often they may.
 
-        ``said`` is what they are told who do not pass. Raises :class:`RateLimited`, and
+        ``said`` is what they are told who do not pass now. Raises :class:`RateLimited`, and
         :class:`PayloadTooLarge` for what weighs more than would ever pass.
         """
         if self._limit is None:
             return
         if weight > self._limit.count:
-            raise PayloadTooLarge(said)
+            raise PayloadTooLarge
         standing = await self._limiter.hit(self._limit, str(who), weight)
         if not standing.allowed:
             raise too_many(standing, said)

@@ -1,8 +1,9 @@
 """How much mail an address gets that nobody there has asked for.
 
 Anybody can register with a stranger's address, and then do at will what its owner is to hear of. So an
-address that nobody has confirmed is written to three times an hour, whatever about. For a confirmed one each
-kind counts by itself: whoever causes much of one kind keeps no word of another from its owner.
+address that nobody has confirmed is written to three times an hour about its account, and three times about
+anything else. For a confirmed one each kind counts by itself: whoever causes much of one kind keeps no word
+of another from its owner.
 """
 
 from veza.core.jobs import Job
@@ -27,7 +28,8 @@ class Postage:
         if job.attempt > 1:
             return True  # it was let through when it was tried first, and the server was away
         if not confirmed:
-            return (await self._limiter.hit(_UNCONFIRMED, email_key(to))).allowed
+            what = "told" if kind is None else "warned"
+            return (await self._limiter.hit(_UNCONFIRMED, f"{what} {email_key(to)}")).allowed
         if kind is None:
             return True
         return (await self._limiter.hit(_OF_A_KIND, f"{kind} {email_key(to)}")).allowed

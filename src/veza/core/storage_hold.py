@@ -58,10 +58,12 @@ class Hold:
         found = [entry.modified async for entry in self._storage.list(HOLDS) if entry.key == self.key]
         return found[0] if found else None
 
-    async def keep_up(self) -> None:
-        """Renew it again and again, until this is cancelled."""
-        while True:
-            await asyncio.sleep(RENEWED.total_seconds())
+    async def keep_up(self, end: asyncio.Event) -> None:
+        """Renew it again and again, until the end."""
+        while not end.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(end.wait(), RENEWED.total_seconds())
+                return
             try:
                 await self.check()
             except (VezaError, HoldLost):
@@ -77,14 +79,16 @@ async def holding(storage: Storage, *, alone: bool = False) -> AsyncIterator[Hol
     """
     hold = Hold(storage)
     await hold.begin()
-    keeper = asyncio.create_task(hold.keep_up())
+    end = asyncio.Event()
+    keeper = asyncio.create_task(hold.keep_up(end))
     try:
         if alone and await _others(storage, hold.key):
             raise HeldAlready
         await _forget(storage, hold.key)
         yield hold
     finally:
-        keeper.cancel()
+        # Not cancelled: a renewal that is on its way would come after the removal.
+        end.set()
         await asyncio.gather(keeper, return_exceptions=True)
         with suppress(VezaError):  # it ends by itself
             await storage.remove_now([hold.key])

@@ -1,14 +1,14 @@
 """Filling a PostgreSQL database: by COPY, in one transaction with the making of its tables."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
 from veza.core.db.loading import Loader, NotEmpty, listed, quoted
 from veza.core.db.migrate import upgrade_sql
 from veza.core.db.postgres import SCRIPT_LOCK, scan
-from veza.core.db.postgres_pool import connecting
+from veza.core.db.postgres_pool import ERRORS, connecting
 from veza.core.db.rows import Column, Row, reader, writer
 
 _TOGETHER = 2_000
@@ -64,7 +64,8 @@ async def load_postgres(url: str, revision: str) -> AsyncIterator[Loader]:
                     f"SELECT setval($1, COALESCE((SELECT MAX({column}) FROM {table}), 0) + 1, false)",  # noqa: S608 - quoted
                     row["sequence"],
                 )
-        # What was just copied is unknown to the planner until somebody looks at it.
-        await connection.execute("ANALYZE")
+        # What was just copied is unknown to the planner until somebody looks at it; in the end its own do.
+        with suppress(*ERRORS):
+            await connection.execute("ANALYZE")
     finally:
         await connection.close()

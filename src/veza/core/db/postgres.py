@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import asyncpg
 import structlog
 
-from veza.core.db.base import Database, Tx, read_by_turns
+from veza.core.db.base import Database, Tx, UrlRefused, read_by_turns
 from veza.core.db.postgres_pool import ERRORS, connecting, open_pool, translate
 from veza.core.db.replica import Replica, drop
 from veza.core.db.statement import Statement
@@ -86,7 +86,7 @@ class PostgresDatabase(Database):
         while True:
             try:
                 await self._listen_once()
-            except ERRORS:
+            except (UrlRefused, *ERRORS):  # a name that is none may be one later
                 log.warning("postgres.listen_lost")
             await asyncio.sleep(1)
 

@@ -62,7 +62,9 @@ def connecting() -> Iterator[None]:
         yield
     except asyncpg.ClientConfigurationError as error:
         raise UrlRefused(f"the database's URL: {' '.join(str(error).split())}.") from None
-    except ValueError:
+    except ValueError as error:
+        if isinstance(error, OSError):  # a certificate that is not believed is both, and may be renewed
+            raise
         # Not in the words of a parser, which are parts of what it was given.
         raise UrlRefused(
             "the database's URL names a host or a port that is none; or PGHOST, PGPORT and their like do."

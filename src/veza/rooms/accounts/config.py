@@ -11,8 +11,7 @@ from veza.core.limits import Limit
 class AccountsConfig(msgspec.Struct, frozen=True):
     """``base_url`` is how people reach this server, without a slash at its end.
 
-    ``verification_limit`` counts the verification mails to one address, those of registrations too; None
-    where limits are off.
+    ``verification_limit`` counts the verification mails asked for to one address; None where limits are off.
     """
 
     base_url: str

@@ -1,4 +1,4 @@
-"""The copy of everything that is held about a user, as a file: however much, little of it is in memory."""
+"""The copy of everything that is held about a user, as a file: what may be very much comes in pieces."""
 
 import asyncio
 from functools import partial

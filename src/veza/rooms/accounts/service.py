@@ -55,8 +55,8 @@ async def create_user(
 async def greet(tx: Tx, limiter: Limiter, limit: Limit | None, user: User) -> None:
     """Have a link sent to the address of a new account, unless that was sent all it may get by ``limit``.
 
-    It is counted with the links that are asked for: else who registers, leaves and registers again would have
-    as many sent to a stranger as they like. Whoever gets none asks for one later.
+    Else who registers, leaves and registers again would have as many sent to a stranger as they like. It is
+    counted apart from links that are asked for, as anybody may for anybody: so nobody is kept from theirs.
     """
     if limit is None or (await limiter.hit(limit, email_key(user.email))).allowed:
         await enqueue(tx, SEND_VERIFICATION, SendVerification(user.email))

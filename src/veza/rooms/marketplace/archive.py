@@ -69,7 +69,7 @@ class ZipAnswer(Response[bytes]):
         )
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in head.items()]
         begun = False
-        if scope["method"] != "HEAD":
+        if exchange.scope["method"] != "HEAD":  # the edge has made a GET of it
             async for piece in zipped(self.storage, self.entries, self.since):
                 if not begun:  # with the first bytes, so that a storage that is away can still be an error
                     begun = True

@@ -94,7 +94,7 @@ class Downloads:
         if link is None:
             return reply(self._sign(found, licence, what.format))
         # The bucket does not tell when it is fetched.
-        await notes.take(ProductDownloaded(what.product_id, actor.id))
+        await notes.take(ProductDownloaded(what.product_id, actor.id), _file(licence, what))
         return reply(link)
 
     async def _presign(self, found: Download, wanted: str) -> Link | None:
@@ -128,7 +128,7 @@ class Downloads:
         if licence is None:
             raise NotBought
         found = await _content(tx, licence, what.format)
-        on_send = partial(notes.take, ProductDownloaded(what.product_id, buyer_id))
+        on_send = partial(notes.take, ProductDownloaded(what.product_id, buyer_id), _file(licence, what))
         head = {"content-disposition": disposition("attachment", found.filename)}
         if found.packed:
             return ZipAnswer(self._storage, found.entries, licence.created_at, head, on_send)
@@ -145,6 +145,11 @@ TheDownloads = Annotated[Downloads, Dependency(skip_validation=True)]
 def _later(wanted: str, standing: Standing) -> Bytes:
     told = reply(Preparing(wanted, standing.ready, standing.files))
     return Bytes(msgspec.json.encode(told), 202, (("Retry-After", ASK_AGAIN),))
+
+
+def _file(licence: Licence, what: Wanted) -> str:
+    """Which of a product's files this is: in what format, and, of what each order is given anew, of which."""
+    return f"{what.format} {licence.order_id}" if licence.repeatable else what.format
 
 
 async def _held(tx: Tx, buyer_id: UUID, what: Wanted) -> Licence | None:

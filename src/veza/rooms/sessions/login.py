@@ -34,7 +34,7 @@ async def register(means: Means, form: Registration, origin: Context) -> Registe
         user = await accounts.create_user(
             tx, username=form.username, email=form.email, password_hash=password_hash
         )
-        await accounts.greet(tx, means.limiter, means.verification_limit, user)
+        await accounts.greet(tx, means.limiter, means.greeting_limit, user)
         _, pair = await grants.open_session(tx, means, user.id, user.role, origin)
     return Registered(UserSummary(user.id, user.username, user.email), pair)
 

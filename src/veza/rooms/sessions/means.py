@@ -20,7 +20,7 @@ class Means(msgspec.Struct, frozen=True):
     """The parts of the application that prove who somebody is.
 
     ``per_address`` bounds logins, registrations and the like from one address, each by itself; ``mail_limit``
-    is for reset mails to one address, ``verification_limit`` for links that confirm one, which the room of
+    is for reset mails to one address, ``greeting_limit`` for links that confirm one, which the room of
     accounts counts too. All are None where rate limits are off.
     """
 
@@ -33,7 +33,7 @@ class Means(msgspec.Struct, frozen=True):
     limiter: Limiter
     per_address: Limit | None
     mail_limit: Limit | None
-    verification_limit: Limit | None
+    greeting_limit: Limit | None
 
 
 # What handlers say they want: `means: TheMeans`.

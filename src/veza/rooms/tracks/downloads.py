@@ -30,15 +30,16 @@ class Notes:
         self._exchange = exchange
         self._limiter = limiter
 
-    async def take(self, event: Event) -> None:
+    async def take(self, event: Event, file: str = "") -> None:
         """Note that a file is fetched, before its first byte goes out. All that was asked is read by then.
 
+        ``file`` says which one it is, where the event alone does not.
         What the same user, or of guests the same address, fetched within ten minutes is noted already. A
         database that cannot be written to (a full disk, too much to do) keeps nobody from reading.
         """
         if self._exchange.scope["method"] == "HEAD":
             return
-        if not (await self._limiter.hit(_AGAIN, self._key(event))).allowed:
+        if not (await self._limiter.hit(_AGAIN, self._key(event, file))).allowed:
             return
         try:
             async with self._begin() as tx:
@@ -46,9 +47,10 @@ class Notes:
         except VezaError as error:
             log.warning("downloads.not_noted", kind=event.kind, reason=error.code)
 
-    def _key(self, event: Event) -> str:
+    def _key(self, event: Event, file: str) -> str:
         who = self._exchange.actor.id if self._exchange.actor else None
-        return f"{who or address_key(self._exchange.ip)} {event.kind} {msgspec.json.encode(event).decode()}"
+        what = f"{event.kind} {msgspec.json.encode(event).decode()} {file}"
+        return f"{who or address_key(self._exchange.ip)} {what}"
 
 
 TheNotes = Annotated[Notes, Dependency(skip_validation=True)]
