@@ -480,7 +480,7 @@ async def test_a_backup_in_a_bucket(
         for wrong, target, codes, place, said in (
             (key, f"{bucket_url}/vault", (1, 1), "/vault", "SignatureDoesNotMatch: "),
             ({}, "s3://not-there/vault", (1, None), "s3://not-there/vault", "NoSuchBucket: "),
-            (gone, str(tmp_path / "vault"), (0, 1), f"{bucket_url}/live", "Connection refused"),
+            (gone, str(tmp_path / "vault"), (1, 1), f"{bucket_url}/live", "Connection refused"),
         ):
             changed = msgspec.structs.replace(settings, s3=s3_server | wrong)
             listed = await do(changed, "list_backups", target=target, at=None, verify=False)
