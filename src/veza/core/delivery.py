@@ -9,12 +9,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from litestar import Response
-from litestar.types import ASGIApp
-
 from veza.core.errors import PreconditionFailed, RangeNotSatisfiable
 from veza.core.exchange import Exchange
 from veza.core.filebytes import Part, Unsatisfiable, parse_range, send_file
+from veza.core.http import SentBytes
 from veza.core.storage import NoSuchFile, Storage
 
 # Awaited just before an answer that sends a file, or an archive of some, from its first byte; of no other.
@@ -44,7 +42,7 @@ def _fit(text: str, size: int) -> str:
     return text.encode()[:size].decode(errors="ignore").rstrip()
 
 
-class FileAnswer(Response[bytes]):
+class FileAnswer(SentBytes):
     """A stored file as an answer: Range, If-Range, ETag, If-Match and If-None-Match (RFC 9110).
 
     ``public`` lets shared caches keep it, if they ask each time whether they still may. With an ``offset``,
@@ -75,10 +73,6 @@ class FileAnswer(Response[bytes]):
         self.tag = f'"{etag}"'
         self.public = public
         self.extra = dict(headers or {})
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # not the bytes that the base would render
-        """The answer itself."""
-        return self._answer
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         del receive

@@ -166,6 +166,17 @@ async def _commit(exchange: Exchange) -> None:
         await exchange.tx.commit()
 
 
+class SentBytes(Response[bytes]):
+    """An answer that sends itself, in :meth:`_answer`: what it sends is never whole in memory."""
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # not the bytes that the base would render
+        """The answer itself."""
+        return self._answer
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        raise NotImplementedError
+
+
 class _Answer:
     """Sends ready bytes; for reads, with an ETag and 304 where the caller has them already."""
 

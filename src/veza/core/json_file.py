@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import msgspec
-from litestar import Response
-from litestar.types import ASGIApp
 
 from veza.core.exchange import Exchange
 from veza.core.filebytes import send_file
+from veza.core.http import SentBytes
 from veza.core.storage_base import translated
 
 # So many values are encoded at a time, and so many bytes collected, before the file takes them.
@@ -113,7 +112,7 @@ class JsonFile:
             self._file.close()
 
 
-class JsonFileAnswer(Response[bytes]):
+class JsonFileAnswer(SentBytes):
     """A finished file as an answer that is saved under ``filename``, of letters, digits, - and full stops."""
 
     whole = True
@@ -122,10 +121,6 @@ class JsonFileAnswer(Response[bytes]):
         super().__init__(b"", media_type="application/json")
         self.made = made
         self.filename = filename
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # not the bytes that the base would render
-        """The answer itself."""
-        return self._answer
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         del receive

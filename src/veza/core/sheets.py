@@ -8,11 +8,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from litestar import Response
-from litestar.types import ASGIApp
-
 from veza.core.delivery import disposition
 from veza.core.exchange import Exchange
+from veza.core.http import SentBytes
 
 MIME = "text/csv"
 # A number stands as it is; a text may be a stranger's.
@@ -36,17 +34,13 @@ def _cell(value: Cell) -> str:
     return f"'{value}" if value.startswith(_FORMULAS) or value.lstrip().startswith(_FORMULAS) else value
 
 
-class SheetAnswer(Response[bytes]):
+class SheetAnswer(SentBytes):
     """A sheet to be saved under ``filename``, as long as it may be: no more than a piece is in memory."""
 
     def __init__(self, pieces: AsyncIterator[bytes], filename: str) -> None:
         super().__init__(b"", media_type=MIME)
         self.pieces = pieces
         self.filename = filename
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # not the bytes that the base would render
-        """The answer itself."""
-        return self._answer
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         del receive

@@ -7,11 +7,10 @@ from typing import Any
 from zipfile import ZIP64_LIMIT, ZIP_FILECOUNT_LIMIT, ZIP_STORED, ZipFile, ZipInfo
 
 import msgspec
-from litestar import Response
-from litestar.types import ASGIApp
 
 from veza.core.delivery import OnSend
 from veza.core.exchange import Exchange
+from veza.core.http import SentBytes
 from veza.core.storage import Storage
 
 _FLUSHED = 256 * 1024
@@ -31,7 +30,7 @@ class Entry(msgspec.Struct, frozen=True):
     tag: str
 
 
-class ZipAnswer(Response[bytes]):
+class ZipAnswer(SentBytes):
     """Files as one ZIP archive, made while it is sent: nothing is copied, and no more than a piece in memory.
 
     All bear the time ``since``, so that the same archive is the same whenever it is fetched. They are stored
@@ -52,10 +51,6 @@ class ZipAnswer(Response[bytes]):
         self.storage = storage
         self.entries = entries
         self.extra = headers
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # not the bytes that the base would render
-        """The answer itself."""
-        return self._answer
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         del receive

@@ -12,15 +12,14 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response
 from litestar.params import Dependency, Parameter
-from litestar.types import ASGIApp
 
 from veza.access.actor import Member
 from veza.access.signing import Signer, UrlExpired, expires_at
 from veza.core.db import Database
 from veza.core.errors import Detail, InvalidRequest, InvalidToken, Unavailable
 from veza.core.exchange import Exchange
+from veza.core.http import SentBytes
 from veza.rooms.notifications import service
 from veza.rooms.notifications.hub import Hub, Stream
 from veza.rooms.notifications.schemas import Notification, StreamAddress
@@ -92,7 +91,7 @@ class Streams:
 TheStreams = Annotated[Streams, Dependency(skip_validation=True)]
 
 
-class StreamAnswer(Response[bytes]):
+class StreamAnswer(SentBytes):
     """An answer that goes on until its listener leaves, is signed out, or the process ends."""
 
     def __init__(self, streams: Streams, member: Member, place: int | None) -> None:
@@ -100,10 +99,6 @@ class StreamAnswer(Response[bytes]):
         self.streams = streams
         self.member = member
         self.place = place
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # not the bytes that the base would render
-        """The answer itself."""
-        return self._answer
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         exchange: Exchange = scope["veza"]

@@ -7,15 +7,14 @@ from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Response
 from litestar.params import Dependency
-from litestar.types import ASGIApp
 
 from veza.access.actor import Actor
 from veza.core.db import Database, Tx
 from veza.core.delivery import FileAnswer
 from veza.core.errors import VezaError
 from veza.core.exchange import Exchange
+from veza.core.http import SentBytes
 from veza.core.storage import Storage
 from veza.media import FORMATS
 from veza.rooms.tracks import hls, wishes
@@ -83,7 +82,7 @@ class Pieces:
         )  # fmt: skip
 
 
-class PieceAnswer(Response[bytes]):
+class PieceAnswer(SentBytes):
     """A piece, now or in a moment."""
 
     def __init__(self, pieces: Pieces, wanted: tuple[Actor, UUID, str, int], found: hls.Piece | None) -> None:
@@ -91,10 +90,6 @@ class PieceAnswer(Response[bytes]):
         self.pieces = pieces
         self.wanted = wanted
         self.found = found
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # not the bytes that the base would render
-        """The answer itself."""
-        return self._answer
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         exchange: Exchange = scope["veza"]
