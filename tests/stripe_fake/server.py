@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from stripe import HTTPClient
 
 from tests.stripe_fake.params import Refused, read
 from tests.stripe_fake.world import JSON, StripeWorld
@@ -180,6 +181,8 @@ def check_key(authorization: str | None) -> None:
 def _handler(fake: FakeStripe) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body are written apart: the second would wait 40 ms for the first to be acknowledged.
+        disable_nagle_algorithm = True
 
         def _answer(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
@@ -221,10 +224,13 @@ async def fake_stripe() -> AsyncIterator[tuple[FakeStripe, dict[str, Any]]]:
         "stripe_webhook_secrets": f"whsec_the-old-one,{SECRET}",
         "stripe_api_url": f"http://127.0.0.1:{server.server_address[1]}",
     }  # fmt: skip
+    delay = HTTPClient.INITIAL_DELAY
+    HTTPClient.INITIAL_DELAY = 0.001  # s; the library waits half a second before it asks anew
     try:
         yield fake, settings
         assert fake.crashes == []
     finally:
+        HTTPClient.INITIAL_DELAY = delay
         server.shutdown()
         server.server_close()
         thread.join()
