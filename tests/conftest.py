@@ -79,10 +79,11 @@ def _has_room(folder: Path) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """One more than there are cores, for many tests wait: for a disk, a child, a moment that comes."""
+    """Twice the cores, and four at most more: many tests wait, for a disk, a child, a moment that comes."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
-    return len(os.sched_getaffinity(0)) + 1
+    cores = len(os.sched_getaffinity(0))
+    return cores + min(cores, 4)
 
 
 @pytest.hookimpl(trylast=True)

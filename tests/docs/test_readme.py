@@ -89,10 +89,10 @@ def lines(text: str) -> str:
 
 
 def run(text: str, home: Path, **variables: str) -> str:
-    """What these lines say, if none of them fails."""
+    """What these lines say, if none of them fails; they look again sooner than a person would."""
     done = subprocess.run(
         ["bash"],
-        input=text,
+        input=f"sleep() {{ command sleep 0.1; }}\n{text}",
         cwd=home,
         env=environment_of(home) | variables,
         capture_output=True,
