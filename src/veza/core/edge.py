@@ -144,8 +144,7 @@ class Edge:
         finally:
             metrics.in_flight -= 1
             if exchange.tx is not None:
-                await exchange.tx.close()
-                exchange.tx = None
+                await exchange.end_tx()
             if exchange.claim is not None:
                 exchange.claim.release()
             self._note(exchange)
@@ -243,6 +242,8 @@ class Edge:
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
+                # Whoever does not read what they are told waits for nobody but themselves.
+                await exchange.end_tx()
                 exchange.status = message["status"]
                 message["headers"] = self._dress(exchange, message.get("headers", ()))
             await send(message)
@@ -313,6 +314,7 @@ class Edge:
         await send({"type": "http.response.body", "body": b""})
 
     async def _fail(self, exchange: Exchange, error: VezaError, send: Send) -> None:
+        await exchange.end_tx()
         if exchange.status:
             # The answer has begun: all that is left is to break off, which the server does.
             raise RuntimeError("failed in the middle of an answer") from error

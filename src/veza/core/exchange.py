@@ -127,6 +127,12 @@ class Exchange:
             return ""
         return token.decode("latin-1").strip(" ")
 
+    async def end_tx(self) -> None:
+        """Undo what was not committed, and give back what the transaction holds; before any byte is sent."""
+        tx, self.tx = self.tx, None
+        if tx is not None:
+            await tx.close()
+
     def elapsed(self) -> float:
         """Seconds since the request came in."""
         return perf_counter() - self.started

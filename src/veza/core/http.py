@@ -2,7 +2,8 @@
 
 - who asks is settled before anything is read, where a handler wants to know;
 - a JSON body is read strictly (:mod:`veza.core.body`);
-- the answer is encoded, then the transaction committed, and only then is the first byte sent;
+- the answer is encoded, then the transaction committed, and only then is the first byte sent; before that of
+  an error the edge undoes it;
 - public reads carry an ETag and answer ``If-None-Match``;
 - where an ``Idempotency-Key`` was claimed, the answer is kept in the same transaction;
 - limits of their own are counted before the body is read.
