@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from veza.core.server import listen, serve_async
 END = b" HTTP/1.1\r\nHost: veza.test\r\nContent-Length: 0\r\n\r\n"
 # Counted for nobody.
 LARGE = b"GET /swagger/swagger-ui-bundle.js" + END
+LARGE_BYTES = 1_700_000
 KERNEL_BYTES = 64 << 10  # of a connection, on either side: far less
 # As many as PostgreSQL's connections here.
 MANY = 10
@@ -100,3 +102,21 @@ async def test_who_does_not_read_an_error_holds_up_nobody(
             assert watched.over == MANY
             answer = await ada.put(f"/users/{ada.id}", json={"bio": "Here I am"})
             assert (answer.status_code, watched.over) == (200, MANY)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_what_nobody_reads_is_in_memory_once(database: Database, tmp_path: Path) -> None:
+    """G25: however many ask for a page's script uncompressed."""
+    async with open_world(database, tmp_path) as world:
+        watched = Watched(world.app)
+        tracemalloc.start()
+        try:
+            async with serving(watched) as port, silent(port, LARGE):
+                # Of several that come at once each may have one made.
+                await watched.until(MANY)
+                before = tracemalloc.get_traced_memory()[0]
+                async with silent(port, LARGE):
+                    await watched.until(2 * MANY)
+                    assert tracemalloc.get_traced_memory()[0] - before < LARGE_BYTES
+        finally:
+            tracemalloc.stop()

@@ -6,7 +6,7 @@ Whoever opens the server's bare address is shown one of them.
 import gzip
 import hashlib
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,10 @@ def _begin() -> Response[bytes]:
     return Response(b"", status_code=302, headers={"Location": "redoc"})
 
 
+# Once for each file: all answers are of the same bytes, however many there are that nobody reads.
+_plain = cache(gzip.decompress)
+
+
 def _same(file: _File) -> _File:
     return file
 
@@ -87,7 +91,7 @@ def _answer(request: Request[Any, Any, Any], file: _File) -> Response[bytes]:
     if packed:
         headers["Content-Encoding"] = "gzip"
     elif file.compressed:
-        body = gzip.decompress(body)
+        body = _plain(body)
     return Response(body, media_type=file.media_type, headers=headers)
 
 
