@@ -69,6 +69,15 @@ def test_half_a_head_behind_a_slow_answer(server):
         assert [answer.status for answer in wire.answers()] == [200, 408]
 
 
+def test_a_head_that_we_do_not_read_is_not_late(server):
+    """G25: behind two requests, of which the second is here as a whole, its rest waits in our socket."""
+    nap = b"GET /nap?0.8 HTTP/1.1\r\n" + HOST + b"\r\n"
+    with server.open(nap + GET + GET[: len(HALF)]) as wire:
+        time.sleep(0.05)
+        wire.send(GET[len(HALF) :])
+        assert [wire.answer().status for _ in range(3)] == [200, 200, 200]
+
+
 def test_idle_connections_end_and_busy_ones_do_not(server):
     """G25: keep-alive has its own, longer time, which starts anew with each answer."""
     with server.open() as wire:

@@ -80,6 +80,8 @@ class Watched:
         elif tick - self.stalled > self.watch.write_ticks:
             self._cut()
             return
+        if self.phase == HEAD and self.flow.read_paused:
+            self.since = tick  # its bytes may lie in our socket, until we have answered what came before
         waited = tick - self.since
         if self.phase == BETWEEN:
             if waited > self.patience and not self.busy():
