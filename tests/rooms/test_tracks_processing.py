@@ -1,6 +1,7 @@
 """From uploaded bytes to a track that can be heard: whatever is cut off, deleted or broken on the way."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import time
@@ -29,6 +30,7 @@ from veza.core import worker as worker_module
 from veza.core.db import Database
 from veza.core.jobs import Job, LeaseLost
 from veza.media import MediaLimits, renditions
+from veza.media.fragments import Fragments
 from veza.rooms.tracks import jobs as track_jobs
 from veza.rooms.tracks.jobs import ProcessTrack, TrackJobs, sweep_files
 
@@ -135,6 +137,35 @@ async def test_what_no_encoder_can_do_with_is_given_up(
         assert status["error"].startswith("PROCESSING_FAILED: ")
         await settled(world, lambda: not files(world, track))
         assert await used(world, olga) == 0
+
+
+async def test_what_the_kernel_refuses_fails_no_upload(
+    database: Database, tmp_path: Path, short: Short, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X5, X7, C33: room for a folder, a pipe, room for what was made; it is done by what is the first try."""
+    refused: list[str] = []
+    song = short("a.mp3")
+
+    def refusing(name: str, number: int, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            ours = name != "folder" or args[0].name.startswith("process-")
+            if ours and name not in refused:
+                refused.append(name)
+                raise OSError(number, os.strerror(number))
+            return real(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(worker_module, "AWAY_RETRY", timedelta(milliseconds=5))
+    monkeypatch.setattr(Path, "mkdir", refusing("folder", errno.ENOSPC, Path.mkdir))
+    monkeypatch.setattr(os, "pipe", refusing("pipe", errno.EMFILE, os.pipe))
+    monkeypatch.setattr(Fragments, "finish", refusing("file", errno.ENOSPC, Fragments.finish))
+    async with open_world(database, tmp_path, work=True) as world:
+        olga = await world.person("olga")
+        track = (await olga.upload(song))["id"]
+        assert (await world.ready(olga, track))["status"] == "ready"
+        assert refused == ["folder", "pipe", "file"]
+        assert [name for name in files(world, track) if "/1/" in name]
 
 
 async def test_work_that_is_cut_off_is_done_again(database: Database, tmp_path: Path, short: Short) -> None:

@@ -68,8 +68,9 @@ def retry_after(attempt: int) -> timedelta:
     return min(wait, LONGEST_RETRY) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
 
 
-# Not the fault of what is worked on: a disk that is full is one that will be emptied.
-_AWAY = (Unavailable, InsufficientStorage)
+# Not the fault of what is worked on: a disk that is full is one that will be emptied. What the kernel itself
+# refuses (room for a folder, a pipe) is no other case.
+_AWAY = (Unavailable, InsufficientStorage, OSError)
 
 
 def _asked(error: Exception) -> timedelta:
