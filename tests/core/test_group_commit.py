@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from tests.core.things import ALL, COUNT, add, names, store
 from veza.core.db import Database, Statement, UniqueViolation, sqlite_base, sqlite_writer
 from veza.core.db.sqlite import SqliteDatabase
+from veza.core.db.sqlite_tx import AT_A_TIME
 from veza.core.errors import DatabaseBusy, InsufficientStorage, Unavailable
 
 __all__ = ["store"]
@@ -115,6 +116,30 @@ async def test_who_goes_away_in_the_moment_of_the_turn_passes_it_on(sqlite: Sqli
     async with asyncio.timeout(30):
         await write(sqlite, "c")
     assert await names(sqlite) == ["c"]
+
+
+async def test_many_statements_keep_the_writer_and_not_the_loop(sqlite: SqliteDatabase) -> None:
+    """X1: others read meanwhile what was there before, and whoever wants to write comes after all of it."""
+    seen: list[int | None] = []
+
+    async def look() -> None:
+        while True:
+            async with sqlite.read() as view:
+                seen.append(await view.first(COUNT))
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    async with sqlite.write() as tx:
+        await add(tx, "first")
+        later = asyncio.create_task(write(sqlite, "later"))
+        for number in range(5 * AT_A_TIME):
+            await add(tx, f"n{number:04}")
+        assert len(seen) >= 5
+        assert set(seen) == {0}
+        assert await tx.first(COUNT) == 5 * AT_A_TIME + 1
+    looking.cancel()
+    await later
+    assert len(await names(sqlite)) == 5 * AT_A_TIME + 2
 
 
 # ── waiting ────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,9 +1,9 @@
 """SQLite in this process: readers beside one writer, whose commits are shared.
 
 The statements of a transaction run on the event loop: each is an index look-up or a bounded list, some tens
-of microseconds, less than the way to a thread and back. What waits for the disk, the commit with its fsync,
-runs in a thread; see :mod:`veza.core.db.sqlite_writer`. Statements marked ``heavy`` go to a reader in a
-thread.
+of microseconds, less than the way to a thread and back; who runs very many gives way to others in
+between, and keeps the writer. What waits for the disk, the commit with its fsync, runs in a thread; see
+:mod:`veza.core.db.sqlite_writer`. Statements marked ``heavy`` go to a reader in a thread.
 
 Another process may write to the file as well, now and then, as an operator's commands do (`veza import`).
 What it commits is noticed within :data:`LOOK_SECONDS`, and sooner by whoever writes: then the version moves

@@ -16,6 +16,7 @@ from veza.core.db.base import Tx, read_by_turns
 from veza.core.db.sqlite_base import translate
 from veza.core.db.sqlite_writer import Group
 from veza.core.db.statement import Args, Statement
+from veza.core.turns import give_way
 
 if TYPE_CHECKING:
     from veza.core.db.sqlite import SqliteDatabase
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 RowT = TypeVar("RowT")
 
 _NOTHING: frozenset[str] = frozenset()
+# A transaction of very many statements lets others have a turn at the loop, not at the writer, after so many,
+# ten milliseconds or so: to end the account of an owner of ten thousand tracks takes over a second. After
+# fewer it would cost those who wait for the writer more than it gives to all others.
+AT_A_TIME = 500
 
 
 def fetch(connection: apsw.Connection, text: str, args: Args) -> list[tuple[Any, ...]]:
@@ -167,6 +172,7 @@ class WriteTx(_SqliteTx):
     def __init__(self, database: "SqliteDatabase") -> None:
         super().__init__(database)
         self.written: set[str] | None = set()
+        self._statements = 0
 
     def _note(self, writes: frozenset[str] | None) -> None:
         """Remember what is written; of tables that are not known, that it may be any."""
@@ -185,6 +191,9 @@ class WriteTx(_SqliteTx):
             finally:
                 if self._group is None:
                     self._leave_task()
+        self._statements += 1
+        if not self._statements % AT_A_TIME:
+            await give_way()
         return self.database.writer.connection
 
     def _fail(self, error: Exception) -> NoReturn:
