@@ -108,6 +108,11 @@ async def test_of_many_files_none_stays_where_one_cannot_be_synced(local, monkey
         assert list(local.scratch.iterdir()) == []
 
 
+async def test_a_name_is_that_of_the_path(local):
+    stored = await local.put_bytes("tracks/1/original", b"sound")
+    assert local.local_name(stored.key) == str(local.local_path(stored.key))
+
+
 async def test_of_many_files_none_has_its_name_before_its_content_is_durable(local, monkeypatch):
     """C20: after a power cut a name is believed, in a vault and by a restore that is begun again."""
     seen: list[bool] = []
@@ -282,7 +287,7 @@ async def test_a_key_is_never_what_a_stranger_wrote(storage, key):
     with pytest.raises(ValueError, match="not a storage key"):
         await storage.put_bytes(key, b"x")
     with pytest.raises(ValueError, match="not a storage key"):
-        storage.local_path(key)
+        storage.local_name(key)
 
 
 async def test_a_check_leaves_nothing(storage):
@@ -453,7 +458,7 @@ async def test_an_object_storage_keeps_no_local_file_when_it_fails(tmp_path, mon
     assert not path.exists()
     with pytest.raises(Unavailable):
         await storage.size("a/b")
-    assert storage.local_path("a/b") is None
+    assert storage.local_name("a/b") is None
 
 
 async def test_an_address_with_its_own_permission(tmp_path):

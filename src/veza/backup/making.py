@@ -163,9 +163,9 @@ class Maker:
         path = self._vault.scratch()
         wanted = self._inventory.wanted(file.key) or NamedFile(file.key)
         try:
-            local = self._storage.local_path(file.key)
+            local = self._storage.local_name(file.key)
             if local is not None:
-                size, digest = await asyncio.to_thread(_copy_local, local, path)
+                size, digest = await asyncio.to_thread(_copy_local, Path(local), path)
             else:
                 await self._storage.fetch_to(file.key, path)
                 digest = await asyncio.to_thread(digest_of, path)

@@ -111,13 +111,13 @@ class FileAnswer(SentBytes):
         head["content-length"] = str(length)
         begin = partial(self._begin, send, status, head, start)
         start += self.offset
-        path = self.storage.local_path(self.key)
-        if path is None:
+        name = self.storage.local_name(self.key)
+        if name is None:
             await self._pass_on(send, begin, start, length)
             return
         # Opened before the first byte: it can then be read to its end, even if it is removed meanwhile.
         try:
-            opened = await asyncio.to_thread(os.open, path, os.O_RDONLY)
+            opened = await asyncio.to_thread(os.open, name, os.O_RDONLY)
         except FileNotFoundError:
             raise NoSuchFile from None
         try:

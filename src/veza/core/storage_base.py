@@ -135,7 +135,7 @@ class Storage(ABC):
         """Remove these files, whoever holds them; those that are not there are no error."""
 
     @abstractmethod
-    def local_path(self, key: str) -> Path | None:
+    def local_name(self, key: str) -> str | None:
         """Where the file lies, or would, on this machine, for the kernel to send; None if elsewhere."""
 
     @abstractmethod

@@ -31,8 +31,12 @@ class LocalStorage(Storage):
         self._syncer = Syncer(self.folder)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="veza-files")
 
+    def local_name(self, key: str) -> str:
+        """Where the file lies, or would; no Path, for each leaves a gap in Python's table of names."""
+        return f"{self.place}/{check_key(key)}"
+
     def local_path(self, key: str) -> Path:
-        """Where the file lies, or would."""
+        """The same, to work on."""
         return self.folder / check_key(key)
 
     @traced("storage.put_file", Kind.CLIENT)

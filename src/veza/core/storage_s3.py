@@ -36,7 +36,7 @@ class ObjectStorage(Storage):
     async def close(self) -> None:
         """Nothing is held open between requests but pooled connections, which end by themselves."""
 
-    def local_path(self, key: str) -> None:
+    def local_name(self, key: str) -> None:
         """None: the file lies elsewhere."""
         check_key(key)
 
