@@ -1,6 +1,7 @@
 """Figures that somebody has to look for, and what is shown of them while that fails."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -8,7 +9,7 @@ from structlog.testing import capture_logs
 
 from tests.core.test_metrics import samples
 from veza.core.db import Database, Statement, Tx
-from veza.core.gauges import Figure, Gauges, Look, Value
+from veza.core.gauges import Figure, Gauges, Look, Value, look_at_events, look_at_jobs
 from veza.core.metrics import metrics
 
 _NOWHERE = Statement(sa.select(sa.column("id")).select_from(sa.table("nowhere")), int)
@@ -72,3 +73,22 @@ async def test_what_cannot_be_found_out_is_not_shown(
         ("veza_figures_known", "first"): 1,
         ("veza_figures_known", "second"): 1,
     }
+
+
+class Asked:
+    """A view of a database in which there is nothing, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.statements: list[Statement[Any]] = []
+
+    async def all(self, statement: Statement[Any], **_: object) -> list[Any]:
+        self.statements.append(statement)
+        return []
+
+
+async def test_rows_without_number_are_counted_beside_the_event_loop() -> None:
+    """X15: of what waits there may be very much, and on SQLite requests would wait while it is counted."""
+    view: Any = Asked()
+    for look in (look_at_jobs(), look_at_events()):
+        await look.find(view)
+    assert [statement.heavy for statement in view.statements] == [True] * 3

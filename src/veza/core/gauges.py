@@ -112,13 +112,14 @@ class _Queue(msgspec.Struct, frozen=True):
     since: datetime | None
 
 
+# Beside the event loop, for these read every row: of a queue that nobody works on there may be very many.
 _LANES = Statement(
     sa.select(jobs.c.lane, sa.func.count().label("waiting"), sa.func.min(jobs.c.run_at).label("due"))
     .where(jobs.c.dead_at.is_(None))
     .group_by(jobs.c.lane),
     _Lane,
+    heavy=True,
 )
-# Beside the event loop, for these read every row: of a queue that nobody hears there may be very many.
 _DEAD = Statement(
     sa.select(jobs.c.kind, sa.func.count().label("dead"))
     .where(jobs.c.dead_at.is_not(None))
