@@ -7,8 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.core.test_metrics import samples
 from tests.media.corpus import TAGS, ffmpeg
 from tests.media.hostile import apic, id3, id3_frame, mp3_frames, png
+from veza.core.metrics import metrics
 from veza.media import AudioTooLarge, MediaLimits, UndecodableAudio, clean_text, process, sniff
 from veza.media.decode import decode
 from veza.media.tags import Tags, read_tags
@@ -21,6 +23,11 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def _kills() -> float:
+    """How many decoders were ended for what they put out."""
+    return samples(metrics).get(("veza_decoder_kills_total", "output"), 0.0)
+
+
 def _silence(target: Path, rate: int, layout: str, seconds: int) -> None:
     source = f"anullsrc=r={rate}:cl={layout}:n=16384"
     ffmpeg("-f", "lavfi", "-i", source, "-t", str(seconds), "-c:a", "flac", "-frame_size", "16384", target)
@@ -31,9 +38,10 @@ async def test_hours_of_silence_in_a_small_flac(tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.flac"
     _silence(bomb, 8000, "mono", 6 * 3600 + 60)
     assert bomb.stat().st_size < 200_000  # 4,800 times smaller than its samples
-    before, started = _peak_memory(), time.monotonic()
+    before, killed, started = _peak_memory(), _kills(), time.monotonic()
     with pytest.raises(AudioTooLarge) as caught:
         await process(bomb, tmp_path)
+    assert _kills() == killed + 1
     assert (caught.value.code, caught.value.status) == ("AUDIO_TOO_LARGE", 422)
     assert time.monotonic() - started < 20
     assert _peak_memory() - before < 64 << 20
@@ -44,8 +52,10 @@ async def test_the_budget_counts_samples_of_all_channels(tmp_path: Path) -> None
     bomb = tmp_path / "wide.flac"
     _silence(bomb, 192_000, "7.1", 20)
     limits = msgspec.structs.replace(LIMITS, max_samples=8 * 192_000 * 10)
+    killed = _kills()
     with pytest.raises(AudioTooLarge):
         await decode(bomb, sniff(bomb), limits)
+    assert _kills() == killed + 1
     assert (await decode(bomb, sniff(bomb), LIMITS)).duration == pytest.approx(20)
 
 

@@ -186,9 +186,11 @@ async def test_who_was_at_fault(tmp_path: Path, sample: Get, monkeypatch: pytest
 
 
 async def test_output_is_limited(tmp_path: Path) -> None:
-    """M17: a child that talks without end is cut off."""
+    """M17: a child that talks without end is cut off, and counted."""
+    before = _kills("output"), _kills("signal")
     with pytest.raises(ValueError, match="more than it may"):
         await _attempt(tmp_path, "[sys.stdout.write('x' * 65536) for _ in range(1000)] and ''")
+    assert (_kills("output"), _kills("signal")) == (before[0] + 1, before[1])
 
 
 async def test_errors_are_kept_at_both_ends(tmp_path: Path) -> None:

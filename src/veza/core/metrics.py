@@ -210,7 +210,10 @@ def count_error(kind: str) -> None:
 
 
 def count_decoder_kill(reason: str) -> None:
-    """Count a decoder that was ended by force: by our ``time``, or by a ``signal`` (its limits, a fault)."""
+    """Count a decoder that was ended by force.
+
+    By us for its ``time`` or its ``output``, or by a ``signal``: of its limits, or of a fault in it.
+    """
     metrics.decoder_kills.labels(reason).inc()
 
 

@@ -142,8 +142,9 @@ async def _run(
         async with asyncio.timeout(limits.seconds):
             # The reader's own error comes first; a child that ended leaves its output to be read.
             await asyncio.gather(reading, child.wait())
-    except TimeoutError:
-        count_decoder_kill("time")
+    except Exception as error:
+        # Its time is up, or the reader has had more than enough of it.
+        count_decoder_kill("time" if isinstance(error, TimeoutError) else "output")
         raise
     finally:
         # Also when cancelled: nothing of the child is left, and its descriptors are closed, when we return.
