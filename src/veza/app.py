@@ -28,6 +28,7 @@ from veza.core.gauges import Gauges, look_at_events, look_at_jobs
 from veza.core.given import Given, given
 from veza.core.http import JSON_BYTES, on_error
 from veza.core.limits import PersonalLimit, parse_limit
+from veza.core.log import dropped_lines
 from veza.core.metrics import watch
 from veza.core.probes import PROBES
 from veza.core.repeats import open_repeats
@@ -193,17 +194,28 @@ async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
         yield
 
 
+# What all processes share: that those which serve look for it is enough.
+LOOKS = (look_at_jobs(), look_at_events(), look_at_queues())
+
+
 def make_gauges(parts: Parts) -> Gauges:
     """Everything that is looked for to be shown as figures."""
+    watch_process(parts)
+    return Gauges(parts.database, LOOKS)
+
+
+def watch_process(parts: Parts) -> None:
+    """Show how this process and its disk are."""
     watch("veza_version", "The version that runs.", lambda: {__version__: 1.0}, "version")
     watch("veza_data_free_bytes", "Bytes free where the data folder is.", parts.free_bytes)
-    return Gauges(parts.database, [look_at_jobs(), look_at_events(), look_at_queues()])
+    watch("veza_log_lines_dropped", "Log lines that were lost.", dropped_lines)
 
 
 @asynccontextmanager
 async def working_alone(parts: Parts) -> AsyncIterator[None]:
     """The same in a process that does nothing else."""
     parts.database.record_events = reactions.outbox()
+    watch_process(parts)
     await parts.database.start()
     async with parts.live.running(), working(parts):
         yield

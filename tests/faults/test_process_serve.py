@@ -21,8 +21,10 @@ import pytest
 
 from tests.collector import collecting
 from tests.conftest import create_database
+from tests.deploy.watched import OF_SQLITE, asked, rules, shown
 from tests.faults.nursery import Forked, fork
 from tests.world import PASSWORD, open_world
+from veza.app import LOOKS
 from veza.core.db import open_database
 from veza.core.db.migrate import upgrade
 
@@ -261,6 +263,11 @@ async def watch(url: str) -> None:
         done = 'veza_job_tries_total{kind="accounts.send_verification",outcome="done"}'
         while done not in (await client.get("/metrics")).text:  # noqa: ASYNC110 - a moment after the mail
             await asyncio.sleep(0.05)
+        # What is looked for is the same for all, and shown by those that serve.
+        elsewhere = {figure.name for look in LOOKS for figure in look.figures} | {"veza_figures_known"}
+        for_it = {name for rule in rules() for name in asked(rule["expr"])[0]} - elsewhere - OF_SQLITE
+        assert {"veza_log_lines_dropped", "veza_data_free_bytes"} <= for_it
+        assert for_it <= shown((await client.get("/metrics")).text).keys(), "what alerts ask for"
         assert (await client.get("/api/v1/tracks")).status_code == 404
 
 

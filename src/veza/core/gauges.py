@@ -13,7 +13,6 @@ from veza.core import clock
 from veza.core.db import Database, Statement, Tx
 from veza.core.events import event_queue, events
 from veza.core.jobs import jobs
-from veza.core.log import dropped_lines
 from veza.core.metrics import watch
 
 log = structlog.get_logger()
@@ -61,7 +60,6 @@ class Gauges:
             lambda: self._known,
             "look",
         )
-        watch("veza_log_lines_dropped", "Log lines that were lost.", dropped_lines)
 
     async def run(self) -> None:
         """Look again and again."""
