@@ -42,6 +42,7 @@ from veza.rooms.accounts.exporting import Exports
 from veza.rooms.accounts.pictures import PictureIntake
 from veza.rooms.analytics.holding import HOLDING as ANALYTICS
 from veza.rooms.analytics.recording import Intake
+from veza.rooms.audit.gauges import look_at_seals
 from veza.rooms.audit.holding import HOLDING as AUDIT
 from veza.rooms.audit.sealing import Sealer
 from veza.rooms.chat.flood import Flood
@@ -195,7 +196,7 @@ async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
 
 
 # What all processes share: that those which serve look for it is enough.
-LOOKS = (look_at_jobs(), look_at_events(), look_at_queues())
+LOOKS = (look_at_jobs(), look_at_events(), look_at_queues(), look_at_seals())
 
 
 def make_gauges(parts: Parts) -> Gauges:

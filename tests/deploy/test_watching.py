@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT
 from tests.rooms.test_admin import FRAGILE, Told, work
 from tests.rooms.webhooks_house import hook
 from tests.world import open_world
-from veza.app import make_gauges
+from veza.app import LOOKS, make_gauges
 from veza.core import clock, metrics
 from veza.core.db import Database
 from veza.core.jobs import enqueue
@@ -24,7 +24,7 @@ LATER = timedelta(minutes=3)
 
 
 async def test_what_waits_and_what_failed_is_shown(database: Database, tmp_path: Path) -> None:
-    """X15: how late jobs, events and deliveries are; and all that dashboard and alerts ask for is there."""
+    """X15, D3: how late jobs, events, deliveries and seals are; all that is asked for is there."""
     # A receiver that is never asked: nobody works here.
     async with open_world(database, tmp_path, webhook_allow_private=True) as world:
         ada, bob = await world.person("ada"), await world.person("bob")
@@ -52,7 +52,9 @@ async def test_what_waits_and_what_failed_is_shown(database: Database, tmp_path:
     assert found["veza_events_queued", "notifications.tell"] > 0
     assert late <= found["veza_webhooks_late_seconds",] < late + 30
     assert found["veza_webhooks_failing",] == 0
-    assert {found["veza_figures_known", look] for look in ("jobs", "events", "webhooks")} == {1}
+    assert late <= found["veza_audit_late_seconds",] < late + 30
+    assert found["veza_audit_queued",] > 0
+    assert {found["veza_figures_known", look.name] for look in LOOKS} == {1}
     assert found["veza_commit_seconds_count",] > 0
     assert found["veza_transactions_total",] >= found["veza_commit_seconds_count",]
     assert found["veza_data_free_bytes",] > 0

@@ -23,6 +23,7 @@ from tests.clamd import fake_clamd
 from tests.collector import collecting
 from tests.conftest import create_database
 from tests.ports import free_ports
+from tests.rooms.audit_house import seal
 from tests.rooms.test_admin import FRAGILE, Told, work
 from tests.world import World, open_world
 from veza import cli
@@ -362,6 +363,19 @@ async def test_work_that_waits_or_was_given_up(database: Database, tmp_path: Pat
         await work(world, well=False)
         assert ("warning", "3 of the kind test.fragile were given up.") in await look(world)
         assert ("ok", "None is late.") in await look(world)
+
+
+async def test_a_log_that_is_not_sealed(database: Database, tmp_path: Path) -> None:
+    """D3: as long as nobody seals what happened, it can be changed unnoticed."""
+    async with open_world(database, tmp_path) as world:
+        await world.person("ada")
+        ((waiting,),) = await database.rows("SELECT count(*) FROM audit_queue")
+        assert ("ok", f"{waiting} events wait to be sealed, none of them for long.") in await look(world)
+        for waited, level in ((timedelta(minutes=10), "warning"), (timedelta(hours=3), "wrong")):
+            with clock.shifted(waited):
+                assert says(await look(world), level, f"{waiting} events wait to be sealed, the first for")
+        await seal(world)
+        assert ("ok", "0 events wait to be sealed, none of them for long.") in await look(world)
 
 
 async def look(world: World) -> list[tuple[Level, str]]:

@@ -1,4 +1,4 @@
-"""What is to be done, how late it is, and what of it was given up."""
+"""What is to be done or sealed, how late it is, and what of it fails or was given up."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,6 +8,7 @@ from veza.core.db import Database
 from veza.doctor.findings import Finding, ok, warning, wrong
 from veza.rooms.admin import service
 from veza.rooms.admin.schemas import Work
+from veza.rooms.audit import gauges as seals
 from veza.rooms.webhooks.gauges import how_late
 
 # Seconds. Of what came in bulk nobody waits for any.
@@ -16,11 +17,12 @@ _PATIENT = {"backlog"}
 
 
 async def look_at_work(database: Database) -> Sequence[Finding]:
-    """Jobs and deliveries."""
+    """Jobs, deliveries and seals."""
     async with database.read() as view:
         work = await service.look_at_work(view, SYSTEM)
         late, failing = await how_late(view)
-    return [*_lanes(work), *_given_up(work), _deliveries(late, failing)]
+        waiting, unsealed = await seals.how_late(view)
+    return [*_lanes(work), *_given_up(work), _deliveries(late, failing), _seals(waiting, unsealed)]
 
 
 def _lanes(work: Work) -> Iterator[Finding]:
@@ -69,6 +71,18 @@ def _deliveries(late: float, failing: int) -> Finding:
         )
     return ok(
         "webhooks", f"None is late; of {failing} hooks the receivers fail." if failing else "None is late."
+    )
+
+
+def _seals(waiting: int, late: float) -> Finding:
+    if late < _LATE:
+        return ok("audit log", f"{waiting} events wait to be sealed, none of them for long.")
+    make = wrong if late > _STUCK else warning
+    return make(
+        "audit log",
+        f"{waiting} events wait to be sealed, the first for {_span(late)}.",
+        "Whoever can write to the database can change them unnoticed: nobody works, or sealing fails.",
+        "Is a server running (with VEZA_SERVE_JOBS), or `veza worker`? See its log, at audit.sealing_failed.",
     )
 
 

@@ -1,6 +1,7 @@
 """The statements of sealing: what is queued, where the log ends, what is added to it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +49,13 @@ _QUEUED = Statement(
     .limit(sa.bindparam("most", type_=sa.BigInteger)),
     Happened,
 )
+_FIRST_QUEUED = Statement(
+    sa.select(events.c.created_at)
+    .select_from(audit_queue.join(events, events.c.id == audit_queue.c.id))
+    .order_by(audit_queue.c.id)
+    .limit(1),
+    datetime,
+)
 _MAKE_STATE: Statement[None] = Statement(
     sa.text(
         "INSERT INTO audit_state (id, head_seq, head_mac, purged_seq, purged_mac, emptied_seq)"
@@ -85,6 +93,11 @@ async def is_queued(tx: Tx) -> bool:
 async def list_queued(tx: Tx, most: int) -> list[Happened]:
     """The oldest of what waits to be sealed."""
     return await tx.all(_QUEUED, most=most)
+
+
+async def find_waiting_since(tx: Tx) -> datetime | None:
+    """When the oldest of what waits to be sealed happened."""
+    return await tx.first(_FIRST_QUEUED)
 
 
 async def find_state(tx: Tx) -> State:
