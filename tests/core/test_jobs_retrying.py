@@ -11,8 +11,9 @@ from veza.core import clock
 from veza.core import worker as worker_module
 from veza.core.db import Database, Statement, Tx
 from veza.core.errors import InsufficientStorage, RateLimited, Unavailable
-from veza.core.jobs import Job, JobKind, amend, jobs
-from veza.core.worker import Task, retry_after
+from veza.core.gauges import look_at_jobs
+from veza.core.jobs import LEASE, Job, JobKind, NoPayload, amend, jobs, recurring_key
+from veza.core.worker import Task, Worker, retry_after
 
 
 async def test_a_failed_job_is_tried_again_later_and_later(database: Database) -> None:
@@ -69,6 +70,38 @@ async def test_a_job_outlasts_a_part_that_is_away(
 
             await until(dead)
     assert len(tried) == 5
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [JobKind("patient", NoPayload, outlasts=True), JobKind("sweep", NoPayload, every=timedelta(hours=1))],
+    ids=lambda kind: kind.name,
+)
+async def test_what_never_dies_is_told_as_long_as_it_fails(
+    database: Database, kind: JobKind[NoPayload]
+) -> None:
+    """X15: between two tries it is not late, and it is not given up for a day, or for ever."""
+    tried: list[dict[str, int]] = []
+
+    async def failing() -> dict[str, int]:
+        async with database.read() as view:
+            return dict((await look_at_jobs().find(view))[2])
+
+    async def run(job: Job, _payload: NoPayload) -> None:
+        async with database.write() as tx:  # as a heartbeat does
+            await tx.run(LEASE, job_id=job.id, lease=job.attempt, until=clock.now() + kind.lease)
+        tried.append(await failing())
+        if len(tried) < 3:
+            raise Unavailable
+
+    await queue(database, kind, unique_key=recurring_key(kind))
+    worker = Worker(database, kind.lane, [Task(kind, run)], concurrency=1)
+    for turn in range(3):
+        with clock.shifted(timedelta(hours=2 * turn)):
+            await worker._claim()
+            await asyncio.gather(*worker._running)
+        assert await failing() == ({kind.name: 1} if turn < 2 else {})
+    assert tried == [{}, {kind.name: 1}, {kind.name: 1}]
 
 
 async def test_an_error_may_ask_for_more_time(database: Database) -> None:

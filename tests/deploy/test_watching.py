@@ -18,8 +18,9 @@ from tests.world import open_world
 from veza.app import LOOKS, make_gauges
 from veza.core import clock, metrics
 from veza.core.db import Database
-from veza.core.jobs import enqueue
+from veza.core.jobs import JobKind, enqueue
 
+PATIENT = JobKind("test.patient", Told)
 LATER = timedelta(minutes=3)
 
 
@@ -34,6 +35,9 @@ async def test_what_waits_and_what_failed_is_shown(database: Database, tmp_path:
                 await enqueue(tx, FRAGILE, Told(number))
             if number == 0:
                 await work(world, well=False)
+        async with database.write() as tx:
+            await enqueue(tx, PATIENT, Told(2))
+        await work(world, well=False, kind=PATIENT)
         await bob.post(f"/users/{ada.id}/follow")
         for count, part in ((metrics.count_error, "ValueError"), (metrics.count_away, "valkey"),
                             (metrics.count_decoder_kill, "time")):  # fmt: skip
@@ -47,6 +51,8 @@ async def test_what_waits_and_what_failed_is_shown(database: Database, tmp_path:
     assert late <= found["veza_jobs_late_seconds", "default"] < late + 30
     assert found["veza_jobs", "default"] > 0
     assert found["veza_jobs_dead", "test.fragile"] == 1
+    assert found["veza_jobs_failing", "test.patient"] == 1
+    assert ("veza_jobs_failing", "test.fragile") not in found
     assert found["veza_job_tries_total", "test.fragile", "dead"] >= 1
     assert late <= found["veza_events_late_seconds", "notifications.tell"] < late + 30
     assert found["veza_events_queued", "notifications.tell"] > 0

@@ -31,7 +31,8 @@ from veza.core import clock, valkey
 from veza.core.db import Database, open_database
 from veza.core.db.migrate import upgrade_sql
 from veza.core.db.sqlite_looked_at import LookedAt
-from veza.core.jobs import enqueue
+from veza.core.errors import Unavailable
+from veza.core.jobs import JobKind, enqueue
 from veza.core.lock import FolderLock
 from veza.core.mail import MailDelayed, SmtpMailer
 from veza.doctor import media, services
@@ -361,8 +362,16 @@ async def test_work_that_waits_or_was_given_up(database: Database, tmp_path: Pat
             with clock.shifted(waited):
                 assert says(await look(world), level, "In the lane default 3 jobs are due, the first for")
         await work(world, well=False)
-        assert ("warning", "3 of the kind test.fragile were given up.") in await look(world)
+        why = "One with ValueError: it is broken"
+        assert ("warning", f"3 of the kind test.fragile were given up. {why}") in await look(world)
         assert ("ok", "None is late.") in await look(world)
+        patient = JobKind("test.patient", Told, outlasts=True)
+        async with database.write() as tx:
+            await enqueue(tx, patient, Told(4))
+        await work(world, well=False, kind=patient, error=Unavailable("No scanner at tcp://a:hush@b/"))
+        seen = await look(world)
+        assert says(seen, "warning", "1 of the kind test.patient failed and are tried again. One with U")
+        assert "hush" not in str(seen)
 
 
 async def test_a_log_that_is_not_sealed(database: Database, tmp_path: Path) -> None:

@@ -99,16 +99,22 @@ class Told(msgspec.Struct, frozen=True):
 FRAGILE = JobKind("test.fragile", Told, attempts=1)
 
 
-async def work(world: World, *, well: bool) -> list[int]:
+async def work(
+    world: World,
+    *,
+    well: bool,
+    kind: JobKind[Told] = FRAGILE,
+    error: Exception = ValueError("it is broken"),  # noqa: B008 - never changed
+) -> list[int]:
     """Try every job of this kind that is due, once; what was done."""
     done: list[int] = []
 
     async def run(_job: object, told: Told) -> None:
         if not well:
-            raise ValueError("it is broken")
+            raise error
         done.append(told.number)
 
-    worker = Worker(world.parts.database, "default", [Task(FRAGILE, run)], concurrency=4)
+    worker = Worker(world.parts.database, "default", [Task(kind, run)], concurrency=4)
     while await worker._claim() == 0:
         import asyncio  # noqa: PLC0415 - one use
 
@@ -129,7 +135,8 @@ async def test_dead_jobs_are_tried_again_or_discarded(database: Database, tmp_pa
         assert (lane["waiting"] >= 5, lane["due"] >= 4, lane["dead"]) == (True, True, 0)
         assert await work(world, well=False) == []
         seen = (await boss.get("/admin/jobs")).json()["data"]
-        assert {"kind": "test.fragile", "retrying": 0, "dead": 4} in seen["failing"]
+        why = "ValueError: it is broken"
+        assert {"kind": "test.fragile", "retrying": 0, "dead": 4, "error": why} in seen["failing"]
         dead = await page(boss, "/admin/jobs/dead?kind=test.fragile&limit=3", "jobs")
         assert [(job["error"], job["attempt"]) for job in dead] == [("ValueError: it is broken", 1)] * 3
         assert await page(boss, "/admin/jobs/dead?kind=no.such", "jobs") == []

@@ -99,8 +99,9 @@ class _Lane(msgspec.Struct, frozen=True):
     due: datetime
 
 
-class _Dead(msgspec.Struct, frozen=True):
+class _Failing(msgspec.Struct, frozen=True):
     kind: str
+    failing: int
     dead: int
 
 
@@ -118,11 +119,17 @@ _LANES = Statement(
     _Lane,
     heavy=True,
 )
-_DEAD = Statement(
-    sa.select(jobs.c.kind, sa.func.count().label("dead"))
-    .where(jobs.c.dead_at.is_not(None))
+_dead = jobs.c.dead_at.is_not(None)
+_failing = sa.and_(jobs.c.dead_at.is_(None), jobs.c.error.is_not(None))
+_FAILING = Statement(
+    sa.select(
+        jobs.c.kind,
+        sa.func.count(sa.case((_failing, 1))).label("failing"),
+        sa.func.count(sa.case((_dead, 1))).label("dead"),
+    )
+    .where(sa.or_(_failing, _dead))
     .group_by(jobs.c.kind),
-    _Dead,
+    _Failing,
     heavy=True,
 )
 _QUEUES = Statement(
@@ -139,12 +146,16 @@ _QUEUES = Statement(
 
 
 def look_at_jobs() -> Look:
-    """How many jobs each lane has, how late the next one is, and how many of each kind were given up."""
+    """How many jobs each lane has and how late the next is; how many of each kind fail or were given up.
+
+    What failed waits for another try, and is not late until then, however often that was so.
+    """
     return Look(
         "jobs",
         [
             Figure("veza_jobs", "Jobs that are to be done, by lane.", "lane"),
             Figure("veza_jobs_late_seconds", "How long the next job has been due, by lane.", "lane"),
+            Figure("veza_jobs_failing", "Jobs that failed and are tried again, by kind.", "kind"),
             Figure("veza_jobs_dead", "Jobs that were given up, by kind.", "kind"),
         ],
         _find_jobs,
@@ -153,12 +164,13 @@ def look_at_jobs() -> Look:
 
 async def _find_jobs(view: Tx) -> Sequence[Value]:
     lanes = await view.all(_LANES)
-    given_up = await view.all(_DEAD)
+    failing = await view.all(_FAILING)
     now = clock.now()
     return [
         {one.lane: one.waiting for one in lanes},
         {one.lane: max((now - one.due).total_seconds(), 0.0) for one in lanes},
-        {one.kind: one.dead for one in given_up},
+        {one.kind: one.failing for one in failing if one.failing},
+        {one.kind: one.dead for one in failing if one.dead},
     ]
 
 

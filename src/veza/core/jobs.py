@@ -92,6 +92,7 @@ jobs = sa.Table(
     sa.Column("run_at", Time, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("unique_key", sa.Text),
+    # Why the last try that came to an end failed.
     sa.Column("error", sa.Text),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("dead_at", Time),
@@ -134,6 +135,8 @@ CLAIM = Statement(
 )
 _mine = sa.and_(jobs.c.id == sa.bindparam("job_id"), jobs.c.attempt == sa.bindparam("lease"))
 _FINISH: Statement[None] = Statement(sa.delete(jobs).where(_mine))
+# Of a try that goes on; why the one before it failed stays, so that nothing looks well between two failures.
+LEASE: Statement[None] = Statement(sa.update(jobs).where(_mine).values(run_at=sa.bindparam("until")))
 MOVE: Statement[None] = Statement(
     sa.update(jobs).where(_mine).values(run_at=sa.bindparam("until"), error=sa.bindparam("problem"))
 )
@@ -151,6 +154,11 @@ BURY = Statement(
 _AMEND: Statement[None] = Statement(sa.update(jobs).where(_mine).values(payload=sa.bindparam("new_payload")))
 GIVE_BACK: Statement[None] = Statement(
     sa.update(jobs).where(_mine).values(run_at=sa.bindparam("now"), attempt=jobs.c.attempt - 1)
+)
+PUT_OFF: Statement[None] = Statement(
+    sa.update(jobs)
+    .where(_mine)
+    .values(run_at=sa.bindparam("until"), attempt=jobs.c.attempt - 1, error=sa.bindparam("problem"))
 )
 NEXT = Statement(
     sa.select(jobs.c.run_at).where(_alive).order_by(jobs.c.run_at).limit(1),

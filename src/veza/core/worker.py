@@ -20,8 +20,10 @@ from veza.core.jobs import (
     CHANNEL,
     CLAIM,
     GIVE_BACK,
+    LEASE,
     MOVE,
     NEXT,
+    PUT_OFF,
     RELEASE_ALL,
     RESTART,
     DeadHandler,
@@ -190,7 +192,7 @@ class Worker:
             self._claimed = claimed = await tx.all(
                 CLAIM, lane=lane, kinds=self._tasks, now=now, until=now + lease, count=free
             )
-            await tx.run_many(MOVE, [self._shorter(job, now) for job in claimed if self._lease(job) < lease])
+            await tx.run_many(LEASE, [self._shorter(job, now) for job in claimed if self._lease(job) < lease])
         self._claimed = []
         for job in claimed:
             running = asyncio.create_task(self._work(job), name=f"job:{job.kind}")
@@ -202,7 +204,7 @@ class Worker:
         return self._tasks[job.kind].kind.lease
 
     def _shorter(self, job: Job, now: datetime) -> dict[str, Any]:
-        return {"job_id": job.id, "lease": job.attempt, "until": now + self._lease(job), "problem": None}
+        return {"job_id": job.id, "lease": job.attempt, "until": now + self._lease(job)}
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
@@ -225,14 +227,15 @@ class Worker:
         except Exception as error:
             log.exception("jobs.failed", kind=job.kind, job_id=str(job.id), attempt=job.attempt)
             self._concluding.add(job)
+            problem = f"{type(error).__name__}: {error}"
             away = isinstance(error, _AWAY) and clock.now() - job.created_at < LONGEST_AWAY
             if task.kind.outlasts and away:
                 observe_job(job.kind, "failed", perf_counter() - began)
-                await self._put_off(job, _asked(error))
+                await self._put_off(job, problem, wait=_asked(error))
                 return
             outcome = "dead" if self._is_last(job, task) else "failed"
             observe_job(job.kind, outcome, perf_counter() - began)
-            await self._fail(job, task, f"{type(error).__name__}: {error}", wait=_asked(error))
+            await self._fail(job, task, problem, wait=_asked(error))
         else:
             self._concluding.add(job)
             observe_job(job.kind, "done", perf_counter() - began)
@@ -246,9 +249,7 @@ class Worker:
             await asyncio.sleep(lease.total_seconds() / 3)
             try:
                 async with self._database.write() as tx:
-                    kept = await tx.run(
-                        MOVE, job_id=job.id, lease=job.attempt, until=clock.now() + lease, problem=None
-                    )
+                    kept = await tx.run(LEASE, job_id=job.id, lease=job.attempt, until=clock.now() + lease)
             except Exception:
                 log.exception("jobs.heartbeat_failed", kind=job.kind)
                 continue
@@ -271,11 +272,11 @@ class Worker:
     def _is_last(self, job: Job, task: Task) -> bool:
         return task.kind.every is None and job.attempt >= task.kind.attempts
 
-    async def _put_off(self, job: Job, wait: timedelta) -> None:
+    async def _put_off(self, job: Job, problem: str, *, wait: timedelta) -> None:
         """Try it again in a while, as often as now."""
         until = clock.now() + max(wait, AWAY_RETRY) * random.uniform(0.8, 1.2)  # noqa: S311 - as above
         async with self._database.write() as tx:
-            await tx.run(GIVE_BACK, job_id=job.id, lease=job.attempt, now=until)
+            await tx.run(PUT_OFF, job_id=job.id, lease=job.attempt, until=until, problem=problem[:2000])
 
     async def _fail(self, job: Job, task: Task, problem: str, *, wait: timedelta) -> None:
         if self._is_last(job, task):

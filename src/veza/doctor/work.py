@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from veza.access.actor import SYSTEM
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.redact import redact_text
 from veza.doctor.findings import Finding, ok, warning, wrong
 from veza.rooms.admin import service
 from veza.rooms.admin.schemas import Work
@@ -14,6 +15,8 @@ from veza.rooms.webhooks.gauges import how_late
 # Seconds. Of what came in bulk nobody waits for any.
 _LATE, _STUCK = 300.0, 3_600.0
 _PATIENT = {"backlog"}
+# Characters of why something failed.
+_ERROR = 200
 
 
 async def look_at_work(database: Database) -> Sequence[Finding]:
@@ -22,7 +25,7 @@ async def look_at_work(database: Database) -> Sequence[Finding]:
         work = await service.look_at_work(view, SYSTEM)
         late, failing = await how_late(view)
         waiting, unsealed = await seals.how_late(view)
-    return [*_lanes(work), *_given_up(work), _deliveries(late, failing), _seals(waiting, unsealed)]
+    return [*_lanes(work), *_failing(work), _deliveries(late, failing), _seals(waiting, unsealed)]
 
 
 def _lanes(work: Work) -> Iterator[Finding]:
@@ -43,21 +46,22 @@ def _lanes(work: Work) -> Iterator[Finding]:
         yield ok("jobs", f"{sum(lane.waiting for lane in work.lanes)} are to be done, none of them late.")
 
 
-def _given_up(work: Work) -> Iterator[Finding]:
+def _failing(work: Work) -> Iterator[Finding]:
     for one in work.failing:
+        why = f" One with {redact_text(' '.join(one.error.split()), _ERROR)}" if one.error else ""
         if one.dead:
             yield warning(
                 "jobs",
-                f"{one.dead} of the kind {one.kind} were given up.",
+                f"{one.dead} of the kind {one.kind} were given up.{why}",
                 "What they were to do is not done, and nobody tries again by itself.",
                 f"GET /api/v1/admin/jobs/dead says why; mend it, then: veza admin jobs --retry {one.kind}",
             )
-        elif one.retrying:
+        if one.retrying:
             yield warning(
                 "jobs",
-                f"{one.retrying} of the kind {one.kind} failed and are tried again.",
-                "They may yet succeed, as once a mail server is back.",
-                "Search the log for jobs.failed.",
+                f"{one.retrying} of the kind {one.kind} failed and are tried again.{why}",
+                "They may yet succeed, as once a mail server is back; till then mails and songs wait.",
+                "Mend what it names; the log has each try, at jobs.failed.",
             )
 
 

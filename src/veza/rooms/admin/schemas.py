@@ -68,11 +68,12 @@ class Lane(msgspec.Struct, frozen=True):
 
 
 class Failing(msgspec.Struct, frozen=True):
-    """A kind of job of which some are tried again, or were given up."""
+    """A kind of job of which some are tried again, or were given up; ``error`` is why one of them failed."""
 
     kind: str
     retrying: int
     dead: int
+    error: str | None
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -44,6 +44,7 @@ _FAILING = Statement(
         J.kind,
         _count(sa.and_(_alive, J.error.is_not(None))).label("retrying"),
         _count(_dead).label("dead"),
+        sa.func.max(J.error).label("error"),
     )
     .where(sa.or_(_dead, J.error.is_not(None)))
     .group_by(J.kind)
