@@ -11,8 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tests.core.test_metrics import samples
 from veza.core import clock, storage_hold
 from veza.core.errors import InsufficientStorage, Unavailable
+from veza.core.metrics import metrics
 from veza.core.storage import (
     HeldAlready,
     HoldLost,
@@ -445,7 +447,8 @@ async def test_writing_never_holds_up_the_event_loop(local, monkeypatch):
 
 
 async def test_an_object_storage_keeps_no_local_file_when_it_fails(tmp_path, monkeypatch):
-    """X15: a bucket out of reach is 503, and nothing is left behind here."""
+    """X15: a bucket out of reach is 503 and counted, and nothing is left behind here."""
+    before = samples(metrics).get(("veza_away_total", "storage"), 0)
     options = {
         "AWS_ACCESS_KEY_ID": "id",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -459,6 +462,7 @@ async def test_an_object_storage_keeps_no_local_file_when_it_fails(tmp_path, mon
     with pytest.raises(Unavailable):
         await storage.size("a/b")
     assert storage.local_name("a/b") is None
+    assert samples(metrics)["veza_away_total", "storage"] == before + 2
 
 
 async def test_an_address_with_its_own_permission(tmp_path):

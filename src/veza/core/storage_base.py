@@ -17,6 +17,7 @@ from obstore.exceptions import BaseError
 from veza.core import clock
 from veza.core.errors import NO_ROOM, InsufficientStorage, NotFound, Unavailable
 from veza.core.ids import new_id
+from veza.core.metrics import count_away
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -83,6 +84,8 @@ def translate(error: Exception, *, reading: bool = False, place: str = "") -> Ex
         return NoSuchFile()
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return StorageFull(place)
+    if place:  # else it is a file of this process's own
+        count_away("storage")
     return StorageUnavailable(place)
 
 
