@@ -209,6 +209,7 @@ def watch_process(parts: Parts) -> None:
     """Show how this process and its disk are."""
     watch("veza_version", "The version that runs.", lambda: {__version__: 1.0}, "version")
     watch("veza_data_free_bytes", "Bytes free where the data folder is.", parts.free_bytes)
+    watch("veza_clock_seconds", "What the clock shows, since 1970.", lambda: clock.now().timestamp())
     watch("veza_log_lines_dropped", "Log lines that were lost.", dropped_lines)
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -44,9 +45,9 @@ async def test_what_waits_and_what_failed_is_shown(database: Database, tmp_path:
             count(part)
         with clock.shifted(LATER):
             await make_gauges(world.parts).look()
+            found = samples(metrics.metrics)
         text = (await world.guest.get("http://veza.test/metrics")).text
 
-    found = samples(metrics.metrics)
     late = LATER.total_seconds()
     assert late <= found["veza_jobs_late_seconds", "default"] < late + 30
     assert found["veza_jobs", "default"] > 0
@@ -64,6 +65,7 @@ async def test_what_waits_and_what_failed_is_shown(database: Database, tmp_path:
     assert found["veza_commit_seconds_count",] > 0
     assert found["veza_transactions_total",] >= found["veza_commit_seconds_count",]
     assert found["veza_data_free_bytes",] > 0
+    assert abs(found["veza_clock_seconds",] - late - time.time()) < 30, "X8: as the clock shows it"
     known = shown(text)
     if database.dialect == "sqlite":
         assert found["veza_database_bytes",] > 0
