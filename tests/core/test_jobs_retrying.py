@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from errno import EMFILE, ENOENT
 
 import pytest
 import sqlalchemy as sa
@@ -54,9 +55,10 @@ async def test_a_job_outlasts_a_part_that_is_away(
 
     async def store(job: Job, _payload: Note) -> None:
         tried.append(job.attempt)
-        if len(tried) < 4 or len(tried) == 5:
-            raise Unavailable if len(tried) % 2 else InsufficientStorage
+        if len(tried) in away:
+            raise away[len(tried)]
 
+    away = {1: Unavailable(), 2: InsufficientStorage(), 3: OSError(EMFILE, "no more files"), 5: Unavailable()}
     await queue(database, patient)
     async with working(database, [Task(patient, store)]):
         await until(lambda: none_left_now(database))
@@ -70,6 +72,26 @@ async def test_a_job_outlasts_a_part_that_is_away(
 
             await until(dead)
     assert len(tried) == 5
+
+
+@pytest.mark.parametrize("fault", [FileNotFoundError(ENOENT, "it's gone: a\0b\udcff"), TimeoutError()])
+async def test_what_would_fail_again_counts(database: Database, fault: Exception) -> None:
+    """A day of tries would not help what cannot be done; and any text of an error can be kept."""
+    patient = JobKind("patient", Note, attempts=1, outlasts=True)
+
+    async def fail(_job: Job, _payload: Note) -> None:
+        raise fault
+
+    await queue(database, patient)
+    async with working(database, [Task(patient, fail)]):
+
+        async def dead() -> bool:
+            return (await rows(database))[0].dead_at is not None
+
+        await until(dead)
+    [row] = await rows(database)
+    assert row.error.startswith(type(fault).__name__)
+    assert "\0" not in row.error
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,10 @@ class JobKind(Generic[P]):
     it recurring: one row, due again so long after each success. What follows from events ``together`` is
     done for many of them at a time (:mod:`veza.core.hearing`), and by jobs only where that fails. For one
     that ``outlasts``, a try that ends with :class:`veza.core.errors.Unavailable`,
-    :class:`veza.core.errors.InsufficientStorage` or :class:`OSError` does not count for its first day, and
-    the next is some seconds later: storage, database, scanner or decoder could not be reached, the disk is
-    full or no descriptor is left, which is not its fault. Any other error counts, as does the death of the
-    worker or of a child that it started.
+    :class:`veza.core.errors.InsufficientStorage` or what the kernel refuses for want of room or descriptors
+    does not count for its first day, and the next is some seconds later: storage, database, scanner or
+    decoder could not be reached, or the disk is full, which is not its fault. Any other error counts, as
+    does the death of the worker or of a child that it started.
     """
 
     def __init__(

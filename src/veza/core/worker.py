@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from errno import EAGAIN, EIO, EMFILE, ENFILE, ENOMEM, EROFS
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +13,7 @@ import structlog
 
 from veza.core import clock
 from veza.core.db import Database, Tx
-from veza.core.errors import InsufficientStorage, Unavailable, VezaError
+from veza.core.errors import NO_ROOM, InsufficientStorage, Unavailable, VezaError
 from veza.core.job_envelope import queued_at
 from veza.core.job_times import ClockWatch, set_right
 from veza.core.jobs import (
@@ -70,9 +71,22 @@ def retry_after(attempt: int) -> timedelta:
     return min(wait, LONGEST_RETRY) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
 
 
-# Not the fault of what is worked on: a disk that is full is one that will be emptied. What the kernel itself
-# refuses (room for a folder, a pipe) is no other case.
-_AWAY = (Unavailable, InsufficientStorage, OSError)
+# What the kernel refuses for want of room, descriptors or memory, or since a disk fails. A file that is not
+# there, or a time that is up, would be so again.
+_REFUSED = NO_ROOM | {EMFILE, ENFILE, ENOMEM, EAGAIN, EROFS, EIO}
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether what is worked on is not at fault: a disk that is full is one that will be emptied."""
+    if isinstance(error, OSError):
+        return error.errno in _REFUSED
+    return isinstance(error, Unavailable | InsufficientStorage)
+
+
+def _said(error: Exception) -> str:
+    """What an operator is told, as any database takes it: no NUL, no half of a character."""
+    text = f"{type(error).__name__}: {error}"[:2000]
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def _asked(error: Exception) -> timedelta:
@@ -227,8 +241,8 @@ class Worker:
         except Exception as error:
             log.exception("jobs.failed", kind=job.kind, job_id=str(job.id), attempt=job.attempt)
             self._concluding.add(job)
-            problem = f"{type(error).__name__}: {error}"
-            away = isinstance(error, _AWAY) and clock.now() - job.created_at < LONGEST_AWAY
+            problem = _said(error)
+            away = _is_away(error) and clock.now() - job.created_at < LONGEST_AWAY
             if task.kind.outlasts and away:
                 observe_job(job.kind, "failed", perf_counter() - began)
                 await self._put_off(job, problem, wait=_asked(error))
@@ -276,7 +290,7 @@ class Worker:
         """Try it again in a while, as often as now."""
         until = clock.now() + max(wait, AWAY_RETRY) * random.uniform(0.8, 1.2)  # noqa: S311 - as above
         async with self._database.write() as tx:
-            await tx.run(PUT_OFF, job_id=job.id, lease=job.attempt, until=until, problem=problem[:2000])
+            await tx.run(PUT_OFF, job_id=job.id, lease=job.attempt, until=until, problem=problem)
 
     async def _fail(self, job: Job, task: Task, problem: str, *, wait: timedelta) -> None:
         if self._is_last(job, task):
@@ -284,13 +298,11 @@ class Worker:
             return
         until = clock.now() + max(retry_after(job.attempt), wait)
         async with self._database.write() as tx:
-            await tx.run(MOVE, job_id=job.id, lease=job.attempt, until=until, problem=problem[:2000])
+            await tx.run(MOVE, job_id=job.id, lease=job.attempt, until=until, problem=problem)
 
     async def _bury(self, job: Job, task: Task, problem: str) -> None:
         async with self._database.write() as tx:
-            told = await tx.first(
-                BURY, job_id=job.id, lease=job.attempt, now=clock.now(), problem=problem[:2000]
-            )
+            told = await tx.first(BURY, job_id=job.id, lease=job.attempt, now=clock.now(), problem=problem)
             if told is not None and task.dead is not None:
                 await task.dead(tx, msgspec.json.decode(told, type=task.kind.payload))
 
