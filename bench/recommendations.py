@@ -20,6 +20,7 @@ from bench.servers import Server, Veza, hello
 from bench.table import Figure
 from tests.tastes import Split, hit_rate, popularity, split, tastes
 from veza.core.db import open_database
+from veza.core.installation import stamp
 from veza.core.jobs import NoPayload, enqueue
 from veza.core.storage import LocalStorage
 from veza.rooms.recommendations import jobs
@@ -85,6 +86,7 @@ async def recommendations() -> list[Figure]:
     listened = _listened(world)
     database, storage = open_database(f"sqlite:///{listened}"), LocalStorage(CACHE / "learned")
     try:
+        await stamp(database, storage)
         began = time.perf_counter()
         made = await jobs.learn(database, storage)
         async with database.write() as tx:  # a server would begin with it

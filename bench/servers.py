@@ -1,5 +1,6 @@
 """Servers to measure: Veza as a whole, and bare applications on the same server, each a process."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -9,12 +10,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from bench.load import cpu_seconds
 from bench.seed import CACHE, PASSWORD, email, user_id
+from veza.core.db import open_database
+from veza.core.installation import stamp
+from veza.core.storage import open_storage
 
 ROOT = Path(__file__).parents[1]
 _PATIENCE = 30.0
@@ -97,6 +102,14 @@ def bare(application: str, *arguments: str) -> Server:
     return Server([sys.executable, "-m", "bench.bare", application, *arguments])
 
 
+async def _stamped(address: str, files: str) -> None:
+    """Let a storage be that of a database whose rows name files that nobody has made."""
+    database, storage = open_database(address), open_storage(files, scratch=CACHE / "scratch", s3={})
+    await stamp(database, storage)
+    await storage.close()
+    await database.close()
+
+
 class Veza(Server):
     """The whole program on a copy of a seeded database, or on the database itself if it is not written to.
 
@@ -121,6 +134,9 @@ class Veza(Server):
             "VEZA_DATA_DIR": str(self.folder), "VEZA_DATABASE_URL": address, "VEZA_PORT": "0",
             "VEZA_QUOTA": str(1 << 40), **{f"VEZA_{name.upper()}": value for name, value in settings.items()},
         }  # fmt: skip
+        files = settings.get("storage_url", f"file://{self.folder / 'files'}")
+        with ThreadPoolExecutor(1) as apart:  # whoever measures may be in a loop already
+            apart.submit(asyncio.run, _stamped(address, files)).result()
         try:
             super().__init__(
                 [sys.executable, "-c", "from veza.cli import main; main()", "serve"], environment

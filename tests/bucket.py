@@ -53,7 +53,7 @@ class Bucket:
             "s3.port.lance": 0,
             "master.telemetry": "false",
             "master.volumeSizeLimitMB": 64,
-            "volume.max": 20,
+            "volume.max": 200,  # a bucket takes several, and some tests one of their own
             **named,
         }
         self._address = f"http://127.0.0.1:{named['s3.port']}"

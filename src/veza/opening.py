@@ -1,20 +1,27 @@
 """Opening the parts for a process, with a database at the newest schema; or saying in one line why not."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from errno import EROFS
 from pathlib import Path
 from typing import Any
 
 import apsw
+import structlog
 
+from veza.core import installation
 from veza.core.db import Database, open_database
 from veza.core.db.migrate import current_revision, head_revision, upgrade
-from veza.core.errors import NO_ROOM, InsufficientStorage, VezaError
+from veza.core.errors import NO_ROOM, InsufficientStorage, Unavailable, VezaError
+from veza.core.installation import Belonging, stamp_key
 from veza.core.lock import FolderLock
+from veza.core.service_urls import where, why
+from veza.core.storage import Storage, StorageUnavailable
 from veza.moved import refuse_moved
-from veza.parts import Parts, is_secret_gone, make_folder, make_parts
+from veza.naming import holds_any, seem_one
+from veza.parts import Parts, is_secret_gone, make_folder, make_parts, make_storage
 from veza.rooms.search import build as search
 from veza.settings import BadSetting, Settings
 
@@ -22,6 +29,12 @@ from veza.settings import BadSetting, Settings
 _ROOM = 256 * 1024
 # PostgreSQL, appendix A: disk_full, read_only_sql_transaction.
 _PG_FULL, _PG_READ_ONLY = "53100", "25006"
+# Seconds that a start waits for a storage to say whose it is; it may be away.
+_STORAGE_SECONDS = 5.0
+_PAUSE = 0.2
+_AWAY = (TimeoutError, Unavailable, InsufficientStorage)
+
+log = structlog.get_logger()
 
 
 class OutOfReach(Exception):
@@ -42,6 +55,15 @@ async def prepared(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
+async def settled(settings: Settings) -> AsyncIterator[Parts]:
+    """The same, with a storage that is this database's: for whoever works on files."""
+    async with prepared(settings) as parts:
+        with saying_what_is_wrong(settings):
+            await _settle(parts)
+        yield parts
+
+
+@asynccontextmanager
 async def existing(settings: Settings) -> AsyncIterator[Parts]:
     """The same, where there is a database already: for whoever has no use for one that is made just now."""
     await refuse_nothing(settings)
@@ -55,10 +77,13 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
     with saying_what_is_wrong(settings):
         make_folder(settings)
         refuse_moved(settings)
+        if settings.embedded and not await asyncio.to_thread(_file(settings).exists):
+            await _refuse_beside_files(settings)  # before anything is made that a restore would refuse
         parts = make_parts(settings, may_make_secret=not await is_secret_gone(settings))
     try:
         with saying_what_is_wrong(settings):
-            await current_revision(parts.database)
+            if await current_revision(parts.database) is None and not settings.embedded:
+                await _refuse_beside_files(settings)
         yield parts
     finally:
         for part in (parts.database, parts.limiter, parts.storage, parts.providers):
@@ -72,9 +97,9 @@ async def refuse_nothing(settings: Settings) -> None:
     """
     refuse_moved(settings)
     if settings.embedded:
-        path = Path(settings.database.removeprefix("sqlite:///"))
+        path = _file(settings)
         try:
-            there = path.exists() and path.stat().st_size  # noqa: ASYNC240 - before anything else is done
+            there = path.exists() and path.stat().st_size
         except PermissionError as error:
             raise BadSetting(f"{path} cannot be read: {error.strerror}.") from None
         if not there:
@@ -110,6 +135,81 @@ async def _migrate_if_ours(database: Database) -> None:
     migrated = await upgrade(database)
     if migrated or not database.shared:
         await search.complete(database)
+
+
+def _file(settings: Settings) -> Path:
+    return Path(settings.database.removeprefix("sqlite:///"))
+
+
+async def _refuse_beside_files(settings: Settings) -> None:
+    """Raise BadSetting where a database is about to be made, and there are files: they must be another's."""
+    storage = make_storage(settings)
+    try:
+        async with asyncio.timeout(_STORAGE_SECONDS):
+            if not await installation.list_stamps(storage) and not await holds_any(storage):
+                return
+    except _AWAY:
+        return  # it is compared before anything there is removed
+    finally:
+        await storage.close()
+    raise BadSetting(
+        f"there is nothing in the database {_named(settings)}, and {storage.place} holds files of another: is"
+        " VEZA_DATABASE_URL, or VEZA_DATA_DIR, the right one? What is lost comes back by `veza restore`; for"
+        " a new one let VEZA_STORAGE_URL name an empty place."
+    )
+
+
+async def _settle(parts: Parts) -> None:
+    """See that storage and database belong together, and have them say so where neither did.
+
+    Raises BadSetting, and OutOfReach where the storage has lost what it said. One that is away keeps nobody
+    from starting: each sweep compares again.
+    """
+    database, storage, settings = parts.database, parts.storage, parts.settings
+    known = (await installation.identify(database)).stamped_at is not None
+    try:
+        async with asyncio.timeout(_STORAGE_SECONDS):
+            found = await (installation.compare if known else _tie)(database, storage)
+    except _AWAY as problem:
+        log.warning("storage.not_compared", storage=storage.place, error=why(problem))
+        return
+    if found.sure:
+        if not known:
+            await installation.note_stamp(database)
+        return
+    own, place = stamp_key(found.id), storage.place
+    if found.lost:
+        raise OutOfReach(
+            f"{found.problem(place)}: is its disk mounted, and does VEZA_STORAGE_URL name the right place? To"
+            f" go on with this one all the same, put an empty file {own} there."
+        )
+    said = found.problem(place) or f"the files in {place} are not those that the database names"
+    deed = f"rename {stamp_key(found.others[0])} there to" if found.others else "put there an empty file"
+    raise BadSetting(
+        f"{said} ({_named(settings)}): let VEZA_DATABASE_URL and VEZA_STORAGE_URL name two that belong"
+        f" together, for sweeps remove what no row names. To make the storage this database's, {deed} {own}."
+    )
+
+
+async def _tie(database: Database, storage: Storage) -> Belonging:
+    """Have both say that they are of one another, unless that seems wrong; what they say then."""
+    while True:
+        try:
+            found = await installation.compare(database, storage)
+            if not found.stamps and await seem_one(database, storage):
+                return await installation.stamp(database, storage)
+        except StorageUnavailable:
+            # A bucket may be made by the first who writes, takes a moment for it, and is not listed before.
+            with suppress(Unavailable):
+                await storage.check()
+            await asyncio.sleep(_PAUSE)
+        else:
+            return found
+
+
+def _named(settings: Settings) -> str:
+    """Which database that is, without its password."""
+    return str(_file(settings)) if settings.embedded else where(settings.database)
 
 
 def lock(settings: Settings) -> AbstractContextManager[Any]:

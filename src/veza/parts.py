@@ -87,8 +87,7 @@ def make_parts(
             "DATABASE_URL", lambda: open_database(settings.database, read_url=settings.database_read_url)
         )
     tokens = Tokens(keyring)
-    scratch = settings.data_dir / "scratch"
-    storage = _made("STORAGE_URL", lambda: open_storage(settings.storage, scratch=scratch, s3=settings.s3))
+    storage = make_storage(settings)
     return Parts(
         settings=settings,
         database=database,
@@ -113,6 +112,12 @@ def make_parts(
             {"database": database.check, "storage": storage.check, "queue": partial(check_queue, database)}
         ),
     )
+
+
+def make_storage(settings: Settings) -> Storage:
+    """The storage alone. Raises BadSetting."""
+    scratch = settings.data_dir / "scratch"
+    return _made("STORAGE_URL", lambda: open_storage(settings.storage, scratch=scratch, s3=settings.s3))
 
 
 def _stripe(settings: Settings) -> StripeConfig | None:

@@ -33,6 +33,7 @@ from veza.opening import (
     prepared,
     refuse_nothing,
     saying_what_is_wrong,
+    settled,
 )
 from veza.parts import Parts, make_parts
 from veza.reactions import outbox
@@ -60,7 +61,7 @@ async def _serve(settings: Settings) -> int:
     with lock(settings), _listening(settings, settings.port) as listeners:
         # Links in mails name the port, which may have been taken just now.
         settings = msgspec.structs.replace(settings, port=listeners[0].getsockname()[1])
-        async with _traced(settings, "serve"), prepared(settings) as parts:
+        async with _traced(settings, "serve"), settled(settings) as parts:
             return await serve_async(
                 make_app(parts, work=settings.serve_jobs),
                 listeners=listeners,
@@ -90,7 +91,7 @@ async def _work(settings: Settings) -> int:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with _traced(settings, "worker"), prepared(settings) as parts, working_alone(parts):
+    async with _traced(settings, "worker"), settled(settings) as parts, working_alone(parts):
         print("Veza is working", flush=True)  # noqa: T201 - for the person who started it
         await stop.wait()
     return 0
@@ -99,7 +100,7 @@ async def _work(settings: Settings) -> int:
 async def _work_seen(settings: Settings, port: int) -> int:
     """The same, and say at a port of its own how it goes."""
     with _listening(settings, port) as listeners:
-        async with _traced(settings, "worker"), prepared(settings) as parts:
+        async with _traced(settings, "worker"), settled(settings) as parts:
             return await serve_async(
                 make_probes(parts),
                 listeners=listeners,
@@ -248,7 +249,8 @@ async def _import_folder(settings: Settings, request: "Request") -> int:
 
     # No lock, as above: a serving process notices what this one commits. Only where it does the work behind
     # as well does it take the server's place.
-    async with existing(settings) as parts:
+    await refuse_nothing(settings)
+    async with settled(settings) as parts:
         parts.database.record_events = outbox()
         return await importing.run(parts, request, partial(lock, settings))
 
@@ -262,7 +264,7 @@ async def _make_demo(settings: Settings, *, force: bool) -> int:
     from veza.demo.guide import guide  # noqa: PLC0415 - a server shall not load what makes sounds and pictures
     from veza.demo.world import DemoRefused, make_world  # noqa: PLC0415 - as above
 
-    async with prepared(settings) as parts:
+    async with settled(settings) as parts:
         parts.database.record_events = outbox()
         try:
             demo = await make_world(parts, force=force, tell=lambda title: print(f"playing {title}"))  # noqa: T201 - for the person who waits

@@ -12,5 +12,6 @@ _upgrade_sql = cache(migrate.upgrade_sql)
 @pytest.fixture(autouse=True)
 def _written_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """To write a schema takes a fifth of a second, and it is always the same."""
+    monkeypatch.setattr(migrate, "upgrade_sql", _upgrade_sql)
     monkeypatch.setattr(loading_sqlite, "upgrade_sql", _upgrade_sql)
     monkeypatch.setattr(loading_postgres, "upgrade_sql", _upgrade_sql)

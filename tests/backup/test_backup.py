@@ -24,7 +24,6 @@ from veza.access.secrets import new_secret
 from veza.backup import checking, commands, making, restoring, tables
 from veza.backup import pieces as pieces_of_rows
 from veza.backup.manifest import Manifest
-from veza.backup.naming import ROOTS, see_all
 from veza.backup.pieces import Cutter, unpack
 from veza.backup.vault import Vault, content_key
 from veza.core import clock
@@ -33,6 +32,7 @@ from veza.core.db.rows import Sum
 from veza.core.ids import new_id
 from veza.core.storage import LocalStorage, holding
 from veza.moved import Moved, find_mark, mark_of
+from veza.naming import ROOTS, see_all
 from veza.rooms.audit.sealing import Sealer
 from veza.rooms.audit.verifying import verify
 from veza.settings import BadSetting, Settings

@@ -12,6 +12,7 @@ from tests.cluster.nodes import TEST_SECONDS, Stand, open_nodes
 from tests.cluster.spread import Through
 from tests.rooms.sessions_house import BASE_URL, SECRET, House
 from veza.core.db import Database
+from veza.core.ids import new_id
 from veza.core.limits import Limit
 
 MANY = "1000000/min"
@@ -34,7 +35,7 @@ async def open_spread_house(
     settings = {
         "database_url": database.url,
         "redis_url": stand.valkey_url,
-        "storage_url": "s3://tests/house",
+        "storage_url": f"s3://tests/{new_id().hex}",
         "s3": stand.s3,
         "secret_key": SECRET,
         "public_url": BASE_URL,

@@ -52,7 +52,7 @@ SHOW = {
 
 def load_tables() -> None:
     """Import every module that describes tables."""
-    for name in ("events", "jobs", "idempotency"):
+    for name in ("events", "jobs", "idempotency", "installation"):
         importlib.import_module(f"veza.core.{name}")
     for room in pkgutil.iter_modules(veza.rooms.__path__):
         package = importlib.import_module(f"veza.rooms.{room.name}")

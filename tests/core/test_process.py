@@ -197,6 +197,27 @@ def test_a_database_that_was_moved_is_left_alone(command, folder, tmp_path):
     assert not (folder / "veza.db").exists()
 
 
+def test_files_whose_database_is_lost_are_left_alone(command, folder):
+    """X12: to no row that a new one has would any of them belong, and a sweep would remove them all."""
+    original = folder / "files" / "tracks" / "019a0000-0000-7000-8000-000000000000" / "original"
+    original.parent.mkdir(parents=True)
+    original.write_bytes(b"x")
+    (folder / "veza.db").unlink()
+    user = ("--username", "ada", "--email", "ada@example.com", "--password-stdin")
+    for words in (("serve",), ("migrate",), ("users", "create", *user), ("demo",)):
+        refused(command(*words, stdin="seven purple lanterns\n"), "comes back by `veza restore`")
+    assert not (folder / "veza.db").exists(), "a restore would not find it empty"
+    asyncio.run(_make(folder))
+    refused(command("serve"), "are not those that the database names")
+    assert original.exists()
+
+
+async def _make(folder: Path) -> None:
+    database = open_database(f"sqlite:///{folder / 'veza.db'}")
+    await database.script(upgrade_sql("sqlite", None))
+    await database.close()
+
+
 def test_a_worker_needs_a_database_that_can_be_shared(command):
     refused(command("worker"), "PostgreSQL")
 

@@ -19,6 +19,7 @@ from tests.faults.nursery import Forked, fork_aside
 from tests.media.corpus import BY_NAME, make
 from tests.ports import free_ports
 from veza.core.db import open_database
+from veza.core.installation import identify, stamp_key
 from veza.core.storage import LocalStorage, open_storage
 from veza.rooms.tracks import store
 from veza.rooms.tracks.jobs import original_key, sweep_files
@@ -227,6 +228,7 @@ async def _check(folder: Path, titles: dict[str, str], music: bytes) -> None:
     database = open_database(f"sqlite:///{data / 'veza.db'}")
     storage = open_storage(f"file://{data / 'files'}", scratch=data / "scratch", s3={})
     assert isinstance(storage, LocalStorage)
+    await storage.sweep_scratch(timedelta(0))
     await sweep_files(database, storage, timedelta(0))
     kept = {}
     async with database.read() as view:
@@ -247,7 +249,7 @@ async def _check(folder: Path, titles: dict[str, str], music: bytes) -> None:
             for scope in store.scopes_of(track):
                 counted[scope] = counted.get(scope, 0) + 1
     files = {str(path.relative_to(storage.folder)) for path in storage.folder.rglob("*") if path.is_file()}
-    assert files == named
+    assert files == named | {stamp_key((await identify(database)).id)}
     assert list((data / "scratch").rglob("*")) == []
     used = sum(track.file_size for track in kept.values() if track.status == "ready")
     assert await database.rows("SELECT storage_used FROM users") == [(used,)]

@@ -17,6 +17,7 @@ import pytest
 from tests.faults.test_kill import PASSWORD, nursery
 from tests.rooms.uploads_house import form, wave
 from veza.core.db import open_database
+from veza.core.installation import identify, stamp_key
 from veza.core.storage import LocalStorage, open_chunks, open_storage
 from veza.rooms.tracks.jobs import sweep_files as sweep_tracks
 from veza.rooms.uploads.jobs import sweep_files
@@ -166,8 +167,10 @@ async def _check(folder: Path) -> None:
     storage = open_storage(f"file://{data / 'files'}", scratch=data / "scratch", s3={})
     assert isinstance(storage, LocalStorage)
     await sweep_files(database, storage, open_chunks(storage), timedelta(0))
+    await storage.sweep_scratch(timedelta(0))
     await sweep_tracks(database, storage, timedelta(0))
-    assert [path for path in storage.folder.rglob("*") if path.is_file()] == []
+    stamped = storage.local_path(stamp_key((await identify(database)).id))
+    assert [path for path in storage.folder.rglob("*") if path.is_file()] == [stamped]
     states = await database.rows("SELECT DISTINCT status FROM transfers")
     assert states == [("completed",)], json.dumps(states)
     assert await database.rows("SELECT storage_used FROM users") == [(0,)]

@@ -229,7 +229,8 @@ async def share_a_postgres(tmp_path: Path, postgres_url: str, traces: str) -> No
     await upgrade(database)
     await database.close()
     shared = {"VEZA_DATABASE_URL": url, "VEZA_SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz",
-              "VEZA_MAIL_DIR": str(tmp_path / "mail"), "VEZA_OTLP_URL": traces}  # fmt: skip
+              "VEZA_STORAGE_URL": f"file://{tmp_path / 'files'}", "VEZA_MAIL_DIR": str(tmp_path / "mail"),
+              "VEZA_OTLP_URL": traces}  # fmt: skip
     async with serving(tmp_path / "one", VEZA_SERVE_JOBS="false", **shared) as served:
         answer = await served.client.post("/auth/register", json=person("ada"))
         assert answer.status_code == 201

@@ -9,6 +9,7 @@ from tests.rooms.listening_house import play
 from tests.world import Person, World
 from veza.access.actor import Member
 from veza.core.ids import new_id
+from veza.core.installation import stamp
 from veza.rooms.playlists import filling, people_store, service
 from veza.rooms.playlists.schemas import Addition, PlaylistChanges, PlaylistDraft
 from veza.rooms.recommendations import child, jobs
@@ -22,6 +23,7 @@ def _learns_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def learned(world: World) -> None:
     """Learn from all there is."""
+    await stamp(world.parts.database, world.parts.storage)
     await jobs.learn(world.parts.database, world.parts.storage)
 
 

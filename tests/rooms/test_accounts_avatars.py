@@ -12,6 +12,7 @@ from PIL import Image
 from tests.media.hostile import png
 from tests.rooms.accounts_house import BASE_URL, House, days, house  # noqa: F401 - a fixture
 from veza.core.ids import new_id
+from veza.core.installation import stamp
 from veza.core.jobs import Job
 from veza.core.turns import Turns
 from veza.rooms.accounts.pictures import MAX_BYTES
@@ -139,6 +140,7 @@ async def test_files_that_nobody_has_are_swept_up_later(house: House) -> None:
     strays = ["avatars/notes.txt", "avatars/old/96.jpg"]  # which do not end the sweep
     for key in (*orphans, *strays):
         await house.storage.put_bytes(key, b"x")
+    await stamp(house.database, house.storage)
     job = Job(new_id(), "accounts.sweep_avatars", "", 1, None)
     await house.jobs.sweep_avatars(job, Any)
     assert len(house.files()) == 7

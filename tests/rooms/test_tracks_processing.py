@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,11 +29,13 @@ from veza.app import working
 from veza.core import clock
 from veza.core import worker as worker_module
 from veza.core.db import Database
-from veza.core.jobs import Job, LeaseLost
+from veza.core.ids import new_id
+from veza.core.installation import stamp
+from veza.core.jobs import Job, LeaseLost, NoPayload
 from veza.media import MediaLimits, renditions
 from veza.media.fragments import Fragments
 from veza.rooms.tracks import jobs as track_jobs
-from veza.rooms.tracks.jobs import ProcessTrack, TrackJobs, sweep_files
+from veza.rooms.tracks.jobs import ProcessTrack, TrackJobs
 
 # ruff: noqa: F811 - a fixture is asked for by its name
 
@@ -270,11 +273,14 @@ async def test_the_sweep_takes_what_no_track_names(database: Database, tmp_path:
             await storage.put_bytes(key, b"x")
         (storage.scratch / "intake-x").write_bytes(b"x")
         everything = files(world)
-        await sweep_files(database, storage, timedelta(hours=24))
+        await stamp(database, storage)
+        job = Job(new_id(), "tracks.sweep", "{}", 1, clock.now())
+        sweep = partial(TrackJobs(database, storage, MediaLimits()).sweep, job, NoPayload())
+        await sweep()
         assert files(world) == everything
         old = time.time() - 25 * 3600
         for name in everything:
             path = storage.local_path(name) if name.startswith("tracks") else storage.scratch / "intake-x"
             os.utime(path, (old, old))
-        await sweep_files(database, storage, timedelta(hours=24))
+        await sweep()
         assert files(world) == sorted(kept)

@@ -21,6 +21,7 @@ from veza.app import make_app
 from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.ids import new_id
+from veza.core.installation import stamp
 from veza.core.jobs import Job, NoPayload
 from veza.core.storage import ObjectStorage, open_chunks
 from veza.parts import make_parts
@@ -39,6 +40,7 @@ def scratch(world: World) -> list[Path]:
 
 async def sweep(world: World) -> None:
     """What the recurring job does."""
+    await stamp(world.parts.database, world.parts.storage)
     jobs = UploadJobs(world.parts.database, world.parts.storage, world.parts.chunks)
     await jobs.sweep(Job(new_id(), "uploads.sweep", "{}", 1, clock.now()), NoPayload())
 

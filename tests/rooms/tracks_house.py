@@ -14,6 +14,7 @@ from tests.media.corpus import BY_NAME, make
 from tests.world import JSON, Person, World
 from veza.access.actor import Member
 from veza.core.ids import new_id
+from veza.core.installation import STAMPS
 from veza.core.storage import LocalStorage
 from veza.media import FORMATS, Layout, Peaks, Sniffed
 from veza.rooms.tracks import service, store
@@ -119,7 +120,7 @@ def files(world: World, track_id: str = "") -> list[str]:
         names = sorted(str(path.relative_to(storage.folder)) for path in found)
     else:
         names = sorted(meta["path"] for page in obstore.list(storage._store) for meta in page)
-    return [name for name in names if track_id in name and not name.startswith("avatars")]
+    return [name for name in names if track_id in name and not name.startswith(("avatars", STAMPS))]
 
 
 async def used(world: World, person: Person) -> int:

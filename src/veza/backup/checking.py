@@ -10,13 +10,14 @@ import msgspec
 from rich.console import Console
 
 from veza.backup.manifest import MOST_NAMED
-from veza.backup.naming import name_all, see_all
 from veza.backup.progress import weighing
 from veza.core import clock
 from veza.core.db import Database
 from veza.core.errors import VezaError
+from veza.core.installation import compare
 from veza.core.storage import ChunkStore, NoSuchFile, Storage, holding
 from veza.core.storage_inventory import Held, Inventory
+from veza.naming import name_all, see_all
 from veza.rooms.uploads.jobs import lost_chunks
 
 # A sweep removes what has been without a row for a day, and comes once a day at least.
@@ -37,6 +38,7 @@ class Found(msgspec.Struct, kw_only=True):
     orphans: list[tuple[str, int]] = []
     lost_chunks: list[tuple[str, int]] = []
     database: list[str] = []
+    storage: list[str] = []
     untold: int = 0
 
     @property
@@ -48,12 +50,13 @@ class Found(msgspec.Struct, kw_only=True):
     def _all(self) -> Sequence[object]:
         return [
             *(*self.missing, *self.wrong_size, *self.wrong_content, *self.unreadable),
-            *(*self.orphans, *self.lost_chunks, *self.database),
+            *(*self.orphans, *self.lost_chunks, *self.database, *self.storage),
         ]
 
     def sentences(self) -> list[str]:
         """The same in words, a line for each."""
         lines = [f"the database is damaged: {said}" for said in self.database]
+        lines += [f"the storage is not this database's: {said}" for said in self.storage]
         lines += [f"{key} is missing" for key in self.missing]
         lines += [f"{key} has {there} bytes, and its row says {said}" for key, said, there in self.wrong_size]
         lines += [f"{key} is not what it was: its SHA-256 is another" for key in self.wrong_content]
@@ -80,6 +83,9 @@ class Checker:
         inventory, found = Inventory(self._storage.scratch), self._found
         found.deep = deep
         found.database = await self._database.examine(deep=deep)
+        belonging = await compare(self._database, self._storage)
+        if said := belonging.problem(self._storage.place):
+            found.storage.append(said)
         try:
             async with holding(self._storage):
                 async with self._database.snapshot() as view:

@@ -36,11 +36,10 @@ from veza.core.storage import (
     StorageFull,
     StorageUnavailable,
     holding,
-    open_storage,
 )
 from veza.moved import mark_of, refuse_moved, write_mark
 from veza.opening import refuse_nothing, saying_what_is_wrong
-from veza.parts import Parts, make_folder
+from veza.parts import Parts, make_folder, make_storage
 from veza.rooms.audit.sealing import Sealer
 from veza.settings import BadSetting, Settings
 
@@ -222,10 +221,7 @@ async def restore(settings: Settings, ways: Ways, *, target: str, at: str | None
     make_folder(settings)
     with ways.lock(settings):
         await _refuse_data(settings)
-        try:
-            storage = open_storage(settings.storage, scratch=settings.data_dir / "scratch", s3=settings.s3)
-        except ValueError as problem:
-            raise BadSetting(f"VEZA_STORAGE_URL: {problem}") from None
+        storage = make_storage(settings)
         await restore_secret(settings, vault, manifest)
         restorer = Restorer(vault, manifest, progress.console())
         await restorer.restore_files(storage, verify=verify)

@@ -18,7 +18,6 @@ from veza import __version__
 from veza.backup import tables
 from veza.backup.dumping import dump
 from veza.backup.manifest import MOST_NAMED, FilesPart, Manifest, SecretPart, TablePart
-from veza.backup.naming import name_all, see_all
 from veza.backup.pieces import Cutter, PieceDamaged
 from veza.backup.progress import counting, weighing
 from veza.backup.reading import digest_of, list_kept, rows_of
@@ -27,9 +26,11 @@ from veza.core import clock
 from veza.core.db import Database
 from veza.core.db.rows import Sum
 from veza.core.errors import Unavailable
+from veza.core.installation import STAMPS, compare
 from veza.core.storage import Hold, NamedFile, NoSuchFile, Storage, holding
 from veza.core.storage_bulk import copy_in
 from veza.core.storage_inventory import Held, Inventory
+from veza.naming import name_all, see_all
 
 # Files that are copied at a time, and made durable together.
 _FILES, _BYTES = 128, 256 * 1024**2
@@ -68,6 +69,9 @@ class Maker:
         try:
             await self._vault.tidy()
             await self._look_at_vault()
+            belonging = await compare(self._database, self._storage)
+            if said := belonging.problem(self._storage.place):
+                self._blame(STAMPS, f"does not match: {said}")
             async with holding(self._storage):
                 made_at, parts = await self._cut()
                 await see_all(self._storage, self._inventory)
@@ -75,6 +79,7 @@ class Maker:
                 files = await self._copy()
             manifest = Manifest(
                 id=_id_of(made_at),
+                installation=str(belonging.id or ""),
                 made_at=made_at,
                 veza=__version__,
                 dialect=self._database.dialect,

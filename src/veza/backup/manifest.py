@@ -48,6 +48,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int = FORMAT
     id: str
+    # The id of the installation; none in one made before there were any, or before its first start.
+    installation: str = ""
     made_at: datetime
     veza: str
     dialect: str

@@ -19,6 +19,7 @@ from veza.core import clock
 from veza.core.db.loading import Loader, loading
 from veza.core.db.rows import Row, Sum
 from veza.core.ids import new_id
+from veza.core.installation import STAMPS, list_stamps, put_stamp
 from veza.core.storage import NamedFile, NoSuchFile, Storage
 from veza.core.storage_base import HOLDS
 from veza.core.storage_bulk import copy_in
@@ -28,7 +29,7 @@ _FILES, _BYTES = 128, 256 * 1024**2
 _THREADS = 4
 # What was written by a clock that goes before is there all the same.
 _SOON = timedelta(days=1)
-_NEVER_OURS = (HOLDS, "canary")
+_NEVER_OURS = (HOLDS, STAMPS, "canary")
 
 
 class NotRestored(Exception):
@@ -54,6 +55,7 @@ class Restorer:
                 inventory.name(NamedFile(one.key, one.size, one.sha256) for one in held)
             # It writes: a bucket may be made by the first who does, and cannot be listed before.
             await storage.check()
+            await self._take(storage)
             await _see(storage, inventory)
             strange = next(inventory.strangers(clock.now() + _SOON), None)
             if strange is not None:
@@ -67,6 +69,14 @@ class Restorer:
         if verify:
             with weighing(self._console, "Files, read again", self._manifest.files.bytes) as tell:
                 await self.verify_files(storage, tell)
+
+    async def _take(self, storage: Storage) -> None:
+        """Let the storage be that of what is restored; where this has no id, its first start sees to it."""
+        own = self._manifest.installation
+        if others := sorted(await list_stamps(storage) - {own}):
+            raise NotRestored(f"{storage.place} is that of another installation: {others[0]}.")
+        if own:
+            await put_stamp(storage, own)
 
     async def _bring(self, storage: Storage, inventory: Inventory, tell: Tell) -> None:
         async for batch in _batches(files_of(self._vault, self._manifest)):

@@ -8,6 +8,7 @@ from veza import __version__
 from veza.doctor.addresses import look_at_proxies, look_at_public_url
 from veza.doctor.database import look_at_database
 from veza.doctor.findings import Finding, Report, ok, why, wrong
+from veza.doctor.installation import look_at_installation
 from veza.doctor.machine import look_at_folder, look_at_limits, look_at_server
 from veza.doctor.media import look_at_ffmpeg, look_at_sandbox
 from veza.doctor.money import look_at_payments
@@ -33,6 +34,7 @@ LOOKS: dict[str, Look] = {
     "database": look_at_database,
     "read copy": look_at_copy,
     "storage": look_at_storage,
+    "installation": look_at_installation,
     "Valkey": look_at_valkey,
     "mail": look_at_mail,
     "malware scanner": look_at_scanner,

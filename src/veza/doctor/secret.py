@@ -49,7 +49,7 @@ async def _none(settings: Settings) -> Finding:
     try:
         async with asyncio.timeout(_SECONDS):
             gone = await is_secret_gone(settings)
-    except _away(settings) as error:
+    except away(settings) as error:
         return wrong(
             _ABOUT,
             f"There is none, and whether there is data already cannot be found out: {why(error)}.",
@@ -74,17 +74,18 @@ async def _none(settings: Settings) -> Finding:
 async def _is_theirs(settings: Settings, keyring: Keyring) -> bool:
     """Whether nothing says that this is another secret; of a database that is away others tell."""
     try:
-        async with _looked_at(settings) as database, asyncio.timeout(_SECONDS):
+        async with looked_at(settings) as database, asyncio.timeout(_SECONDS):
             if await current_revision(database) != head_revision():
                 return True
             async with database.read() as view:
                 return await Sealer(database, keyring).knows_end(view)
-    except _away(settings):
+    except away(settings):
         return True
 
 
 @asynccontextmanager
-async def _looked_at(settings: Settings) -> AsyncIterator[Database]:
+async def looked_at(settings: Settings) -> AsyncIterator[Database]:
+    """The database as it is, which must be there. Raises what :func:`away` names."""
     file = Path(settings.database.removeprefix("sqlite:///"))
     database = LookedAt(file) if settings.embedded else open_database(settings.database, pool=1)
     try:
@@ -98,7 +99,7 @@ def _refused(refused: SecretRefused) -> Finding:
     return wrong(_ABOUT, str(refused), "Veza does not start.", advice)
 
 
-def _away(settings: Settings) -> tuple[type[Exception], ...]:
+def away(settings: Settings) -> tuple[type[Exception], ...]:
     """What says that the database cannot be asked; that of PostgreSQL is loaded only where there is one."""
     if settings.embedded:
         return (apsw.Error, OSError)

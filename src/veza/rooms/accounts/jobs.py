@@ -8,6 +8,7 @@ import structlog
 
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.installation import may_sweep
 from veza.core.jobs import Job, NoPayload
 from veza.core.mail import Mailer, MailRefused, render
 from veza.core.storage import Storage
@@ -81,6 +82,8 @@ class AccountJobs:
     async def sweep_avatars(self, job: Job, what: NoPayload) -> None:
         """Remove pictures that are nobody's avatar: of uploads that were cut off between file and row."""
         del job, what
+        if not await may_sweep(self._database, self._storage):
+            return
         before = clock.now() - ORPHAN_AGE
         async for entry in self._storage.list(avatars.ROOT):
             folder = entry.key.rpartition("/")[0]

@@ -12,6 +12,7 @@ from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.errors import VezaError
 from veza.core.ids import new_id
+from veza.core.installation import may_sweep
 from veza.core.jobs import Job, LeaseLost, NoPayload, finish
 from veza.core.storage import NoSuchFile, Storage
 from veza.core.worker import Task
@@ -97,7 +98,8 @@ class CopyJobs:
     async def sweep(self, job: Job, what: NoPayload) -> None:
         """Forget what is not used any more, then remove the files that no copy names."""
         del job, what
-        await sweep_copies(self._database, self._storage, ORPHAN_AGE)
+        if await may_sweep(self._database, self._storage):
+            await sweep_copies(self._database, self._storage, ORPHAN_AGE)
 
 
 async def sweep_copies(database: Database, storage: Storage, age: timedelta) -> None:

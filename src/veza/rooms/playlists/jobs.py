@@ -12,6 +12,7 @@ from veza.access.policy import Action
 from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.events import EventJob
+from veza.core.installation import may_sweep
 from veza.core.jobs import Job, JobKind, NoPayload, enqueue
 from veza.core.storage import Storage
 from veza.core.worker import Task
@@ -125,7 +126,8 @@ def tasks(database: Database, storage: Storage) -> Sequence[Task]:
 
     async def sweep(job: Job, told: NoPayload) -> None:
         del job, told
-        await sweep_files(database, storage, ORPHAN_AGE)
+        if await may_sweep(database, storage):
+            await sweep_files(database, storage, ORPHAN_AGE)
 
     return [
         forgetting(database, FORGET_TRACK, forget_track),

@@ -11,6 +11,7 @@ from veza.core import clock
 from veza.core.db import Database
 from veza.core.db.types import to_micros
 from veza.core.ids import new_id
+from veza.core.installation import may_sweep
 from veza.core.jobs import Job, JobKind, NoPayload
 from veza.core.storage import Storage
 from veza.core.worker import Task
@@ -65,6 +66,8 @@ async def learn(database: Database, storage: Storage) -> Made:
 
 async def clear(database: Database, storage: Storage) -> None:
     """Remove models that nobody needs any more, and files that no row names."""
+    if not await may_sweep(database, storage):
+        return
     async with database.read() as view:
         models = await store.list_all(view)
     kept, gone = models[:_KEPT], models[_KEPT:]

@@ -16,6 +16,7 @@ from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.errors import VezaError
 from veza.core.ids import new_id
+from veza.core.installation import may_sweep
 from veza.core.jobs import Job, JobKind, LeaseLost, NoPayload, enqueue, finish
 from veza.core.storage import Storage
 from veza.core.worker import Task
@@ -268,12 +269,13 @@ class TrackJobs:
     async def sweep(self, job: Job, what: NoPayload) -> None:
         """Remove the files of uploads and of processing that were cut off between file and row."""
         del job, what
-        await sweep_files(self._database, self._storage, ORPHAN_AGE)
+        await self._storage.sweep_scratch(ORPHAN_AGE)
+        if await may_sweep(self._database, self._storage):
+            await sweep_files(self._database, self._storage, ORPHAN_AGE)
 
 
 async def sweep_files(database: Database, storage: Storage, age: timedelta) -> None:
     """Remove every file that is at least so old and that no track names."""
-    await storage.sweep_scratch(age)
     before = clock.now() - age
     last, named = "", set[str]()
     async for entry in storage.list("tracks"):

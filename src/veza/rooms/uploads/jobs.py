@@ -12,6 +12,7 @@ from veza.core import clock
 from veza.core.db import Database, Tx
 from veza.core.errors import VezaError
 from veza.core.ids import new_id
+from veza.core.installation import may_sweep
 from veza.core.jobs import Job, NoPayload, enqueue, finish
 from veza.core.storage import ChunkStore, NoSuchFile, Storage
 from veza.core.storage_chunks import Chunk
@@ -116,8 +117,9 @@ class UploadJobs:
         await expire(self._database)
         async with self._database.write() as tx:
             await store.purge(tx, clock.now() - KEPT_FOR)
-        await reconcile(self._database, self._chunks)
-        await sweep_files(self._database, self._storage, self._chunks, ORPHAN_AGE)
+        if await may_sweep(self._database, self._storage):
+            await reconcile(self._database, self._chunks)
+            await sweep_files(self._database, self._storage, self._chunks, ORPHAN_AGE)
 
 
 async def expire(database: Database) -> None:

@@ -1,9 +1,10 @@
 """Which files all rooms together name."""
 
 from collections.abc import Sequence
+from itertools import islice
 
-from veza.core.db import Tx
-from veza.core.storage import Naming, Storage
+from veza.core.db import Database, Tx
+from veza.core.storage import Naming, NoSuchFile, Storage
 from veza.core.storage_inventory import Inventory
 from veza.rooms.accounts.naming import name_files as name_avatars
 from veza.rooms.marketplace.naming import name_files as name_copies
@@ -22,6 +23,8 @@ NAMINGS: Sequence[Naming] = (
 )
 # Where the rooms' files lie; what lies elsewhere is nobody's, or gone in a moment.
 ROOTS = ("avatars", "tracks", "uploads", "playlists", "bought", "recommendations")
+# So many files of each room are looked for, to tell whether any is there.
+_ENOUGH = 10
 
 
 async def name_all(view: Tx, inventory: Inventory) -> None:
@@ -41,3 +44,30 @@ async def see_all(storage: Storage, inventory: Inventory) -> None:
                 inventory.see(some)
                 some = []
         inventory.see(some)
+
+
+async def holds_any(storage: Storage) -> bool:
+    """Whether there is a single file of any room."""
+    for root in ROOTS:
+        async for _ in storage.list(root):
+            return True
+    return False
+
+
+async def seem_one(database: Database, storage: Storage) -> bool:
+    """Whether these files may be those that these rows name: one of some is there, or neither has any."""
+    keys: list[str] = []
+    async with database.snapshot() as view:
+        for naming in NAMINGS:
+            async for files in naming(view):
+                keys += islice((file.key for file in files if not file.spare), _ENOUGH)
+                break
+    return any([await _is_there(storage, key) for key in keys]) or not (keys or await holds_any(storage))
+
+
+async def _is_there(storage: Storage, key: str) -> bool:
+    try:
+        await storage.size(key)
+    except NoSuchFile:
+        return False
+    return True

@@ -1,0 +1,242 @@
+"""Which storage is whose: known before a process starts, and before a file is removed that no row names."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from tests.backup.house import back_up, fsck, restore, settings_of
+from tests.rooms.test_uploads_files import PDF, send
+from tests.rooms.tracks_house import plant
+from tests.world import open_world
+from veza import opening, reactions
+from veza.access.secrets import new_secret
+from veza.backup.vault import Vault
+from veza.core import clock, installation
+from veza.core.db import Database, open_database
+from veza.core.db.migrate import upgrade
+from veza.core.ids import new_id
+from veza.core.installation import STAMPS, Belonging, put_stamp, stamp_key
+from veza.core.jobs import Job, NoPayload
+from veza.core.storage import Entry, LocalStorage, Storage, StorageUnavailable
+from veza.core.storage_hold import HOLDS
+from veza.doctor.installation import look_at_installation
+from veza.naming import ROOTS
+from veza.rooms.recommendations.jobs import clear
+from veza.settings import BadSetting, Settings
+
+SWEEPS = {
+    "tracks.sweep", "uploads.sweep", "playlists.sweep", "accounts.sweep_avatars", "marketplace.sweep_copies",
+}  # fmt: skip
+
+
+async def start(settings: Settings) -> Belonging:
+    """Start as a server does, and end; what database and storage say then."""
+    async with opening.settled(settings) as parts:
+        return await installation.compare(parts.database, parts.storage)
+
+
+async def migrated(settings: Settings) -> None:
+    Path(settings.database.removeprefix("sqlite:///")).parent.mkdir(exist_ok=True)
+    database = open_database(settings.database)
+    await upgrade(database)
+    await database.close()
+
+
+def files_of(settings: Settings) -> Path:
+    return Path(settings.storage.removeprefix("file://"))
+
+
+@pytest.fixture
+def mine(database: Database, tmp_path: Path) -> Settings:
+    """A database at the newest schema, and a place for files."""
+    return Settings(data_dir=tmp_path / "mine", database_url=database.url, secret_key=new_secret())
+
+
+@pytest.fixture
+def theirs(mine: Settings, tmp_path: Path) -> Settings:
+    """A database that is not there yet, at the same place for files."""
+    folder = tmp_path / "theirs"
+    return Settings(data_dir=folder, database_url=f"sqlite:///{folder / 'veza.db'}", storage_url=mine.storage)
+
+
+async def test_a_storage_is_one_database_s(mine: Settings, theirs: Settings) -> None:
+    """X12: by mistake at another's files, a database that is new, or empty, would have them all swept."""
+    found = await start(mine)
+    assert found.sure
+    assert await start(mine) == found
+    stamped = files_of(mine) / stamp_key(found.id)
+    assert "docs/backup.md" in stamped.read_text()
+    with pytest.raises(
+        BadSetting, match=r"is nothing in the database .+theirs/veza.db, and .+ holds files of"
+    ):
+        await start(theirs)
+    assert list(theirs.data_dir.iterdir()) == [], "neither a database nor a secret"
+    with pytest.raises(BadSetting, match="holds files of another"):
+        await opening.migrate(theirs)
+    theirs = msgspec.structs.replace(theirs, secret_key=new_secret())
+    await migrated(theirs)
+    with pytest.raises(BadSetting, match=f"is that of the installation {found.id}") as refused:
+        await start(theirs)
+    # What is said is what helps.
+    _, _, deed = str(refused.value).partition(f"rename {stamp_key(found.id)} there to ")
+    stamped.rename(files_of(mine) / deed.removesuffix("."))
+    assert (await start(theirs)).sure
+    with pytest.raises(BadSetting, match="let VEZA_DATABASE_URL and VEZA_STORAGE_URL name two that belong"):
+        await start(mine)
+
+
+async def test_a_new_database_begins_without_files(bare_url: str, tmp_path: Path) -> None:
+    """X12: also where they were there before anything was stamped."""
+    settings = Settings(data_dir=tmp_path / "data", database_url=bare_url)
+    original = files_of(settings) / "tracks" / str(new_id()) / "original"
+    original.parent.mkdir(parents=True)
+    original.write_bytes(b"of somebody")
+    with pytest.raises(BadSetting, match="is VEZA_DATABASE_URL, or VEZA_DATA_DIR, the right one"):
+        await start(settings)
+    assert not (settings.data_dir / "veza.db").exists()
+    elsewhere = Settings(
+        data_dir=settings.data_dir, database_url=bare_url, storage_url=f"file://{tmp_path}/new"
+    )
+    assert (await start(elsewhere)).sure
+    with pytest.raises(opening.OutOfReach, match="as the storage of this database had"):
+        await start(settings)
+
+
+async def test_what_was_there_before_is_tied_by_what_it_holds(database: Database, tmp_path: Path) -> None:
+    """X12: one file that a row names is enough, of those of an older Veza; an unmounted disk has none."""
+    async with open_world(database, tmp_path) as world:
+        await plant(world, await world.person("ada"))
+        settings = settings_of(world)
+        shutil.move(files_of(settings), tmp_path / "elsewhere")
+        with pytest.raises(BadSetting, match="are not those that the database names") as refused:
+            await start(settings)
+        shutil.rmtree(files_of(settings))
+        shutil.move(tmp_path / "elsewhere", files_of(settings))
+        found = await start(settings)
+        assert found.sure
+        shutil.move(files_of(settings), tmp_path / "elsewhere")
+        with pytest.raises(opening.OutOfReach, match="is its disk mounted"):
+            await start(settings)
+        # For good and on purpose, as both say.
+        assert str(refused.value).endswith(f"put there an empty file {stamp_key(found.id)}.")
+        (files_of(settings) / STAMPS).mkdir()
+        (files_of(settings) / stamp_key(found.id)).touch()
+        assert await start(settings) == found
+
+
+async def test_a_storage_that_is_away_keeps_nobody_from_starting(
+    mine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X15: it is seen later whose it is; until then nothing there is removed."""
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStorage, "list", _away)
+        patched.setattr(opening, "_STORAGE_SECONDS", 0.1)
+        async with opening.settled(mine) as parts:
+            with pytest.raises(StorageUnavailable):
+                await installation.may_sweep(parts.database, parts.storage)
+    async with opening.prepared(mine) as parts:
+        assert not await installation.may_sweep(parts.database, parts.storage)
+    assert (await start(mine)).sure
+
+
+async def _away(storage: Storage, prefix: str = "") -> AsyncIterator[Entry]:
+    raise StorageUnavailable(f"{storage.place}/{prefix}")
+    yield
+
+
+async def test_of_two_who_come_at_once_not_both_get_it(
+    mine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks after the other leaves it to them."""
+    theirs = new_id()
+
+    async def both(storage: Storage, own: UUID) -> None:
+        for one in (theirs, own):
+            await put_stamp(storage, one)
+
+    monkeypatch.setattr(installation, "put_stamp", both)
+    with pytest.raises(BadSetting, match=f"installation {theirs}"):
+        await start(mine)
+    assert [path.name for path in (files_of(mine) / STAMPS).iterdir()] == [str(theirs)]
+
+
+async def test_sweeps_remove_nothing_of_a_storage_that_may_be_another_s(
+    database: Database, tmp_path: Path
+) -> None:
+    """X12: no stamp, another's, one of each: files that no row names go only where there is its own alone."""
+    async with open_world(database, tmp_path) as world:
+        parts, storage = world.parts, world.parts.storage
+        strays = [f"{root}/{new_id()}/{new_id()}/1" for root in ROOTS]
+        for key in strays:
+            await storage.put_bytes(key, b"x")
+            os.utime(files_of(parts.settings) / key, (0, 0))
+        sweeps = [task for task in reactions.tasks(parts) if task.kind.name in SWEEPS]
+        assert {task.kind.name for task in sweeps} == SWEEPS
+
+        async def sweep() -> set[str]:
+            for task in sweeps:
+                await task.run(Job(new_id(), task.kind.name, "{}", 1, clock.now()), NoPayload())
+            await clear(database, storage)
+            return {
+                entry.key async for entry in storage.list() if entry.key.split("/")[0] not in {STAMPS, HOLDS}
+            }
+
+        own, other = (await installation.identify(database)).id, new_id()
+        with capture_logs() as said:
+            assert await sweep() == set(strays)
+        assert [line["event"] for line in said] == ["storage.not_swept"] * 6
+        for stamps in ([other], [other, own]):
+            for one in stamps:
+                await put_stamp(storage, one)
+            assert await sweep() == set(strays)
+        await storage.remove_now([stamp_key(other)])
+        assert await sweep() == set()
+
+
+async def test_a_backup_says_whose_it_is(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """X12: what is restored is that installation again, in a place that is nobody else's."""
+    vault = tmp_path / "vault"
+    async with open_world(database, tmp_path, work=True) as world:
+        settings = settings_of(world)
+        await send(await world.person("ada"), PDF, "a.pdf")
+        found = await start(settings)
+        assert await back_up(settings, vault) == 0
+        assert (await Vault(LocalStorage(vault)).get(None)).installation == str(found.id)
+        other = Settings(data_dir=tmp_path / "other", database_url=f"sqlite:///{tmp_path}/other/veza.db")
+        stranger = files_of(other) / stamp_key(new_id())
+        stranger.parent.mkdir(parents=True)
+        stranger.touch()
+        assert await restore(other, vault) == 1
+        assert f"is that of another installation: {stranger.name}." in capsys.readouterr().err
+        stranger.unlink()
+        assert await restore(other, vault) == 0, capsys.readouterr().err
+        assert (await start(other)).id == found.id
+        assert [one.level for one in await look_at_installation(settings)] == ["ok"]
+        assert await fsck(settings) == 0
+        (files_of(settings) / stamp_key(found.id)).unlink()
+        capsys.readouterr()
+        assert await fsck(settings) == 1
+        assert f"{files_of(settings)} has no file {stamp_key(found.id)}" in capsys.readouterr().err
+        assert await back_up(settings, vault) == 1
+        assert f"installation does not match: {files_of(settings)} has no file" in capsys.readouterr().err
+        (finding,) = await look_at_installation(settings)
+        assert (finding.level, str(found.id) in finding.found) == ("wrong", True)
+
+
+async def test_the_first_start_makes_a_bucket(mine: Settings, s3_server: dict[str, str]) -> None:
+    """One that is not there cannot be asked whose it is."""
+    settings = msgspec.structs.replace(mine, storage_url=f"s3://{new_id().hex}/a", s3=s3_server)
+    found = await start(settings)
+    assert found.sure
+    assert await start(settings) == found
+    with clock.shifted(timedelta(days=1)):
+        assert (await start(settings)).sure
