@@ -356,7 +356,7 @@ async def test_a_crash_tells_nothing_is_counted_and_breaks_nothing(app, monkeypa
     for secret in (b"secret", b"home", b"Zero", b"Traceback", b"litestar", b"line "):
         assert secret not in answer.body
     assert [event for event, _ in logged] == ["request.crashed"]
-    assert RANDOM not in json.dumps(logged), "paths and queries may hold secrets"
+    assert RANDOM not in repr(logged), "paths and queries may hold secrets"
     assert (await ask(app, "GET", TRACKS)).status == 200
     assert metrics.in_flight == 0
 
@@ -376,16 +376,6 @@ async def test_a_busy_database_asks_for_patience(app, monkeypatch):
     answer = await ask(app, "GET", TRACKS)
     assert (answer.status, answer.error) == (503, "DB_BUSY")
     assert answer.headers["retry-after"] == "1"
-
-
-async def test_requests_are_counted_by_route_and_never_by_path(app):
-    for path in (f"{TRACKS}/{RANDOM}", f"/api/v1/users/{RANDOM}", "/no/such/path"):
-        await ask(app, "GET", path)
-    figures = render().decode()
-    assert RANDOM not in figures
-    assert "such" not in figures
-    assert 'route="/tracks/{track_id:str}"' in figures
-    assert 'route="/users/{user_id:str}"' in figures
 
 
 async def test_the_probes_say_how_it_is(world_with):

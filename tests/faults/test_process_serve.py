@@ -218,7 +218,8 @@ async def test_two_processes_share_a_postgres(tmp_path: Path, postgres_url: str)
     """One answers requests, the other does the work behind them, as one trace; each ends with 0."""
     with collecting() as collector:
         await share_a_postgres(tmp_path, postgres_url, collector.url)
-    asked, done = collector.one("POST /auth/register"), collector.one("process accounts.send_verification")
+    asked = collector.one("POST /api/v1/auth/register")
+    done = collector.one("process accounts.send_verification")
     assert (done.trace, done.parent) == (asked.trace, asked.id)
     assert [one.resource["veza.role"] for one in (asked, done)] == ["serve", "worker"]
 

@@ -264,7 +264,7 @@ class Edge:
         try:
             await self.app(scope, receive, send_dressed)
         finally:
-            exchange.route = min(getattr(scope.get("route_handler"), "paths", ()), default="")
+            exchange.route = scope.get("path_template", "")  # as the API's document has it; none without one
 
     def _check_path(self, scope: Scope) -> None:
         raw: bytes = scope["raw_path"]

@@ -18,13 +18,14 @@ from veza.core.exchange import Exchange
 from veza.core.gathering import Gatherer
 from veza.core.incoming import is_short_json, read_whole
 from veza.core.places import Places
-from veza.rooms.plays.routes import RECORDED, ROUTE
+from veza.rooms.plays.routes import RECORDED
 from veza.rooms.plays.schemas import PlayDraft
 from veza.rooms.plays.service import Play
 
 Remembered = Callable[[str], Actor | None]
 Dress = Callable[[str, int, Sequence[Header], bytes], Ready]
 
+ROUTE = "/api/v1/tracks/{track_id}/play"
 MOST_BYTES = 512
 _ID = slice(-41, -5)  # of …/{id}/play
 _encode = msgspec.json.Encoder().encode  # makes text of a UUID six times as fast as str

@@ -12,12 +12,11 @@ from veza.core.places import Places
 from veza.rooms.plays import service
 from veza.rooms.plays.schemas import PlayDraft, RecordedPlay, StatsBody
 
-ROUTE = "/tracks/{track_id:str}/play"
 RECORDED = b"Play event recorded"
 ThePlaces = Annotated[Places, Dependency(skip_validation=True)]
 
 
-@Route(ROUTE, http_method="POST", status_code=200)
+@Route("/tracks/{track_id:str}/play", http_method="POST", status_code=200)
 async def record_play(
     tx: InTx, actor: Me, exchange: TheExchange, places: ThePlaces, track_id: UUID, data: PlayDraft
 ) -> Reply[RecordedPlay]:

@@ -106,8 +106,8 @@ class HotTracks:
     def __init__(self, database: Database, remembered: Remembered, dress: Dress) -> None:
         self._database = database
         self._remembered = remembered
-        self._lists = _Shelf(database, dress, "/tracks", LISTED_FROM)
-        self._tracks = _Shelf(database, dress, "/tracks/{track_id:str}", SHOWN_FROM)
+        self._lists = _Shelf(database, dress, "/api/v1/tracks", LISTED_FROM)
+        self._tracks = _Shelf(database, dress, "/api/v1/tracks/{track_id}", SHOWN_FROM)
 
     async def list(self, exchange: Exchange, scope: Scope) -> Ready | None:
         """A list; None leaves it to the ordinary route."""
