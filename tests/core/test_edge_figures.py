@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from tests.core.asking import ask
-from tests.rooms.tracks_house import plant
+from tests.rooms.tracks_house import BYTES, plant
 from tests.world import PASSWORD, World, open_world
 from veza.core.db import Database
 from veza.core.metrics import render
+from veza.core.storage import StorageUnavailable
 
 RANDOM = "01890a5d-ac96-774b-bcce-b302099a8057"
 ELSEWHERE = ("origin", "https://music.example")
@@ -75,3 +76,59 @@ async def test_the_short_way_is_counted_as_the_long_one(world: World, counted: l
             answer = await ask(world.app, method, f"/api/v1{path}", *headers, json_body=body)
             assert answer.status == 200
         assert counted == [(method, f"/api/v1{route}", 200)] * 2
+
+
+class Told:
+    """In place of the edge's log: whether it was cached before depends on which test came first."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self.lines.append({"event": event, **fields})
+
+    exception = warning
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "kind", "events"),
+    [
+        (StorageUnavailable("the bucket"), 503, "StorageUnavailable", ["request.broken_off"]),
+        (ZeroDivisionError("a bug"), 500, "ZeroDivisionError", ["request.crashed", "request.broken_off"]),
+    ],
+)
+async def test_what_breaks_off_is_counted_as_what_it_came_to(
+    world: World,
+    counted: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    status: int,
+    kind: str,
+    events: list[str],
+) -> None:
+    """X15, G35: a bucket that dies after the first piece is no success, and no crash; a bug is one."""
+
+    async def open_range(*_: Any) -> AsyncIterator[bytes]:
+        yield BYTES[:100]
+        raise failure
+
+    track = await plant(world, await world.person("olga"))
+    log = Told()
+    monkeypatch.setattr("veza.core.edge.log", log)
+    monkeypatch.setattr(world.parts.storage, "local_name", lambda _key: None)
+    monkeypatch.setattr(world.parts.storage, "open_range", open_range)
+    counted.clear()
+    before = crashes(kind), crashes("LitestarException")
+    answer = await world.guest.get(f"/tracks/{track}/download")
+    assert (answer.status_code, answer.content) == (200, BYTES[:100])
+    assert counted == [("GET", "/api/v1/tracks/{track_id}/download", status)]
+    assert [line["event"] for line in log.lines] == events
+    assert log.lines[-1]["answered"] == 200
+    assert log.lines[0]["exc_info"] is failure
+    is_ours = "request.crashed" in events
+    assert (crashes(kind), crashes("LitestarException")) == (before[0] + is_ours, before[1])
+
+
+def crashes(kind: str) -> float:
+    found = re.search(rf'veza_errors_total{{kind="{kind}"}} (\S+)', render().decode())
+    return float(found[1]) if found else 0.0

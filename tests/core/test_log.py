@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from veza.core import log as module
-from veza.core.exchange import Exchange
+from veza.core.exchange import BrokenOff, Exchange
 from veza.core.log import access_line, configure_logging, dropped_lines
 from veza.core.log_sink import Sink
 from veza.core.redact import redact, redact_text
@@ -142,6 +142,17 @@ def test_secrets_are_not_written(written, values, secret, pretty):
     assert "something" in text
     assert text.count("***") >= 2
     assert secret not in text
+
+
+def test_that_an_answer_was_broken_off_is_said_once(lines):
+    """The edge has said so, and why; the server's library would write all of it once more, as a crash."""
+    server = logging.getLogger("uvicorn.error")
+    server.error("Exception in ASGI application", exc_info=BrokenOff())
+    server.error("Exception in ASGI application", exc_info=ValueError("of another kind"))
+    server.error("Something else")
+    first, second = lines()
+    assert "of another kind" in first["exception"]
+    assert second["event"] == "Something else"
 
 
 def test_what_is_no_secret_stays(lines):

@@ -14,6 +14,7 @@ from tests.clamd import EICAR, fake_clamd
 from tests.rooms.tracks_house import code, files, plant, short, used  # noqa: F401 - `short` is a fixture
 from tests.world import JSON, Person, open_world
 from veza.core.db import Database
+from veza.core.exchange import BrokenOff
 from veza.rooms.tracks import upload
 
 # ruff: noqa: F811 - a fixture is asked for by its name
@@ -257,7 +258,7 @@ async def test_an_answer_that_was_lost_is_given_again(
         transport = httpx.ASGITransport(breaking)
         async with httpx.AsyncClient(transport=transport, base_url="http://veza.test/api/v1") as client:
             client.headers = olga.client.headers
-            with pytest.raises((ConnectionResetError, RuntimeError)):
+            with pytest.raises((ConnectionResetError, BrokenOff)):
                 await client.post(
                     "/tracks", files={"file": ("a.mp3", music)}, headers={"Idempotency-Key": "k"}
                 )

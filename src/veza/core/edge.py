@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 import structlog
+from litestar.exceptions import LitestarException
 
 from veza.core.errors import Forbidden, InternalError, NotFound, VezaError
-from veza.core.exchange import HEADER_LINES, REQUEST_ID, Exchange
+from veza.core.exchange import HEADER_LINES, REQUEST_ID, BrokenOff, Exchange
 from veza.core.given import GIVEN, Given
 from veza.core.incoming import require_plain
 from veza.core.lifespan import live
@@ -134,13 +135,15 @@ class Edge:
                 await self._answer(exchange, scope, receive, send)
             else:
                 await self._send_ready(exchange, ready, send)
-        except VezaError as error:
+        except Exception as raised:
+            error = _origin(raised)
+            if not isinstance(error, VezaError):
+                count_error(type(error).__name__)
+                # The route and not the path, for paths may hold secrets.
+                told = {"method": scope["method"], "route": exchange.route}
+                log.exception("request.crashed", **told, exc_info=error)
+                error = InternalError()
             await self._fail(exchange, error, send)
-        except Exception as error:
-            count_error(type(error).__name__)
-            # The route and not the path, for paths may hold secrets.
-            log.exception("request.crashed", method=scope["method"], route=exchange.route)
-            await self._fail(exchange, InternalError(), send)
         finally:
             metrics.in_flight -= 1
             if exchange.tx is not None:
@@ -316,14 +319,24 @@ class Edge:
     async def _fail(self, exchange: Exchange, error: VezaError, send: Send) -> None:
         await exchange.end_tx()
         if exchange.status:
-            # The answer has begun: all that is left is to break off, which the server does.
-            raise RuntimeError("failed in the middle of an answer") from error
+            # The answer has begun: all that is left is to break off, and to count it as what it came to.
+            told = {"method": exchange.scope["method"], "route": exchange.route, "code": error.code}
+            log.warning("request.broken_off", **told, answered=exchange.status, exc_info=error)
+            exchange.status = error.status
+            raise BrokenOff from error
         status, headers, body = render_error(error)
         exchange.status = status
         await send(
             {"type": "http.response.start", "status": status, "headers": self._dress(exchange, headers)}
         )
         await send({"type": "http.response.body", "body": body})
+
+
+def _origin(error: Exception) -> Exception:
+    """What failed: once an answer has begun, the framework raises that it has, because of this."""
+    while type(error) is LitestarException and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return error
 
 
 _ACCEPTED = (

@@ -32,6 +32,10 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 HEADER_LINES = "veza.header_lines"
 
 
+class BrokenOff(Exception):
+    """An answer that had begun cannot be finished: the connection is to be closed without its rest."""
+
+
 def _plain(peer: str) -> str:
     if ":" not in peer:
         return peer
@@ -57,7 +61,10 @@ def is_among(address: str, networks: "Sequence[IPv4Network | IPv6Network]") -> b
 
 
 class Exchange:
-    """A request id, an address, a clock, and later the answer's status; it lives in ``scope["veza"]``."""
+    """A request id, an address, a clock, and later a status; it lives in ``scope["veza"]``.
+
+    The status is the answer's, from its beginning on; of one that was broken off, that of the error.
+    """
 
     __slots__ = (
         "_ip", "actor", "claim", "headers", "limits", "request_id", "route", "scope", "started", "status",

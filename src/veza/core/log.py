@@ -11,7 +11,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from veza.core import clock
-from veza.core.exchange import REQUEST_ID, Exchange
+from veza.core.exchange import REQUEST_ID, BrokenOff, Exchange
 from veza.core.log_sink import Sink
 from veza.core.redact import HIDDEN, redact, redact_keys, redact_text
 from veza.core.tracing import here, tracing
@@ -85,6 +85,12 @@ def configure_logging(
     root.setLevel(max(number, logging.WARNING))
     # It warns of every malformed form with the sender's own bytes; the 400 says it all.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether it tells of more than an answer that was broken off: why, the edge has said."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], BrokenOff)
 
 
 def access_line(exchange: Exchange, seconds: float) -> None:
