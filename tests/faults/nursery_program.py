@@ -22,7 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from refusing import be_watched  # beside this program
+from halting import halt_at  # beside this program, as the next
+from refusing import be_watched
 
 from tests.cluster.moved import SharedShift
 from tests.quick import CheapHasher
@@ -118,6 +119,8 @@ def become(command: dict[str, Any], streams: list[int]) -> None:
     sys.argv = ["veza", *command["words"]]
     if kernel := os.environ.pop("REFUSING", ""):
         be_watched(kernel)
+    if position := os.environ.pop("HALTING", ""):
+        halt_at(int(position))
     cli.main()
 
 
