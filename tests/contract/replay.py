@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.contract.check import ENDPOINTS, name_of
+from tests.contract.check import ENDPOINTS, JSON_BODY, name_of
 from tests.world import Person
 
 # What is decided otherwise than an example shows, and why; by the endpoint, and by where in its answer.
@@ -79,11 +79,13 @@ class Replay:
         like: str = "",
         query: Any = None,
         files: Any = None,
+        kind: str = JSON_BODY,
         **live: Any,
     ) -> Any:
         """Send an example with live ids, tokens and files in place of its own; the answer's JSON, if it is.
 
-        An example without an answer is held against the one that it is ``like``.
+        An example without an answer is held against the one that it is ``like``. ``kind`` is the answer's
+        Content-Type: another one is wrong.
         """
         example = self.examples[name]
         self.left.discard(name)
@@ -98,7 +100,10 @@ class Replay:
         if answer.status_code != example["status"]:
             self._wrong.append(f"{name}: {answer.status_code} {answer.text[:200]}")
             return None
-        if answer.headers["content-type"] != "application/json":
+        if answer.headers["content-type"] != kind:
+            self._wrong.append(f"{name}: is {answer.headers['content-type']}, not {kind}")
+            return None
+        if kind != JSON_BODY:
             return None
         found, shown = answer.json(), self.examples[like or name]["response"]
         for where, why in () if shown is None else misfits(shown, found):

@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.contract.check import ENDPOINTS
+from tests.contract.check import ENDPOINTS, JSON_BODY
 from tests.contract.replay import Replay
 from tests.contract.test_examples_people import SECTIONS as PEOPLE
 from tests.rooms.listening_house import song
 from tests.rooms.market_house import bought, offer_track
-from tests.rooms.tracks_house import plant
+from tests.rooms.tracks_house import NOBODY, plant
 from tests.rooms.uploads_house import Sender, wave
-from tests.world import open_world
+from tests.world import Person, open_world
 from veza.core.db import Database
 
 SECTIONS = ("Track", "Search", "Comment", "Upload", "Marketplace")
@@ -26,6 +27,27 @@ async def world(database: Database, tmp_path: Path) -> Any:
 
 def test_every_section_is_replayed() -> None:
     assert {*SECTIONS, "Playlist", *PEOPLE} == {one["section"] for one in ENDPOINTS}
+
+
+HTML = "is text/html; charset=utf-8, not"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "sent", "wrong"),
+    [
+        ("GET /tracks", JSON_BODY, {"html": "<p>Sorry"}, f"{HTML} application/json"),
+        ("GET /tracks", JSON_BODY, {"json": []}, "answer is [], not like {"),
+        ("GET /tracks/{id}/download", "audio/mpeg", {"html": "<p>Sorry"}, f"{HTML} audio/mpeg"),
+        ("GET /tracks/{id}/download", "audio/mpeg", {"json": {}}, "is application/json, not audio/mpeg"),
+    ],
+)
+async def test_an_answer_of_another_kind_is_wrong(name: str, kind: str, sent: Any, wrong: str) -> None:
+    """Also of a download, of which the document shows no answer, but says that its kind is appropriate."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, **sent))
+    replay = Replay("Track")
+    async with httpx.AsyncClient(transport=transport, base_url="http://veza.test") as client:
+        await replay.ask(Person(client, {}), name, NOBODY, kind=kind)
+    assert wrong in replay.wrong[0]
 
 
 async def test_tracks_and_what_is_done_with_them(world: Any) -> None:
@@ -57,8 +79,9 @@ async def test_tracks_and_what_is_done_with_them(world: Any) -> None:
     for name in ("GET /tracks/search", "GET /search"):
         await ask(guest, name, query={"q": "title"})
         await narrow(guest, name)
-    for name in ("", "/stats", "/download", "/likes", "/comments"):
+    for name in ("", "/stats", "/likes", "/comments"):
         await ask(guest, f"GET /tracks/{{id}}{name}", track)
+    await ask(guest, "GET /tracks/{id}/download", track, kind="audio/mpeg")
     await ask(owner, "GET /tracks/{id}/status", track)
 
     file = await ask(owner, "POST /uploads", files={"file": ("a.txt", b"hello")})
