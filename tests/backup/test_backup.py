@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 import random
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -35,6 +37,7 @@ from veza.moved import Moved, find_mark, mark_of
 from veza.naming import ROOTS, see_all
 from veza.rooms.audit.sealing import Sealer
 from veza.rooms.audit.verifying import verify
+from veza.rooms.tracks.jobs import original_key
 from veza.settings import BadSetting, Settings
 
 __all__ = ["short"]
@@ -326,6 +329,24 @@ async def test_what_is_missing_or_damaged_is_told(
                     path.write_bytes(content)
             assert await back_up(settings, vault) == 1
             assert "2 files are not as their rows say" in capsys.readouterr().err
+            assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0
+
+
+async def test_what_is_not_what_its_row_says_is_told_by_every_backup(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """X12: also where the backup before holds the same bytes; and no more once they are mended."""
+    vault = tmp_path / "vault"
+    async with open_world(database, tmp_path) as world:
+        track = await plant(world, await world.person("ada"), "processing")
+        original, settings = original_key(UUID(track)), settings_of(world)
+        path = world.parts.storage.local_path(original)
+        right = hashlib.sha256(path.read_bytes()).hexdigest()
+        for digest, code in ((right, 0), ("0" * 64, 1), ("0" * 64, 1), (right, 0)):
+            await database.script(f"UPDATE tracks SET sha256 = '{digest}'")
+            assert await back_up(settings, vault) == code
+            told = f"{original} is not what it was: its SHA-256 is another" in capsys.readouterr().err
+            assert told == bool(code)
             assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0
 
 

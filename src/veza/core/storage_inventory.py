@@ -30,11 +30,12 @@ DO UPDATE SET size = coalesce(named.size, excluded.size),
 sha256 = max(named.sha256, excluded.sha256), spare = min(named.spare, excluded.spare)
 """
 # Of a file that lies where it did then, with the same size and time, the digest is known: unless what is kept
-# by that name cannot be it.
+# by that name cannot be it, or its row says another: then it is read again, and blamed again.
 _AGAIN = """
 SELECT there.key, there.size, there.modified, coalesce(copied.sha256, '')
 FROM there JOIN named USING (key)
 LEFT JOIN copied ON copied.key = there.key AND copied.size = there.size AND copied.modified = there.modified
+AND named.sha256 IN ('', copied.sha256)
 AND EXISTS (SELECT 1 FROM kept WHERE kept.sha256 = copied.sha256 AND kept.size = copied.size)
 ORDER BY there.key
 """
