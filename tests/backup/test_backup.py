@@ -22,7 +22,7 @@ from tests.rooms.test_uploads_files import PDF, picture, send
 from tests.rooms.tracks_house import plant, short
 from tests.rooms.uploads_house import Sender, wave
 from tests.world import Person, World, open_world
-from veza.access.secrets import new_secret
+from veza.access.secrets import new_secret, secret_file
 from veza.backup import checking, commands, making, restoring, tables
 from veza.backup import pieces as pieces_of_rows
 from veza.backup.manifest import Manifest
@@ -348,6 +348,38 @@ async def test_what_is_not_what_its_row_says_is_told_by_every_backup(
             told = f"{original} is not what it was: its SHA-256 is another" in capsys.readouterr().err
             assert told == bool(code)
             assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0
+
+
+async def test_a_secret_that_is_damaged_in_a_backup_is_told_and_not_restored(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """X18: what cannot be the secret of these rows is not put where the right one is to be."""
+    vault = tmp_path / "vault"
+    async with open_world(database, tmp_path) as world:
+        settings = settings_of(world)
+        assert await back_up(settings, vault) == 0
+    (kept,) = (vault / "secrets").iterdir()
+    right = kept.read_bytes()
+    other = elsewhere(settings, f"sqlite:///{tmp_path / 'other' / 'veza.db'}", tmp_path / "other")
+    for content, said in (
+        (None, "is missing"),
+        (right[:20], "is damaged"),
+        (b"\xff" * 40, "is damaged"),
+        (b"1" * 100_000, "is damaged"),
+        (new_secret().encode(), "is another than it was"),
+    ):
+        kept.unlink()
+        if content is not None:
+            kept.write_bytes(content)
+        for deed in ("list_backups", "restore"):
+            assert await do(other, deed, target=str(vault), at=None, verify=True) == 1
+            assert f"veza: secrets/{kept.name}, the server's secret, {said}." in capsys.readouterr().err
+        assert not secret_file(other.data_dir).exists()
+        kept.touch()
+    kept.write_bytes(right)
+    assert await restore(other, vault) == 0
+    assert secret_file(other.data_dir).read_bytes() == right
+    assert not secret_file(other.data_dir).stat().st_mode & 0o077
 
 
 def _is_full(*given: Any) -> None:

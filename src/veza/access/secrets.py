@@ -80,7 +80,15 @@ class Keyring:
                     " folder)."
                 )
             _create(path)
-        return cls(_parse(_read(path)))
+        return cls.of_file(_read(path))
+
+    @classmethod
+    def of_file(cls, content: bytes) -> "Keyring":
+        """The secrets in what such a file holds. Raises SecretRefused."""
+        try:
+            return cls(_parse(content.decode()))
+        except UnicodeDecodeError:
+            raise SecretRefused("The secret key must be text.") from None
 
     def derive(self, purpose: str) -> list[tuple[str, bytes]]:
         """For each secret, first the one in use, the key id and the 32-byte key of this purpose."""
@@ -137,13 +145,13 @@ def _parse(text: str) -> list[bytes]:
     return [line.strip().encode() for line in text.splitlines() if line.strip()]
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise SecretRefused(f"{path} may be read by others (mode {mode:04o}): run `chmod 600 {path}`.")
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_bytes()
+    except OSError as error:
         raise SecretRefused(f"{path} cannot be read: {error}.") from None
 
 

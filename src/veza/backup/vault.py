@@ -39,6 +39,11 @@ def content_key(digest: str) -> str:
     return f"{_FILES}/{digest[:2]}/{digest}"
 
 
+def secret_key(backup_id: str) -> str:
+    """Where the server's secret of a backup lies."""
+    return f"{_SECRETS}/{backup_id}"
+
+
 class Vault:
     """A vault that is open."""
 
@@ -100,11 +105,11 @@ class Vault:
 
     async def put_secret(self, backup_id: str, secret: bytes) -> None:
         """Keep the server's secret beside a backup."""
-        await self.storage.put_bytes(f"{_SECRETS}/{backup_id}", secret)
+        await self.storage.put_bytes(secret_key(backup_id), secret)
 
     async def get_secret(self, backup_id: str) -> bytes:
-        """The server's secret of a backup that has it."""
-        return await self.storage.get_bytes(f"{_SECRETS}/{backup_id}", _SECRET_BYTES)
+        """The server's secret of a backup that has it. Raises NotFound; ValueError where it is too large."""
+        return await self.storage.get_bytes(secret_key(backup_id), _SECRET_BYTES)
 
     async def drop(self, backup_ids: Sequence[str]) -> None:
         """Let there be these backups no more, and no secret of one that is not; their contents stay."""

@@ -8,6 +8,7 @@ from veza.backup.manifest import Manifest
 from veza.backup.pieces import PieceDamaged
 from veza.backup.progress import counting, weighing
 from veza.backup.reading import check_table, digest_of, files_of, let_go, open_content
+from veza.backup.secret import get_secret
 from veza.backup.vault import Vault, content_key
 from veza.core.db.rows import Sum
 from veza.core.storage_inventory import Held
@@ -17,6 +18,8 @@ _THREADS = 4
 
 async def verify_backup(vault: Vault, manifest: Manifest, console: Console) -> None:
     """Read all that a backup holds, and compare it with what was put there. Raises PieceDamaged."""
+    if manifest.secret.included:
+        await get_secret(vault, manifest)
     with counting(console, "Tables", len(manifest.tables)) as tell:
         for part in manifest.tables:
             await check_table(vault, part)
