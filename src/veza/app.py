@@ -188,7 +188,12 @@ async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(parts.live.running())
         await stack.enter_async_context(
-            _tasks(parts.authenticator.run(), parts.shelf.run(), make_gauges(parts).run())
+            _tasks(
+                parts.authenticator.run(),
+                parts.shelf.run(),
+                make_gauges(parts).run(),
+                parts.storage.keep_swept(),
+            )
         )
         if work:
             await stack.enter_async_context(working(parts))
@@ -219,7 +224,7 @@ async def working_alone(parts: Parts) -> AsyncIterator[None]:
     parts.database.record_events = reactions.outbox()
     watch_process(parts)
     await parts.database.start()
-    async with parts.live.running(), working(parts):
+    async with parts.live.running(), _tasks(parts.storage.keep_swept()), working(parts):
         yield
 
 

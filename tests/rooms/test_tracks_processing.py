@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.rooms.tracks_house import (
     used,
 )
 from tests.world import open_world
-from veza.app import working
+from veza.app import _running, working, working_alone
 from veza.core import clock
 from veza.core import worker as worker_module
 from veza.core.db import Database
@@ -34,12 +35,14 @@ from veza.core.installation import stamp
 from veza.core.jobs import Job, LeaseLost, NoPayload
 from veza.media import MediaLimits, renditions
 from veza.media.fragments import Fragments
+from veza.parts import Parts
 from veza.rooms.tracks import jobs as track_jobs
 from veza.rooms.tracks.jobs import ProcessTrack, TrackJobs
 
 # ruff: noqa: F811 - a fixture is asked for by its name
 
 Short = Callable[[str], Path]
+Running = Callable[[Parts], AbstractAsyncContextManager[None]]
 
 
 async def column(database: Database, name: str, table: str = "tracks") -> list[Any]:
@@ -207,6 +210,25 @@ async def test_what_was_cut_off_takes_no_room(database: Database, tmp_path: Path
             assert len([*scratch.iterdir()]) == 2 or not database.shared
 
 
+@pytest.mark.parametrize("running", [partial(_running, work=False), working_alone])
+async def test_what_was_cut_off_goes_after_a_day_wherever_it_lies(
+    database: Database, tmp_path: Path, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C19, G28: from the start on each process sweeps its own scratch, also one that only serves."""
+    monkeypatch.setattr("veza.core.storage_base._LOOK_SECONDS", 0.01)
+    async with open_world(database, tmp_path) as world:
+        scratch = world.parts.storage.scratch
+        async with running(world.parts):
+            (scratch / "young").write_bytes(b"x")
+            for name in ("intake-x", "intake-y"):
+                (scratch / name).write_bytes(b"x")
+                os.utime(scratch / name, (0, 0))
+                async with asyncio.timeout(20):
+                    while (scratch / name).exists():  # noqa: ASYNC110 - nobody tells
+                        await asyncio.sleep(0.01)
+            assert [path.name for path in scratch.iterdir()] == ["young"]
+
+
 async def test_only_one_worker_finishes(database: Database, tmp_path: Path, short: Short) -> None:
     """C33: of two who process a track, since one was thought dead, one is kept, and the other's files go."""
     async with open_world(database, tmp_path) as world:
@@ -271,7 +293,6 @@ async def test_the_sweep_takes_what_no_track_names(database: Database, tmp_path:
         stray += [f"tracks/{living}/notes.txt", "tracks/no-id/x", *files(world, failed)]
         for key in stray[:5]:
             await storage.put_bytes(key, b"x")
-        (storage.scratch / "intake-x").write_bytes(b"x")
         everything = files(world)
         await stamp(database, storage)
         job = Job(new_id(), "tracks.sweep", "{}", 1, clock.now())
@@ -280,7 +301,6 @@ async def test_the_sweep_takes_what_no_track_names(database: Database, tmp_path:
         assert files(world) == everything
         old = time.time() - 25 * 3600
         for name in everything:
-            path = storage.local_path(name) if name.startswith("tracks") else storage.scratch / "intake-x"
-            os.utime(path, (old, old))
+            os.utime(storage.local_path(name), (old, old))
         await sweep()
         assert files(world) == sorted(kept)

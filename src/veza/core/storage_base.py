@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import obstore
+import structlog
 from obstore.exceptions import BaseError
 
 from veza.core import clock
@@ -31,6 +32,11 @@ _CHECK_SECONDS = 5.0
 # Where holds lie, and how long one is good that nobody renews.
 HOLDS = "holds"
 HELD_FOR = timedelta(minutes=30)
+# What was not written to for so long in scratch was left there, and how often that is looked for.
+_LEFT = timedelta(days=1)
+_LOOK_SECONDS = 3600.0
+
+log = structlog.get_logger()
 
 
 class NoSuchFile(NotFound):
@@ -231,6 +237,18 @@ class Storage(ABC):
     async def sweep_scratch(self, older_than: timedelta) -> int:
         """Remove what was left in ``scratch`` and not written to for so long; return how many files."""
         return await asyncio.to_thread(_sweep, self.scratch, clock.now() - older_than)
+
+    async def keep_swept(self) -> None:
+        """Sweep ``scratch`` each hour of what was left there for a day, until cancelled.
+
+        Every process does so: it may be the only one that has this folder.
+        """
+        while True:
+            try:
+                await self.sweep_scratch(_LEFT)
+            except OSError:
+                log.exception("storage.scratch_not_swept")
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _sweep(folder: Path, before: datetime) -> int:

@@ -269,7 +269,6 @@ class TrackJobs:
     async def sweep(self, job: Job, what: NoPayload) -> None:
         """Remove the files of uploads and of processing that were cut off between file and row."""
         del job, what
-        await self._storage.sweep_scratch(ORPHAN_AGE)
         if await may_sweep(self._database, self._storage):
             await sweep_files(self._database, self._storage, ORPHAN_AGE)
 
