@@ -282,6 +282,8 @@ def test_proxies_let_through_what_veza_takes_and_keep_to_themselves_what_is_thei
         assert int(idle) < Limits().idle_seconds
     assert "keepalive_timeout" in nginx.partition("server {\n")[0]
     assert "keepalive 20s" in caddy
+    # What Caddy knows by its type to be events goes out at once; an interval for all is only in the way.
+    assert not re.findall(r"^\s*flush_interval", caddy, re.MULTILINE)
     # K15: neither writes addresses that open something by themselves into its log.
     assert "access_log off;" in nginx
     assert "request>uri delete" in caddy
