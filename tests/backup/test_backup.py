@@ -280,6 +280,30 @@ async def test_what_is_deleted_while_a_backup_is_made_is_in_it(
     assert (tmp_path / "other" / "files" / "uploads" / upload / "original").read_bytes() == PDF
 
 
+async def test_a_backup_with_faults_removes_no_older_one(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """X12: on nights without its disk all files are missing, and the last good backup would be removed."""
+    vault = tmp_path / "vault"
+    async with open_world(database, tmp_path) as world:
+        settings, storage = settings_of(world), world.parts.storage
+        upload = (await send(await world.person("ada"), PDF, "a.pdf")).json()["data"]["upload_id"]
+        assert await back_up(settings, vault, keep=1) == 0
+        (good,) = await Vault(LocalStorage(vault)).list_ids()
+        original = storage.local_path(f"uploads/{upload}/original")
+        original.unlink()
+        for count in (2, 3):
+            assert await back_up(settings, vault, keep=1) == 1
+            assert "no older backup is removed" in capsys.readouterr().err
+            ids = await Vault(LocalStorage(vault)).list_ids()
+            assert (ids[0], len(ids)) == (good, count)
+        assert await do(settings, "list_backups", target=str(vault), at=good, verify=True) == 0
+        original.parent.mkdir(exist_ok=True)
+        original.write_bytes(PDF)
+        assert await back_up(settings, vault, keep=1) == 0
+        assert len(await Vault(LocalStorage(vault)).list_ids()) == 1
+
+
 async def test_what_is_missing_or_damaged_is_told(
     database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

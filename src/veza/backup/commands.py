@@ -122,12 +122,15 @@ async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | No
             made = await maker.make(revision, ids, secret)
             # At once: that it is there is true, whatever becomes of older ones.
             _tell_made(made, _about_secret(settings, included=secret is not None))
-            if keep is not None:
+            if keep is not None and not made.manifest.fault_count:
                 pruned = await prune(vault, hold, keep, made.manifest.id, parts.storage.scratch)
         await vault.storage.close()
     if pruned and pruned[0]:
         _say(f"removed {pruned[0]:,} older backups, and {pruned[1]:,} contents that only they needed")
-    return _tell_faults(made.manifest)
+    code = _tell_faults(made.manifest)
+    if code and keep is not None:
+        _complain("no older backup is removed, for what is missing in this one may be in those.")
+    return code
 
 
 async def _check_secret(parts: Parts) -> None:
