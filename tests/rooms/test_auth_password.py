@@ -161,7 +161,7 @@ async def test_nobody_learns_who_has_an_account(house: House) -> None:
     for name in ("ann", "nobody"):
         before = len(await house.jobs())
         answer = await house.client().post("/auth/password/forgot", email=f"{name}@example.com")
-        head = {k: v for k, v in answer.headers.items() if k != "x-request-id"}
+        head = dict(answer.headers) | dict.fromkeys(("x-request-id", "x-ratelimit-reset"), "as it comes")
         seen.add(
             (answer.status_code, answer.text, str(sorted(head.items())), len(await house.jobs()) - before)
         )
