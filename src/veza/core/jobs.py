@@ -33,7 +33,7 @@ class JobKind(Generic[P]):
     done for many of them at a time (:mod:`veza.core.hearing`), and by jobs only where that fails. For one
     that ``outlasts``, a try that ends with :class:`veza.core.errors.Unavailable`,
     :class:`veza.core.errors.InsufficientStorage` or what the kernel refuses for want of room or descriptors
-    does not count for its first day, and the next is some seconds later: storage, database, scanner or
+    does not count for a day, and the next is some seconds later: storage, database, scanner or
     decoder could not be reached, or the disk is full, which is not its fault. Any other error counts, as
     does the death of the worker or of a child that it started.
     """
@@ -65,13 +65,14 @@ class NoPayload(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One claimed job; ``attempt`` counts from 1."""
+    """One claimed job; ``attempt`` counts from 1, ``away_since`` is when it was first put off."""
 
     id: UUID
     kind: str
     payload: str
     attempt: int
     created_at: datetime
+    away_since: datetime | None = None
 
 
 Handler = Callable[[Job, Any], Awaitable[None]]
@@ -96,6 +97,8 @@ jobs = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("dead_at", Time),
+    # When a part that it needs was first found away. A job can be older than the day that it outlasts.
+    sa.Column("away_since", Time),
     sa.UniqueConstraint("unique_key"),
     sa.Index("ix_jobs_lane_run_at", "lane", "run_at", sqlite_where=sa.text("dead_at IS NULL"),
              postgresql_where=sa.text("dead_at IS NULL")),
@@ -130,7 +133,7 @@ CLAIM = Statement(
     sa.update(jobs)
     .where(jobs.c.id.in_(sa.select(_due.c.id)))
     .values(run_at=sa.bindparam("until"), attempt=jobs.c.attempt + 1)
-    .returning(jobs.c.id, jobs.c.kind, jobs.c.payload, jobs.c.attempt, jobs.c.created_at),
+    .returning(jobs.c.id, jobs.c.kind, jobs.c.payload, jobs.c.attempt, jobs.c.created_at, jobs.c.away_since),
     Job,
 )
 _mine = sa.and_(jobs.c.id == sa.bindparam("job_id"), jobs.c.attempt == sa.bindparam("lease"))
@@ -158,7 +161,12 @@ GIVE_BACK: Statement[None] = Statement(
 PUT_OFF: Statement[None] = Statement(
     sa.update(jobs)
     .where(_mine)
-    .values(run_at=sa.bindparam("until"), attempt=jobs.c.attempt - 1, error=sa.bindparam("problem"))
+    .values(
+        run_at=sa.bindparam("until"),
+        attempt=jobs.c.attempt - 1,
+        error=sa.bindparam("problem"),
+        away_since=sa.func.coalesce(jobs.c.away_since, sa.bindparam("now", type_=Time)),
+    )
 )
 NEXT = Statement(
     sa.select(jobs.c.run_at).where(_alive).order_by(jobs.c.run_at).limit(1),
@@ -212,6 +220,7 @@ async def enqueue(
         error=None,
         created_at=at,
         dead_at=None,
+        away_since=None,
     )
     # Where one waits already there is nothing new to look for: else each of many plays had all workers look.
     if queued:

@@ -89,6 +89,10 @@ def _said(error: Exception) -> str:
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
+def _age(since: datetime | None) -> timedelta:
+    return timedelta() if since is None else clock.now() - since
+
+
 def _asked(error: Exception) -> timedelta:
     """How long the error itself asks to wait; what is away has a patience of its own."""
     if not isinstance(error, VezaError) or isinstance(error, Unavailable):
@@ -242,8 +246,7 @@ class Worker:
             log.exception("jobs.failed", kind=job.kind, job_id=str(job.id), attempt=job.attempt)
             self._concluding.add(job)
             problem = _said(error)
-            away = _is_away(error) and clock.now() - job.created_at < LONGEST_AWAY
-            if task.kind.outlasts and away:
+            if task.kind.outlasts and _is_away(error) and _age(job.away_since) < LONGEST_AWAY:
                 observe_job(job.kind, "failed", perf_counter() - began)
                 await self._put_off(job, problem, wait=_asked(error))
                 return
@@ -288,9 +291,10 @@ class Worker:
 
     async def _put_off(self, job: Job, problem: str, *, wait: timedelta) -> None:
         """Try it again in a while, as often as now."""
-        until = clock.now() + max(wait, AWAY_RETRY) * random.uniform(0.8, 1.2)  # noqa: S311 - as above
+        now = clock.now()
+        until = now + max(wait, AWAY_RETRY) * random.uniform(0.8, 1.2)  # noqa: S311 - as above
         async with self._database.write() as tx:
-            await tx.run(PUT_OFF, job_id=job.id, lease=job.attempt, until=until, problem=problem)
+            await tx.run(PUT_OFF, job_id=job.id, lease=job.attempt, now=now, until=until, problem=problem)
 
     async def _fail(self, job: Job, task: Task, problem: str, *, wait: timedelta) -> None:
         if self._is_last(job, task):
