@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -11,12 +10,13 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from tests.backup.house import back_up, fsck, restore, settings_of
+from tests.backup.house import back_up, do, fsck, restore, settings_of
 from tests.rooms.test_uploads_files import PDF, send
 from tests.rooms.tracks_house import plant
 from tests.world import open_world
 from veza import opening, reactions
 from veza.access.secrets import new_secret
+from veza.backup import making
 from veza.backup.vault import Vault
 from veza.core import clock, installation
 from veza.core.db import Database, open_database
@@ -232,11 +232,56 @@ async def test_a_backup_says_whose_it_is(
         assert (finding.level, str(found.id) in finding.found) == ("wrong", True)
 
 
-async def test_the_first_start_makes_a_bucket(mine: Settings, s3_server: dict[str, str]) -> None:
-    """One that is not there cannot be asked whose it is."""
-    settings = msgspec.structs.replace(mine, storage_url=f"s3://{new_id().hex}/a", s3=s3_server)
+async def _nobody_s(*_: object) -> Belonging:
+    return Belonging(None, None, frozenset())
+
+
+async def test_who_shares_a_place_for_backups_removes_only_their_own(
+    mine: Settings, theirs: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X12: nor any of which nobody knows whose it is; one of an older Veza is known by its secret."""
+    vault, there = tmp_path / "vault", Vault(LocalStorage(tmp_path / "vault"))
+    theirs = msgspec.structs.replace(
+        theirs, storage_url=f"file://{theirs.data_dir}/files", secret_key=new_secret()
+    )
+    await start(mine)
+    await start(theirs)
+
+    async def back_up_both(keep: int) -> list[str]:
+        for one in (mine, theirs):
+            assert await back_up(one, vault, keep=keep, with_secret=False) == 0
+        return await there.list_ids()
+
+    with monkeypatch.context() as patched:  # as it was before there were any
+        patched.setattr(making, "compare", _nobody_s)
+        await back_up_both(keep=9)
+    await back_up_both(keep=9)
+    assert len(await back_up_both(keep=9)) == 6
+    ids = [(await there.get(one)).installation for one in await back_up_both(keep=1)]
+    assert len(ids) == len(set(ids)) == 2
+    assert "" not in ids
+    for one in await there.list_ids():
+        assert await do(mine, "list_backups", target=str(vault), at=one, verify=True) == 0
+    monkeypatch.setattr(making, "compare", _nobody_s)
+    assert len(await back_up_both(keep=1)) == 4, "which has no id removes none that has one"
+
+
+async def test_a_bucket_is_stamped(
+    mine: Settings, s3_server: dict[str, str], bucket_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is made by the first who writes cannot be listed before."""
+    made, look, check = [False], Storage.list, Storage.check
+
+    def listed(storage: Storage, prefix: str = "") -> AsyncIterator[Entry]:
+        return look(storage, prefix) if made[0] else _away(storage, prefix)
+
+    async def checked(storage: Storage) -> None:
+        await check(storage)
+        made[0] = True
+
+    monkeypatch.setattr(Storage, "list", listed)
+    monkeypatch.setattr(Storage, "check", checked)
+    settings = msgspec.structs.replace(mine, storage_url=f"{bucket_url}/files", s3=s3_server)
     found = await start(settings)
     assert found.sure
     assert await start(settings) == found
-    with clock.shifted(timedelta(days=1)):
-        assert (await start(settings)).sure

@@ -123,7 +123,7 @@ async def back_up(settings: Settings, ways: Ways, *, target: str, keep: int | No
             # At once: that it is there is true, whatever becomes of older ones.
             _tell_made(made, _about_secret(settings, included=secret is not None))
             if keep is not None and not made.manifest.fault_count:
-                pruned = await prune(vault, hold, keep, made.manifest.id, parts.storage.scratch)
+                pruned = await prune(vault, hold, keep, made.manifest, parts.storage.scratch)
         await vault.storage.close()
     if pruned and pruned[0]:
         _say(f"removed {pruned[0]:,} older backups, and {pruned[1]:,} contents that only they needed")
@@ -205,9 +205,10 @@ async def list_backups(settings: Settings, ways: Ways, *, target: str, at: str |
         with suppress(ManifestDamaged):
             found = await vault.get(backup_id)
             secret = ", with the secret" if found.secret.included else ""
+            whose = f", installation {found.installation}" if found.installation else ""
             _say(
                 f"{found.id}  {found.rows:,} rows, {found.files.count:,} files ({_mb(found.files.bytes)}),"
-                f" schema {found.revision}{secret}"
+                f" schema {found.revision}{secret}{whose}"
             )
             continue
         _say(f"{backup_id}  damaged")

@@ -68,8 +68,9 @@ class Maker:
         """
         try:
             await self._vault.tidy()
-            await self._look_at_vault()
             belonging = await compare(self._database, self._storage)
+            own = str(belonging.id or "")
+            await self._look_at_vault(own)
             if said := belonging.problem(self._storage.place):
                 self._blame(STAMPS, f"does not match: {said}")
             async with holding(self._storage):
@@ -79,7 +80,7 @@ class Maker:
                 files = await self._copy()
             manifest = Manifest(
                 id=_id_of(made_at),
-                installation=str(belonging.id or ""),
+                installation=own,
                 made_at=made_at,
                 veza=__version__,
                 dialect=self._database.dialect,
@@ -100,9 +101,9 @@ class Maker:
         finally:
             self._inventory.close()
 
-    async def _look_at_vault(self) -> None:
+    async def _look_at_vault(self, own: str) -> None:
         await list_kept(self._vault, self._inventory)
-        before = await self._vault.find_newest()
+        before = await self._vault.find_newest(own)
         for digest in before.files.pieces if before is not None else ():
             try:
                 async for rows in rows_of(self._vault, [digest]):

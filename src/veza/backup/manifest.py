@@ -62,6 +62,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     faults: Sequence[tuple[str, str]]
     fault_count: int
 
+    def is_of(self, other: "Manifest") -> bool:
+        """Whether both are of one installation; one that names none is known by the secrets of its server."""
+        if self.installation:
+            return self.installation == other.installation
+        return not set(self.secret.ids).isdisjoint(other.secret.ids)
+
     @property
     def rows(self) -> int:
         """How many rows all tables have."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from veza.backup.manifest import ManifestDamaged
+from veza.backup.manifest import Manifest, ManifestDamaged
 from veza.backup.pieces import PieceDamaged
 from veza.backup.reading import files_of, list_kept
 from veza.backup.vault import Vault
@@ -14,22 +14,24 @@ class NotPruned(Exception):
     """No older backup can be removed; says why in one line."""
 
 
-async def prune(vault: Vault, hold: Hold, keep: int, made: str, scratch: Path) -> tuple[int, int]:
+async def prune(vault: Vault, hold: Hold, keep: int, made: Manifest, scratch: Path) -> tuple[int, int]:
     """Remove all but the newest ``keep`` backups; how many of these and of their contents went.
 
-    That which was ``made`` just now stays: beside one of a clock that went before it seems to be older.
-    What is kept is noted in ``scratch``. Nobody else may write to the vault meanwhile, which ``hold`` is for.
+    That which was ``made`` just now stays: beside one of a clock that went before it seems to be older. Those
+    of other installations are neither counted nor removed. What is kept is noted in ``scratch``. Nobody else
+    may write to the vault meanwhile, which ``hold`` is for.
     Raises :class:`NotPruned` where one that stays cannot be read: then nothing is removed; and
     :class:`HoldLost`: then nothing more is.
     """
     ids = await vault.list_ids()
-    stay = {*ids[-keep:], made}
-    gone = [one for one in ids if one not in stay]
+    own = [one for one in ids if await _is_own(vault, one, made)]
+    gone = [one for one in own[:-keep] if one != made.id]
     inventory = Inventory(scratch)
     try:
         await list_kept(vault, inventory)
-        for backup_id in sorted(stay):
-            await _need(vault, backup_id, inventory)
+        for backup_id in ids:
+            if backup_id not in gone:
+                await _need(vault, backup_id, inventory)
         unneeded = list(inventory.unneeded())
     finally:
         inventory.close()
@@ -37,6 +39,13 @@ async def prune(vault: Vault, hold: Hold, keep: int, made: str, scratch: Path) -
     await vault.drop(gone)
     await vault.remove_contents(unneeded, hold)
     return len(gone), len(unneeded)
+
+
+async def _is_own(vault: Vault, backup_id: str, made: Manifest) -> bool:
+    try:
+        return (await vault.get(backup_id)).is_of(made)
+    except ManifestDamaged:
+        return False  # nobody knows whose it is
 
 
 async def _need(vault: Vault, backup_id: str, inventory: Inventory) -> None:

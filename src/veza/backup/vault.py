@@ -12,6 +12,7 @@ found by `veza backups --verify`.
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -65,13 +66,13 @@ class Vault:
             raise NoBackup(f"there is no backup {wanted}; there are: {', '.join(ids[-10:])}.")
         return manifests.read(await self.storage.get_bytes(_manifest_key(wanted), _MANIFEST_BYTES))
 
-    async def find_newest(self) -> Manifest | None:
-        """The newest backup that can be read; None where there is none."""
+    async def find_newest(self, installation: str) -> Manifest | None:
+        """The newest backup that can be read, and is not another installation's; None where there is none."""
         for backup_id in reversed(await self.list_ids()):
-            try:
-                return await self.get(backup_id)
-            except (ManifestDamaged, NotFound):
-                continue
+            with suppress(ManifestDamaged, NotFound):
+                found = await self.get(backup_id)
+                if found.installation in {"", installation}:
+                    return found
         return None
 
     async def put_manifest(self, manifest: Manifest) -> None:
