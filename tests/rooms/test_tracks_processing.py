@@ -16,6 +16,7 @@ from uuid import UUID
 import pytest
 
 from tests.media.corpus import ffmpeg
+from tests.rooms.test_uploads_files import picture, send, settle
 from tests.rooms.tracks_house import (
     check_counts,
     code,
@@ -33,6 +34,7 @@ from veza.core.db import Database
 from veza.core.ids import new_id
 from veza.core.installation import stamp
 from veza.core.jobs import Job, LeaseLost, NoPayload
+from veza.core.storage import LocalStorage, NoSuchFile
 from veza.media import MediaLimits, renditions
 from veza.media.fragments import Fragments
 from veza.parts import Parts
@@ -172,6 +174,40 @@ async def test_what_the_kernel_refuses_fails_no_upload(
         assert (await world.ready(olga, track))["status"] == "ready"
         assert refused == ["folder", "pipe", "file"]
         assert [name for name in files(world, track) if "/1/" in name]
+
+
+async def test_what_is_not_here_is_waited_for(
+    database: Database, tmp_path: Path, short: Short, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X4: a worker with another storage fails nothing that was acknowledged, however often it tries."""
+    missed: list[str] = []
+    fetch = LocalStorage.fetch_to
+
+    async def seen(storage: LocalStorage, key: str, path: Path) -> Path:
+        try:
+            return await fetch(storage, key, path)
+        except NoSuchFile:
+            missed.append(key.split("/", maxsplit=1)[0])
+            raise
+
+    monkeypatch.setattr(LocalStorage, "fetch_to", seen)
+    monkeypatch.setattr(worker_module, "AWAY_RETRY", timedelta(milliseconds=5))
+    async with open_world(database, tmp_path) as world:
+        olga, folder = await world.person("olga"), world.parts.storage.local_path("tracks").parent
+        track = (await olga.upload(short("a.mp3")))["id"]
+        upload = (await send(olga, picture(), "a.png")).json()["data"]["upload_id"]
+        held = await used(world, olga)
+        for name in ("tracks", "uploads"):
+            (folder / name).rename(tmp_path / name)
+        async with working(world.parts):
+            await settled(world, lambda: min(map(missed.count, ("tracks", "uploads"))) > 5)
+            for path in (f"/tracks/{track}/status", f"/uploads/{upload}/status"):
+                assert (await olga.get(path)).json()["data"]["status"] == "processing"
+            for name in ("tracks", "uploads"):
+                (tmp_path / name).rename(folder / name)
+            assert (await world.ready(olga, track))["status"] == "ready"
+            assert (await settle(olga, upload))["status"] == "completed"
+        assert await used(world, olga) == held
 
 
 async def test_work_that_is_cut_off_is_done_again(database: Database, tmp_path: Path, short: Short) -> None:

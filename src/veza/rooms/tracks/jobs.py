@@ -18,7 +18,7 @@ from veza.core.errors import VezaError
 from veza.core.ids import new_id
 from veza.core.installation import may_sweep
 from veza.core.jobs import Job, JobKind, LeaseLost, NoPayload, enqueue, finish
-from veza.core.storage import Storage
+from veza.core.storage import NoSuchFile, Storage, StorageUnavailable
 from veza.core.worker import Task
 from veza.media import COVER_SIZES, MediaLimits, Processed, process
 from veza.rooms.accounts import quota
@@ -27,11 +27,11 @@ from veza.rooms.tracks import files_store, sales_store, store
 from veza.rooms.tracks.early import Publisher
 from veza.rooms.tracks.events import TrackFailed, TrackProcessed, TrackPublished, TrackUpdated
 from veza.rooms.tracks.folder import read_picture
+from veza.rooms.tracks.progress import OnProgress
 from veza.rooms.tracks.schemas import MAX_GENRE, MAX_NAME, Audio, Track
 
 log = structlog.get_logger()
 
-PROGRESS_STEP = 5
 ORPHAN_AGE = timedelta(hours=24)
 # Whoever was told where an early piece is has read it by then.
 EARLY_LINGERS = timedelta(minutes=1)
@@ -155,7 +155,11 @@ class TrackJobs:
             shutil.rmtree(workdir, ignore_errors=True)
 
     async def _process(self, job: Job, what: ProcessTrack, workdir: Path) -> None:
-        source = await self._storage.fetch_to(original_key(what.track_id), workdir / "original")
+        try:
+            source = await self._storage.fetch_to(original_key(what.track_id), workdir / "original")
+        except NoSuchFile as missing:
+            # Acknowledged, and not here: a disk that is not mounted, or a process with another storage.
+            raise StorageUnavailable(self._storage.place) from missing
         out = workdir / "out"
         out.mkdir()
         tell = OnProgress(self._database, what.track_id)
@@ -316,30 +320,6 @@ async def _sold(view: Tx, track_id: UUID) -> set[str]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class TrackGone(Exception):
-    """The track was deleted while it was processed."""
-
-
-class OnProgress:
-    """Writes progress down, but not each percent of it."""
-
-    def __init__(self, database: Database, track_id: UUID) -> None:
-        self._database = database
-        self._track_id = track_id
-        self._told = 0
-
-    async def __call__(self, percent: int) -> None:
-        """Hear how far the work is; 100 is said only when everything is stored. Raises :class:`TrackGone`."""
-        if percent < self._told + PROGRESS_STEP or percent >= 100:  # noqa: PLR2004 - percent
-            return
-        self._told = percent
-        async with self._database.write() as tx:
-            moved = await store.progress(tx, self._track_id, percent)
-            # A later attempt moves nothing until it is further than the one before.
-            if not moved and await store.find(tx, self._track_id) is None:
-                raise TrackGone
 
 
 def _learned(track: Track, what: ProcessTrack, done: Processed) -> dict[str, object]:

@@ -14,7 +14,7 @@ from veza.core.errors import VezaError
 from veza.core.ids import new_id
 from veza.core.installation import may_sweep
 from veza.core.jobs import Job, NoPayload, enqueue, finish
-from veza.core.storage import ChunkStore, NoSuchFile, Storage
+from veza.core.storage import ChunkStore, NoSuchFile, Storage, StorageUnavailable
 from veza.core.storage_chunks import Chunk
 from veza.core.worker import Task
 from veza.media import make_images
@@ -71,8 +71,12 @@ class UploadJobs:
         error = ""
         try:
             await self._look_into(upload)
-        except NoSuchFile:
-            return  # deleted meanwhile, row first
+        except NoSuchFile as missing:
+            async with self._database.read() as view:
+                if await uploads_store.find(view, what.upload_id) is None:
+                    return  # deleted meanwhile, row first
+            # Acknowledged, and not here: a disk that is not mounted, or a process with another storage.
+            raise StorageUnavailable(self._storage.place) from missing
         except VezaError as refused:
             if refused.status >= 500:  # noqa: PLR2004 - ours, and worth another try
                 raise
