@@ -86,6 +86,14 @@ def pytest_xdist_auto_num_workers() -> int | None:
     return cores + min(cores, 4)
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Say of a run that failed how to have its order again, and all that its tests drew."""
+    if exitstatus:
+        terminalreporter.write_line(f"With the same dice: --randomly-seed={config.option.randomly_seed}")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What waits comes first, or one core would wait for the last of it: the workers begin with a piece each.

@@ -8,7 +8,7 @@ import asyncio
 import re
 import threading
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,11 +35,13 @@ from veza.settings import Settings
 
 T = TypeVar("T")
 WAIT = 60.0
+DONE = range(200, 300)
 # Which are not asked: their answer goes on while somebody listens, and the library waits for its end.
 ENDLESS = ("/api/v1/events",)
-# No check is left out. A schema cannot say that two passwords are the same, or that a title is to be read: so
-# a body that fits may still be refused for its sense. That it is never refused for what a schema can say is
-# held by a check of our own, below.
+# No check is turned off; but two say something only of a request that goes on from another, in the stateful
+# phase: what was made is there, and what was deleted is not. A schema cannot say that two passwords are the
+# same, or that a title is to be read: so a body that fits may still be refused for its sense. That it is
+# never refused for what a schema can say is held by a check of our own, below.
 GOOD = ["2xx", 401, 403, 404, 409, 422]
 BAD = [400, 401, 403, 404, 405, 406, 409, 414, 415, 422, 428, 429, 431, "5xx"]
 CHECKS: dict[str, Any] = {
@@ -75,6 +77,7 @@ AVAILABLE = "ensure_resource_availability"
 NAMED = {
     b'"UPLOAD_NOT_FOUND"': "{upload_id}",
     b'"USER_NOT_FOUND"': "{user_id}",
+    b'"TRACK_NOT_FOUND"': "{track_id}",
     b'"COLLABORATOR_NOT_FOUND"': "{user_id}",
 }
 # What a value is called invalid for that a schema can tell; all other reasons are in its sense.
@@ -99,11 +102,25 @@ def _named_by_body(label: str, asked: Any) -> bool:
     return any(code in asked.response.content and parameter not in label for code, parameter in NAMED.items())
 
 
+def _before(recorder: Any, case_id: str) -> Iterator[Any]:
+    """The requests that led to this one, were done, and were about the same thing or what it is in."""
+    case = recorder.cases[case_id].value
+    while (parent := recorder.find_parent(case_id=case_id)) is not None:
+        case_id, answer = parent.id, recorder.find_response(case_id=parent.id)
+        same = (parent.path_parameters or {}).items() <= (case.path_parameters or {}).items()
+        if same and case.path.startswith(parent.path) and answer is not None and answer.status_code in DONE:
+            yield parent
+
+
 @dataclass
 class Outcome:
-    """How many requests were made, and answered how; what was wrong, by operation and check."""
+    """How many requests were made, and answered how; what was wrong, by operation and check.
+
+    ``followed`` counts those about what a request before had made, changed or deleted, by the method of that.
+    """
 
     requests: Counter[str] = field(default_factory=Counter)
+    followed: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -124,6 +141,7 @@ class Outcome:
             for case_id, one in recorder.interactions.items():
                 self.requests[recorder.cases[case_id].value.operation.label] += 1
                 self.statuses[one.response.status_code if one.response else 0] += 1
+                self.followed.update({led.operation.method.upper() for led in _before(recorder, case_id)})
             for case_id, checks in recorder.checks.items():
                 label = recorder.cases[case_id].value.operation.label
                 for check in checks:
@@ -207,8 +225,15 @@ def serving(database_url: str, folder: Path) -> Iterator[House]:
 ALL = ("examples", "coverage", "fuzzing", "stateful")
 
 
-def fuzz(house: House, *, seed: int, examples: int, phases: tuple[str, ...] = ALL, every: int = 1) -> Outcome:
-    """Ask at random, so often about each operation, in these phases; of paths only each ``every``-th."""
+def fuzz(
+    house: House,
+    *,
+    seed: int,
+    examples: int,
+    phases: tuple[str, ...] = ALL,
+    paths: Callable[[list[str]], list[str]] = list,
+) -> Outcome:
+    """Ask at random, so often about each operation, in these phases; ``paths`` chooses among all."""
     config = SchemathesisConfig.from_dict(
         {
             "seed": seed, "base-url": house.url, "continue-on-failure": True, "cache": {"enabled": False},
@@ -226,8 +251,8 @@ def fuzz(house: House, *, seed: int, examples: int, phases: tuple[str, ...] = AL
         }
     )  # fmt: skip
     document = openapi_document(house.parts)
-    paths = [path for path in document["paths"] if path not in ENDLESS][::every]
-    document["paths"] = {path: document["paths"][path] for path in paths}
+    chosen = paths([path for path in document["paths"] if path not in ENDLESS])
+    document["paths"] = {path: document["paths"][path] for path in chosen}
     schema = schemathesis.openapi.from_dict(document, config=config)
 
     @schema.auth(refresh_interval=None, retry_on=[])
