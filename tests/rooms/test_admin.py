@@ -1,16 +1,17 @@
 """What admins do to accounts and jobs, and what they see of the whole."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 
 from tests.rooms.tracks_house import BYTES, NOBODY, code, plant
 from tests.world import JSON, PASSWORD, World, open_world
 from veza.core import clock
-from veza.core.db import Database
-from veza.core.jobs import JobKind, enqueue
+from veza.core.db import Database, Statement
+from veza.core.jobs import JobKind, enqueue, jobs
 from veza.core.worker import Task, Worker
 
 
@@ -147,8 +148,13 @@ async def test_dead_jobs_are_tried_again_or_discarded(database: Database, tmp_pa
         for gone in (dead[0]["id"], dead[1]["id"], NOBODY):
             assert code(await boss.post(f"/admin/jobs/{gone}/retry")) == (404, "JOB_NOT_FOUND")
             assert code(await boss.delete(f"/admin/jobs/{gone}")) == (404, "JOB_NOT_FOUND")
+        async with database.write() as tx:
+            await tx.run(Statement(sa.update(jobs).values(away_since=clock.now())))
         answer = await boss.post("/admin/jobs/retry", json={"kind": "test.fragile"})
         assert answer.json()["data"] == {"retried": 2}
+        again = sa.select(jobs.c.away_since).where(jobs.c.kind == "test.fragile", jobs.c.attempt == 0)
+        async with database.read() as view:
+            assert None in await view.all(Statement(again, datetime))
         assert len(await work(world, well=True)) == 2
         assert await page(boss, "/admin/jobs/dead", "jobs") == []
         with clock.shifted(timedelta(hours=2)):

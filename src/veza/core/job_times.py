@@ -24,7 +24,8 @@ _QUEUED_LATER: Statement[None] = Statement(
     .where(jobs.c.dead_at.is_(None), jobs.c.created_at > _now)
     .values(run_at=jobs.c.run_at - jobs.c.created_at + _now, created_at=_now)
 )
-_BEGUN: Statement[None] = Statement(sa.update(jobs).where(_late, jobs.c.attempt > 0).values(run_at=_latest))
+_begun = sa.or_(jobs.c.attempt > 0, jobs.c.away_since.is_not(None))
+_BEGUN: Statement[None] = Statement(sa.update(jobs).where(_late, _begun).values(run_at=_latest))
 _RECURRING: Statement[None] = Statement(
     sa.update(jobs)
     .where(_late, jobs.c.attempt == 0, jobs.c.unique_key == sa.bindparam("key"))

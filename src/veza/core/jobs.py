@@ -129,10 +129,18 @@ _due = (
     .with_for_update(skip_locked=True)
     .cte("due")
 )
+# One that was put off is due again within minutes. Where it had no turn for an hour after that, for all the
+# others, nobody knows whether the part was away all the time: what is found away then is another outage.
+_AN_HOUR = sa.literal_column("3600000000", sa.BigInteger)  # microseconds, as a moment is kept
+_lay_due = jobs.c.run_at + _AN_HOUR < sa.bindparam("now", type_=Time)
 CLAIM = Statement(
     sa.update(jobs)
     .where(jobs.c.id.in_(sa.select(_due.c.id)))
-    .values(run_at=sa.bindparam("until"), attempt=jobs.c.attempt + 1)
+    .values(
+        run_at=sa.bindparam("until"),
+        attempt=jobs.c.attempt + 1,
+        away_since=sa.case((_lay_due, None), else_=jobs.c.away_since),
+    )
     .returning(jobs.c.id, jobs.c.kind, jobs.c.payload, jobs.c.attempt, jobs.c.created_at, jobs.c.away_since),
     Job,
 )

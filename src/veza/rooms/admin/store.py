@@ -55,7 +55,10 @@ _FAILING = Statement(
 _DEAD_COLUMNS = tuple(J[name] for name in DeadJob.__struct_fields__)
 _this = sa.and_(J.id == sa.bindparam("job_id"), _dead)
 _LOCK = Statement(sa.select(*_DEAD_COLUMNS).where(_this).with_for_update(), DeadJob)
-_AGAIN = {"dead_at": None, "error": None, "attempt": 0, "run_at": sa.bindparam("now", type_=J.run_at.type)}
+_AGAIN = dict.fromkeys(("dead_at", "error", "away_since")) | {
+    "attempt": 0,
+    "run_at": sa.bindparam("now", type_=J.run_at.type),
+}
 _RETRY: Statement[None] = Statement(sa.update(jobs).where(_this).values(**_AGAIN))
 _RETRY_ALL: Statement[None] = Statement(
     sa.update(jobs).where(_dead, J.kind == sa.bindparam("of_kind")).values(**_AGAIN)
