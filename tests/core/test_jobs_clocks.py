@@ -43,7 +43,7 @@ async def test_nothing_waits_for_a_clock_that_was_set_back(
         await queue(database, kinds[3], delay=timedelta(minutes=5))
         now, before = clock.now, done["again"]
         monkeypatch.setattr(clock, "now", lambda: now() - timedelta(hours=1))
-        await until(lambda: asyncio.sleep(0, result=done["new"] == 1 and done["tried"] == 2))
+        await until(lambda: asyncio.sleep(0, result=done["new"] > 0 and done["tried"] > 1))
         await until(lambda: asyncio.sleep(0, result=done["again"] > before + 1))
         [late] = [row for row in await rows(database) if row.kind == "late"]
         assert timedelta(minutes=4) < late.run_at - clock.now() <= timedelta(minutes=5)
