@@ -12,7 +12,7 @@ from tests.rooms.tracks_house import BYTES, plant
 from tests.world import PASSWORD, World, open_world
 from veza.core.db import Database
 from veza.core.metrics import render
-from veza.core.storage import StorageUnavailable
+from veza.core.storage import NoSuchFile, StorageUnavailable
 
 RANDOM = "01890a5d-ac96-774b-bcce-b302099a8057"
 ELSEWHERE = ("origin", "https://music.example")
@@ -94,6 +94,7 @@ class Told:
     ("failure", "status", "kind", "events"),
     [
         (StorageUnavailable("the bucket"), 503, "StorageUnavailable", ["request.broken_off"]),
+        (NoSuchFile(), 500, "NoSuchFile", ["request.broken_off"]),
         (ZeroDivisionError("a bug"), 500, "ZeroDivisionError", ["request.crashed", "request.broken_off"]),
     ],
 )
@@ -106,7 +107,7 @@ async def test_what_breaks_off_is_counted_as_what_it_came_to(
     kind: str,
     events: list[str],
 ) -> None:
-    """X15, G35: a bucket that dies after the first piece is no success, and no crash; a bug is one."""
+    """X15, G35: a bucket that dies, or a file that goes, after the first piece is no success and no crash."""
 
     async def open_range(*_: Any) -> AsyncIterator[bytes]:
         yield BYTES[:100]

@@ -322,7 +322,7 @@ class Edge:
             # The answer has begun: all that is left is to break off, and to count it as what it came to.
             told = {"method": exchange.scope["method"], "route": exchange.route, "code": error.code}
             log.warning("request.broken_off", **told, answered=exchange.status, exc_info=error)
-            exchange.status = error.status
+            exchange.status = max(error.status, 500)  # it is ours, whatever it would have been before
             raise BrokenOff from error
         status, headers, body = render_error(error)
         exchange.status = status
