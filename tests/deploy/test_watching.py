@@ -7,8 +7,10 @@ import subprocess
 import time
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from tests.core.test_metrics import samples
 from tests.deploy.watched import ADDED, ALERTS, DASHBOARD, OF_SQLITE, asked, panels, rules, shown
@@ -18,11 +20,13 @@ from tests.rooms.webhooks_house import hook
 from tests.world import open_world
 from veza.app import LOOKS, make_gauges
 from veza.core import clock, metrics
-from veza.core.db import Database
+from veza.core.db import Database, Statement
+from veza.core.events import events
 from veza.core.jobs import JobKind, enqueue
 
 PATIENT = JobKind("test.patient", Told)
 LATER = timedelta(minutes=3)
+_PLANT: Statement[None] = Statement(sa.insert(events))
 
 
 async def test_what_waits_and_what_failed_is_shown(database: Database, tmp_path: Path) -> None:
@@ -43,6 +47,13 @@ async def test_what_waits_and_what_failed_is_shown(database: Database, tmp_path:
         for count, part in ((metrics.count_error, "ValueError"), (metrics.count_away, "valkey"),
                             (metrics.count_decoder_kill, "time")):  # fmt: skip
             count(part)
+        # Who holds up the sealing may plant an event of tomorrow before all others.
+        async with database.write() as tx:
+            nobody = dict.fromkeys(("ip", "user_agent", "request_id"), "")
+            tomorrow = clock.now() + timedelta(days=1)
+            await tx.run(
+                _PLANT, id=UUID(int=1), kind="x", data={}, actor_id=None, created_at=tomorrow, **nobody
+            )
         with clock.shifted(LATER):
             await make_gauges(world.parts).look()
             found = samples(metrics.metrics)

@@ -96,6 +96,8 @@ class Metrics(Collector):
             "veza_decoder_kills", "Decoders ended by force, by reason.", "reason"
         )
         self.away = self._counter("veza_away", "Times that a part was out of reach, by part.", "part")
+        for part in ("valkey", "storage", "scanner"):
+            self.away.labels(part)  # shown from the start, or the first time would be no growth
         self.lost_spans = PlainCounter(
             "veza_lost_spans", "Spans that the collector of traces did not take.", registry=self._registry
         )
