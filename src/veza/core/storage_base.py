@@ -154,6 +154,17 @@ class Storage(ABC):
         Raises :class:`NoSuchFile`.
         """
 
+    async def fetch_named(self, key: str, path: Path) -> Path:
+        """The same of a file that a row names. Where it is not, the storage is not the right one.
+
+        As with a disk that is not mounted, or a process that was given another: raises
+        :class:`StorageUnavailable`, which jobs outlast.
+        """
+        try:
+            return await self.fetch_to(key, path)
+        except NoSuchFile as missing:
+            raise StorageUnavailable(self.place) from missing
+
     @abstractmethod
     async def presigned_url(self, key: str, expires: timedelta, headers: Mapping[str, str]) -> str | None:
         """An address from which anybody may GET the file for so long; None where the server must send it.

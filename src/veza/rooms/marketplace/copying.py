@@ -14,7 +14,7 @@ from veza.core.errors import VezaError
 from veza.core.ids import new_id
 from veza.core.installation import may_sweep
 from veza.core.jobs import Job, LeaseLost, NoPayload, finish
-from veza.core.storage import NoSuchFile, Storage, StorageUnavailable
+from veza.core.storage import NoSuchFile, Storage
 from veza.core.worker import Task
 from veza.media import MediaLimits, Sound, make_copy
 from veza.rooms.marketplace import copies_store, licences_store
@@ -70,11 +70,7 @@ class CopyJobs:
             shutil.rmtree(workdir, ignore_errors=True)
 
     async def _encode(self, recipe: Recipe, workdir: Path) -> Path:
-        try:
-            source = await self._storage.fetch_to(recipe.file.key, workdir / "original")
-        except NoSuchFile as missing:
-            # Sold, and so kept, and not here: a disk that is not mounted, or a process with another storage.
-            raise StorageUnavailable(self._storage.place) from missing
+        source = await self._storage.fetch_named(recipe.file.key, workdir / "original")
         cover = None
         if recipe.particulars.cover is not None:
             with suppress(NoSuchFile):  # replaced in this very moment; a copy without one is a copy

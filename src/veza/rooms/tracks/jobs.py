@@ -18,7 +18,7 @@ from veza.core.errors import VezaError
 from veza.core.ids import new_id
 from veza.core.installation import may_sweep
 from veza.core.jobs import Job, JobKind, LeaseLost, NoPayload, enqueue, finish
-from veza.core.storage import NoSuchFile, Storage, StorageUnavailable
+from veza.core.storage import Storage
 from veza.core.worker import Task
 from veza.media import COVER_SIZES, MediaLimits, Processed, process
 from veza.rooms.accounts import quota
@@ -155,11 +155,7 @@ class TrackJobs:
             shutil.rmtree(workdir, ignore_errors=True)
 
     async def _process(self, job: Job, what: ProcessTrack, workdir: Path) -> None:
-        try:
-            source = await self._storage.fetch_to(original_key(what.track_id), workdir / "original")
-        except NoSuchFile as missing:
-            # Acknowledged, and not here: a disk that is not mounted, or a process with another storage.
-            raise StorageUnavailable(self._storage.place) from missing
+        source = await self._storage.fetch_named(original_key(what.track_id), workdir / "original")
         out = workdir / "out"
         out.mkdir()
         tell = OnProgress(self._database, what.track_id)

@@ -14,7 +14,7 @@ from veza.core.errors import VezaError
 from veza.core.ids import new_id
 from veza.core.installation import may_sweep
 from veza.core.jobs import Job, NoPayload, enqueue, finish
-from veza.core.storage import ChunkStore, NoSuchFile, Storage, StorageUnavailable
+from veza.core.storage import ChunkStore, Storage, StorageUnavailable
 from veza.core.storage_chunks import Chunk
 from veza.core.worker import Task
 from veza.media import make_images
@@ -71,12 +71,11 @@ class UploadJobs:
         error = ""
         try:
             await self._look_into(upload)
-        except NoSuchFile as missing:
+        except StorageUnavailable:
             async with self._database.read() as view:
                 if await uploads_store.find(view, what.upload_id) is None:
                     return  # deleted meanwhile, row first
-            # Acknowledged, and not here: a disk that is not mounted, or a process with another storage.
-            raise StorageUnavailable(self._storage.place) from missing
+            raise
         except VezaError as refused:
             if refused.status >= 500:  # noqa: PLR2004 - ours, and worth another try
                 raise
@@ -89,7 +88,7 @@ class UploadJobs:
         if upload.kind not in {"image", "archive"}:
             return  # what can be told of it was told when it came
         copy = self._storage.scratch / f"check-{new_id().hex}"
-        path = await self._storage.fetch_to(original_key(upload.id), copy)
+        path = await self._storage.fetch_named(original_key(upload.id), copy)
         try:
             if upload.kind == "image":
                 await make_images(path, _PREVIEW)
