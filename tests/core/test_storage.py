@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.core.test_metrics import samples
-from veza.core import clock, storage_hold
+from veza.core import clock, storage_base, storage_hold
 from veza.core.errors import InsufficientStorage, Unavailable
 from veza.core.metrics import metrics
 from veza.core.storage import (
@@ -201,6 +201,18 @@ async def test_listing_and_removing_by_prefix(storage):
     assert await keys(storage) == ["avatars/1", "tracks/12/original"]
     await storage.delete_many(["avatars/1", "tracks/12/original", "avatars/2"])
     assert await keys(storage) == []
+
+
+async def test_the_mark_of_a_folder_is_no_file(storage, monkeypatch):
+    """Some tools put `tracks/` in a bucket, which is listed as `tracks`; no sweep stumbles over it."""
+    at = {"size": 0, "last_modified": clock.now()}
+    page = [{"path": "tracks", **at}, {"path": "tracks/1/original", **at}]
+
+    async def listed(*_, **__):
+        yield page
+
+    monkeypatch.setattr(storage_base.obstore, "list", listed)
+    assert await keys(storage, "tracks") == ["tracks/1/original"]
 
 
 async def test_while_the_files_are_held_none_is_removed(storage):

@@ -89,8 +89,16 @@ def stamp_key(own: UUID | str | None) -> str:
 
 
 async def list_stamps(storage: Storage) -> frozenset[str]:
-    """The ids of all stamps in a storage: one, if all is well."""
-    return frozenset([entry.key.partition("/")[2] async for entry in storage.list(STAMPS)])
+    """The ids of all stamps in a storage: one, if all is well. What has another name there is none."""
+    names = [entry.key.partition("/")[2] async for entry in storage.list(STAMPS)]
+    return frozenset(filter(_is_id, names))
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
 
 
 async def compare(database: Database, storage: Storage) -> Belonging:

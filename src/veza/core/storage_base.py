@@ -200,12 +200,13 @@ class Storage(ABC):
                 yield piece
 
     async def list(self, prefix: str = "") -> AsyncIterator[Entry]:
-        """Every file whose key begins with these whole parts; all files without a prefix. In no order."""
+        """Every file whose key goes on after these whole parts; all files without a prefix. In no order."""
         with translated(place=self.place):
             pages = obstore.list(self._store, check_key(prefix) if prefix else None, chunk_size=500)
             async for page in pages:
                 for found in page:
-                    if _KEY.fullmatch(found["path"]):
+                    # What has no more is the mark of a folder (`tracks/`), which some tools put in a bucket.
+                    if _KEY.fullmatch(found["path"]) and found["path"] != prefix:
                         yield Entry(found["path"], found["size"], found["last_modified"])
 
     async def is_held(self) -> bool:
