@@ -232,8 +232,22 @@ async def test_a_backup_says_whose_it_is(
         assert (finding.level, str(found.id) in finding.found) == ("wrong", True)
 
 
+async def test_a_backup_is_whose_its_rows_are(
+    mine: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they got their id between its beginning and the cut."""
+    found = await start(mine)
+    monkeypatch.setattr(making, "compare", _nobody_s)
+    assert await back_up(mine, tmp_path / "vault", with_secret=False) == 0
+    assert (await Vault(LocalStorage(tmp_path / "vault")).get(None)).installation == str(found.id)
+
+
 async def _nobody_s(*_: object) -> Belonging:
     return Belonging(None, None, frozenset())
+
+
+async def _none(*_: object) -> None:
+    return None
 
 
 async def test_who_shares_a_place_for_backups_removes_only_their_own(
@@ -253,7 +267,7 @@ async def test_who_shares_a_place_for_backups_removes_only_their_own(
         return await there.list_ids()
 
     with monkeypatch.context() as patched:  # as it was before there were any
-        patched.setattr(making, "compare", _nobody_s)
+        patched.setattr(making, "find_own", _none)
         await back_up_both(keep=9)
     await back_up_both(keep=9)
     assert len(await back_up_both(keep=9)) == 6
@@ -262,7 +276,7 @@ async def test_who_shares_a_place_for_backups_removes_only_their_own(
     assert "" not in ids
     for one in await there.list_ids():
         assert await do(mine, "list_backups", target=str(vault), at=one, verify=True) == 0
-    monkeypatch.setattr(making, "compare", _nobody_s)
+    monkeypatch.setattr(making, "find_own", _none)
     assert len(await back_up_both(keep=1)) == 4, "which has no id removes none that has one"
 
 

@@ -26,7 +26,7 @@ from veza.core import clock
 from veza.core.db import Database
 from veza.core.db.rows import Sum
 from veza.core.errors import Unavailable
-from veza.core.installation import STAMPS, compare
+from veza.core.installation import STAMPS, Own, compare, find_own
 from veza.core.storage import Hold, NamedFile, NoSuchFile, Storage, holding
 from veza.core.storage_bulk import copy_in
 from veza.core.storage_inventory import Held, Inventory
@@ -69,18 +69,17 @@ class Maker:
         try:
             await self._vault.tidy()
             belonging = await compare(self._database, self._storage)
-            own = str(belonging.id or "")
-            await self._look_at_vault(own)
+            await self._look_at_vault(str(belonging.id or ""))
             if said := belonging.problem(self._storage.place):
                 self._blame(STAMPS, f"does not match: {said}")
             async with holding(self._storage):
-                made_at, parts = await self._cut()
+                made_at, own, parts = await self._cut()
                 await see_all(self._storage, self._inventory)
                 self._compare()
                 files = await self._copy()
             manifest = Manifest(
                 id=_id_of(made_at),
-                installation=own,
+                installation=str(own.id) if own is not None else "",
                 made_at=made_at,
                 veza=__version__,
                 dialect=self._database.dialect,
@@ -112,14 +111,15 @@ class Maker:
                 # What it told is read again, and it is put anew.
                 self._inventory.need([digest])
 
-    async def _cut(self) -> tuple[datetime, Sequence[TablePart]]:
-        """The rows, and which files they name, all of one moment."""
+    async def _cut(self) -> tuple[datetime, Own | None, Sequence[TablePart]]:
+        """The rows, whose they are, and which files they name, all of one moment."""
         made_at = clock.now()
         with counting(self._console, "Rows") as tell:
             async with self._database.snapshot() as view:
+                own = await find_own(view)
                 parts = await dump(view, self._keep, tell)
                 await name_all(view, self._inventory)
-        return made_at, parts
+        return made_at, own, parts
 
     async def _keep(self, piece: bytes) -> str:
         return await self._vault.put(piece, self._inventory)

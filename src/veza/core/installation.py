@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 
 from veza.core import clock
-from veza.core.db import Database, Id, Statement, Time, metadata
+from veza.core.db import Database, Id, Statement, Time, Tx, metadata
 from veza.core.ids import new_id
 from veza.core.storage import Storage
 
@@ -101,10 +101,15 @@ def _is_id(name: str) -> bool:
         return False
 
 
+async def find_own(view: Tx) -> Own | None:
+    """What the database has; none before its first start."""
+    return await view.first(_FIND)
+
+
 async def compare(database: Database, storage: Storage) -> Belonging:
     """What both say of whose they are. Raises what databases and storages raise."""
     async with database.read() as view:
-        own = await view.first(_FIND)
+        own = await find_own(view)
     stamps = await list_stamps(storage)
     return Belonging(own.id if own else None, own.stamped_at if own else None, stamps)
 
@@ -112,11 +117,11 @@ async def compare(database: Database, storage: Storage) -> Belonging:
 async def identify(database: Database) -> Own:
     """What the database has, which gets an id where it has none."""
     async with database.read() as view:
-        own = await view.first(_FIND)
+        own = await find_own(view)
     if own is None:
         async with database.write() as tx:
             await tx.run(_NAME, id=new_id())
-            own = await tx.first(_FIND)
+            own = await find_own(tx)
     assert own is not None
     return own
 
