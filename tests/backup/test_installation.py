@@ -216,8 +216,17 @@ async def test_a_backup_says_whose_it_is(
         stranger.parent.mkdir(parents=True)
         stranger.touch()
         assert await restore(other, vault) == 1
-        assert f"is that of another installation: {stranger.name}." in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"is that of another installation: {stranger.name}." in said
+        assert said.endswith(f"remove {stamp_key(stranger.name)} there.\n")
         stranger.unlink()
+        stray = files_of(other) / "tracks" / str(new_id()) / "original"
+        stray.parent.mkdir(parents=True)
+        stray.touch()
+        assert await restore(other, vault) == 1
+        assert "the storage is not empty" in capsys.readouterr().err
+        assert list(stranger.parent.iterdir()) == [], "who is refused leaves no stamp"
+        stray.unlink()
         assert await restore(other, vault) == 0, capsys.readouterr().err
         assert (await start(other)).id == found.id
         assert [one.level for one in await look_at_installation(settings)] == ["ok"]

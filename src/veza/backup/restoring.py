@@ -19,7 +19,7 @@ from veza.core import clock
 from veza.core.db.loading import Loader, loading
 from veza.core.db.rows import Row, Sum
 from veza.core.ids import new_id
-from veza.core.installation import STAMPS, list_stamps, put_stamp
+from veza.core.installation import STAMPS, list_stamps, put_stamp, stamp_key
 from veza.core.storage import NamedFile, NoSuchFile, Storage
 from veza.core.storage_base import HOLDS
 from veza.core.storage_bulk import copy_in
@@ -55,11 +55,13 @@ class Restorer:
                 inventory.name(NamedFile(one.key, one.size, one.sha256) for one in held)
             # It writes: a bucket may be made by the first who does, and cannot be listed before.
             await storage.check()
-            await self._take(storage)
+            await self._refuse_others(storage)
             await _see(storage, inventory)
             strange = next(inventory.strangers(clock.now() + _SOON), None)
             if strange is not None:
                 raise NotRestored(f"the storage is not empty: {strange[0]} is not of this backup.")
+            if self._manifest.installation:  # else its first start sees to it
+                await put_stamp(storage, self._manifest.installation)
             with weighing(self._console, "Files", self._manifest.files.bytes) as tell:
                 await self._bring(storage, inventory, tell)
             # Some of them may have been brought by an attempt that was killed before it had synced them.
@@ -70,13 +72,12 @@ class Restorer:
             with weighing(self._console, "Files, read again", self._manifest.files.bytes) as tell:
                 await self.verify_files(storage, tell)
 
-    async def _take(self, storage: Storage) -> None:
-        """Let the storage be that of what is restored; where this has no id, its first start sees to it."""
-        own = self._manifest.installation
-        if others := sorted(await list_stamps(storage) - {own}):
-            raise NotRestored(f"{storage.place} is that of another installation: {others[0]}.")
-        if own:
-            await put_stamp(storage, own)
+    async def _refuse_others(self, storage: Storage) -> None:
+        if others := sorted(await list_stamps(storage) - {self._manifest.installation}):
+            raise NotRestored(
+                f"{storage.place} is that of another installation: {others[0]}. Restore into an empty place;"
+                f" or, if nobody has this one any more, remove {stamp_key(others[0])} there."
+            )
 
     async def _bring(self, storage: Storage, inventory: Inventory, tell: Tell) -> None:
         async for batch in _batches(files_of(self._vault, self._manifest)):
