@@ -54,15 +54,24 @@ async def holds_any(storage: Storage) -> bool:
     return False
 
 
-async def seem_one(database: Database, storage: Storage) -> bool:
-    """Whether these files may be those that these rows name: one of some is there, or neither has any."""
+async def name_some(database: Database) -> list[str]:
+    """A few files of each room that must be there, if the rows name any."""
     keys: list[str] = []
     async with database.snapshot() as view:
         for naming in NAMINGS:
             async for files in naming(view):
                 keys += islice((file.key for file in files if not file.spare), _ENOUGH)
                 break
-    return any([await _is_there(storage, key) for key in keys]) or not (keys or await holds_any(storage))
+    return keys
+
+
+async def seem_one(database: Database, storage: Storage) -> bool:
+    """Whether these files may be those that these rows name: one of some is there, or neither has any."""
+    keys = await name_some(database)
+    for key in keys:
+        if await _is_there(storage, key):
+            return True
+    return not keys and not await holds_any(storage)
 
 
 async def _is_there(storage: Storage, key: str) -> bool:

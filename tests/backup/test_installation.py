@@ -14,7 +14,7 @@ from tests.backup.house import back_up, do, fsck, restore, settings_of
 from tests.rooms.test_uploads_files import PDF, send
 from tests.rooms.tracks_house import plant
 from tests.world import open_world
-from veza import opening, reactions
+from veza import naming, opening, reactions
 from veza.access.secrets import new_secret
 from veza.backup import making
 from veza.backup.vault import Vault
@@ -107,6 +107,24 @@ async def test_a_new_database_begins_without_files(bare_url: str, tmp_path: Path
     assert (await start(elsewhere)).sure
     with pytest.raises(opening.OutOfReach, match="as the storage of this database had"):
         await start(settings)
+
+
+async def test_who_looks_for_files_looks_no_further_than_for_the_first(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at S3 may take a tenth of a second, and a start waits for five."""
+    async with open_world(database, tmp_path) as world:
+        await plant(world, await world.person("ada"))
+        asked, is_there = list[str](), naming._is_there
+
+        async def looked(storage: Storage, key: str) -> bool:
+            asked.append(key)
+            return await is_there(storage, key)
+
+        monkeypatch.setattr(naming, "_is_there", looked)
+        assert len(await naming.name_some(database)) > 1
+        assert await naming.seem_one(database, world.parts.storage)
+        assert len(asked) == 1
 
 
 async def test_what_was_there_before_is_tied_by_what_it_holds(database: Database, tmp_path: Path) -> None:
