@@ -20,7 +20,7 @@ from veza.core.lock import FolderLock
 from veza.core.service_urls import where, why
 from veza.core.storage import Storage, StorageUnavailable
 from veza.moved import refuse_moved
-from veza.naming import holds_any, seem_one
+from veza.naming import holds_any, name_some, seem_one
 from veza.parts import Parts, is_secret_gone, make_folder, make_parts, make_storage
 from veza.rooms.search import build as search
 from veza.settings import BadSetting, Settings
@@ -170,6 +170,7 @@ async def _settle(parts: Parts) -> None:
     try:
         async with asyncio.timeout(_STORAGE_SECONDS):
             found = await (installation.compare if known else _tie)(database, storage)
+            empty = not found.stamps and not await holds_any(storage)
     except _AWAY as problem:
         log.warning("storage.not_compared", storage=storage.place, error=why(problem))
         return
@@ -178,13 +179,19 @@ async def _settle(parts: Parts) -> None:
             await installation.note_stamp(database)
         return
     own, place = stamp_key(found.id), storage.place
-    if found.lost:
+    if found.lost or empty:
+        lost = found.problem(place) or f"{place} has no file, and the database names some"
         raise OutOfReach(
-            f"{found.problem(place)}: is its disk mounted, and does VEZA_STORAGE_URL name the right place? To"
-            f" go on with this one all the same, put an empty file {own} there."
+            f"{lost}: is its disk mounted, and does VEZA_STORAGE_URL name the right place? To go on with this"
+            f" one all the same, put an empty file {own} there."
         )
-    said = found.problem(place) or f"the files in {place} are not those that the database names"
-    deed = f"rename {stamp_key(found.others[0])} there to" if found.others else "put there an empty file"
+    said, deed = found.problem(place), "put there an empty file"
+    if found.others:
+        deed = f"rename {stamp_key(found.others[0])} there to"
+    elif await name_some(database):
+        said = f"the files in {place} are not those that the database names"
+    else:
+        said = f"there are files in {place}, and the database names none"
     raise BadSetting(
         f"{said} ({_named(settings)}): let VEZA_DATABASE_URL and VEZA_STORAGE_URL name two that belong"
         f" together, for sweeps remove what no row names. To make the storage this database's, {deed} {own}."

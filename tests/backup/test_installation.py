@@ -109,6 +109,21 @@ async def test_a_new_database_begins_without_files(bare_url: str, tmp_path: Path
         await start(settings)
 
 
+async def test_of_files_that_nobody_stamped_some_must_have_a_name(mine: Settings) -> None:
+    """X12: a storage in which something is of nobody is not taken for that of rows that name nothing."""
+    stray = files_of(mine) / "tracks" / str(new_id()) / "original"
+    stray.parent.mkdir(parents=True)
+    stray.touch()
+    with pytest.raises(BadSetting, match=r"there are files in .+, and the database names none") as refused:
+        await start(mine)
+    _, _, deed = str(refused.value).partition("To make the storage this database's, put there an empty file ")
+    # What lies beside the stamps by another name is none.
+    for name in (deed.removesuffix("."), f"{STAMPS}/desktop.ini", f"{STAMPS}/{new_id()}/1"):
+        (files_of(mine) / name).parent.mkdir(exist_ok=True)
+        (files_of(mine) / name).touch()
+    assert (await start(mine)).sure
+
+
 async def test_who_looks_for_files_looks_no_further_than_for_the_first(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,7 +148,13 @@ async def test_what_was_there_before_is_tied_by_what_it_holds(database: Database
         await plant(world, await world.person("ada"))
         settings = settings_of(world)
         shutil.move(files_of(settings), tmp_path / "elsewhere")
-        with pytest.raises(BadSetting, match="are not those that the database names") as refused:
+        # Which may be there at the next start.
+        with pytest.raises(opening.OutOfReach, match=r"has no file.+: is its disk mounted") as refused:
+            await start(settings)
+        stray = files_of(settings) / "tracks" / str(new_id()) / "original"
+        stray.parent.mkdir(parents=True)
+        stray.touch()
+        with pytest.raises(BadSetting, match="are not those that the database names"):
             await start(settings)
         shutil.rmtree(files_of(settings))
         shutil.move(tmp_path / "elsewhere", files_of(settings))
@@ -143,7 +164,7 @@ async def test_what_was_there_before_is_tied_by_what_it_holds(database: Database
         with pytest.raises(opening.OutOfReach, match="is its disk mounted"):
             await start(settings)
         # For good and on purpose, as both say.
-        assert str(refused.value).endswith(f"put there an empty file {stamp_key(found.id)}.")
+        assert str(refused.value).endswith(f"put an empty file {stamp_key(found.id)} there.")
         (files_of(settings) / STAMPS).mkdir()
         (files_of(settings) / stamp_key(found.id)).touch()
         assert await start(settings) == found

@@ -208,7 +208,7 @@ def test_files_whose_database_is_lost_are_left_alone(command, folder):
         refused(command(*words, stdin="seven purple lanterns\n"), "comes back by `veza restore`")
     assert not (folder / "veza.db").exists(), "a restore would not find it empty"
     asyncio.run(_make(folder))
-    refused(command("serve"), "are not those that the database names")
+    refused(command("serve"), "and the database names none")
     assert original.exists()
 
 
