@@ -31,6 +31,8 @@ _ROOM = 256 * 1024
 _PG_FULL, _PG_READ_ONLY = "53100", "25006"
 # Seconds that a start waits for a storage to say whose it is; it may be away.
 _STORAGE_SECONDS = 5.0
+# And who works already, after each pause.
+_LONGER_SECONDS = _LATER_SECONDS = 60.0
 _PAUSE = 0.2
 _AWAY = (TimeoutError, Unavailable, InsufficientStorage)
 
@@ -59,8 +61,14 @@ async def settled(settings: Settings) -> AsyncIterator[Parts]:
     """The same, with a storage that is this database's: for whoever works on files."""
     async with prepared(settings) as parts:
         with saying_what_is_wrong(settings):
-            await _settle(parts)
-        yield parts
+            sure = await _settle(parts, _STORAGE_SECONDS)
+        later = None if sure else asyncio.create_task(_settle_later(parts), name="settle")
+        try:
+            yield parts
+        finally:
+            if later is not None:
+                later.cancel()
+                await asyncio.gather(later, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -159,25 +167,25 @@ async def _refuse_beside_files(settings: Settings) -> None:
     )
 
 
-async def _settle(parts: Parts) -> None:
-    """See that storage and database belong together, and have them say so where neither did.
+async def _settle(parts: Parts, seconds: float) -> bool:
+    """See that storage and database belong together, and have them say so where neither did; if they do.
 
-    Raises BadSetting, and OutOfReach where the storage has lost what it said. One that is away keeps nobody
-    from starting: each sweep compares again.
+    Raises BadSetting, and OutOfReach where the storage has lost what it said, or has no file at all. One that
+    is away for so many seconds keeps nobody from starting: each sweep compares again.
     """
     database, storage, settings = parts.database, parts.storage, parts.settings
     known = (await installation.identify(database)).stamped_at is not None
     try:
-        async with asyncio.timeout(_STORAGE_SECONDS):
+        async with asyncio.timeout(seconds):
             found = await (installation.compare if known else _tie)(database, storage)
             empty = not found.stamps and not await holds_any(storage)
     except _AWAY as problem:
         log.warning("storage.not_compared", storage=storage.place, error=why(problem))
-        return
+        return False
     if found.sure:
         if not known:
             await installation.note_stamp(database)
-        return
+        return True
     own, place = stamp_key(found.id), storage.place
     if found.lost or empty:
         lost = found.problem(place) or f"{place} has no file, and the database names some"
@@ -196,6 +204,18 @@ async def _settle(parts: Parts) -> None:
         f"{said} ({_named(settings)}): let VEZA_DATABASE_URL and VEZA_STORAGE_URL name two that belong"
         f" together, for sweeps remove what no row names. To make the storage this database's, {deed} {own}."
     )
+
+
+async def _settle_later(parts: Parts) -> None:
+    """Settle it beside the work, for until then no sweep removes anything; say each time what is wrong."""
+    sure = False
+    while not sure:
+        await asyncio.sleep(_LATER_SECONDS)
+        try:
+            with saying_what_is_wrong(parts.settings):
+                sure = await _settle(parts, _LONGER_SECONDS)
+        except (BadSetting, OutOfReach) as problem:
+            log.error("storage.not_settled", error=str(problem))  # noqa: TRY400 - it says all
 
 
 async def _tie(database: Database, storage: Storage) -> Belonging:

@@ -1,5 +1,6 @@
 """Which storage is whose: known before a process starts, and before a file is removed that no row names."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -173,16 +174,43 @@ async def test_what_was_there_before_is_tied_by_what_it_holds(database: Database
 async def test_a_storage_that_is_away_keeps_nobody_from_starting(
     mine: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """X15: it is seen later whose it is; until then nothing there is removed."""
-    with monkeypatch.context() as patched:
-        patched.setattr(LocalStorage, "list", _away)
-        patched.setattr(opening, "_STORAGE_SECONDS", 0.1)
-        async with opening.settled(mine) as parts:
-            with pytest.raises(StorageUnavailable):
-                await installation.may_sweep(parts.database, parts.storage)
+    """X15: it is seen later whose it is, without another start; until then nothing there is removed."""
+    is_away, look = [True], Storage.list
+
+    def listed(storage: Storage, prefix: str = "") -> AsyncIterator[Entry]:
+        return (_away if is_away else look)(storage, prefix)
+
+    monkeypatch.setattr(Storage, "list", listed)
+    monkeypatch.setattr(opening, "_STORAGE_SECONDS", 0.1)
+    monkeypatch.setattr(opening, "_LATER_SECONDS", 0.01)
+    async with opening.settled(mine) as parts:
+        with pytest.raises(StorageUnavailable):
+            await installation.may_sweep(parts.database, parts.storage)
+        other = files_of(mine) / stamp_key(new_id())
+        other.parent.mkdir(parents=True)
+        other.touch()
+        is_away.clear()
+        with capture_logs() as said:
+            async with asyncio.timeout(30):
+                while not said:  # noqa: ASYNC110 - it is told in the log alone
+                    await asyncio.sleep(0.01)
+        assert f"that of the installation {other.name}" in said[0]["error"]
+        assert [one.level for one in await look_at_installation(mine)] == ["wrong"]
+        other.unlink()
+        async with asyncio.timeout(30):
+            while not await installation.may_sweep(parts.database, parts.storage):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+    assert [one.level for one in await look_at_installation(mine)] == ["ok"]
+
+
+async def test_a_storage_without_its_stamp_is_told_of(mine: Settings) -> None:
+    """Nothing is swept there meanwhile, and nobody would know."""
     async with opening.prepared(mine) as parts:
+        assert [one.level for one in await look_at_installation(mine)] == ["ok"], "it never began"
+        await installation.identify(parts.database)
         assert not await installation.may_sweep(parts.database, parts.storage)
-    assert (await start(mine)).sure
+        (finding,) = await look_at_installation(mine)
+        assert (finding.level, "no sweep removes" in finding.meaning) == ("warning", True)
 
 
 async def _away(storage: Storage, prefix: str = "") -> AsyncIterator[Entry]:

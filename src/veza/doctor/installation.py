@@ -7,9 +7,9 @@ from pathlib import Path
 
 from veza.core.db.migrate import current_revision, head_revision
 from veza.core.errors import VezaError
-from veza.core.installation import compare
+from veza.core.installation import Belonging, compare
 from veza.core.storage import open_storage
-from veza.doctor.findings import Finding, ok, where, wrong
+from veza.doctor.findings import Finding, ok, warning, where, wrong
 from veza.doctor.secret import away, looked_at
 from veza.settings import Settings
 
@@ -35,16 +35,26 @@ async def look_at_installation(settings: Settings) -> Sequence[Finding]:
                 await storage.close()
     except refusals:
         return []
-    if said := found.problem(storage.place):
-        return [
-            wrong(
-                _ABOUT,
-                f"{said}.",
-                "Veza does not start, for a sweep would remove what no row names.",
-                "Let VEZA_DATABASE_URL and VEZA_STORAGE_URL name two that belong together, or mount the disk;"
-                " what a start says tells how to make the storage this database's.",
-            )
-        ]
-    if not found.sure:
-        return [ok(_ABOUT, "Database and storage do not say yet whose they are; the next start sees to it.")]
-    return [ok(_ABOUT, f"Database and storage are both those of {found.id}.")]
+    return [_tell(found, storage.place)]
+
+
+def _tell(found: Belonging, place: str) -> Finding:
+    if said := found.problem(place):
+        return wrong(
+            _ABOUT,
+            f"{said}.",
+            "Veza does not start, for a sweep would remove what no row names.",
+            "Let VEZA_DATABASE_URL and VEZA_STORAGE_URL name two that belong together, or mount the disk;"
+            " what a start says tells how to make the storage this database's.",
+        )
+    if found.sure:
+        return ok(_ABOUT, f"Database and storage are both those of {found.id}.")
+    if found.id is None:
+        return ok(_ABOUT, "Database and storage do not say yet whose they are; the next start sees to it.")
+    return warning(
+        _ABOUT,
+        f"The database is {found.id}, and the storage does not say yet that it is this one's.",
+        "Until it does no sweep removes anything, and what nobody needs takes up room.",
+        "Whoever serves or works asks again each minute; what keeps them from it is in their log, as"
+        " storage.not_compared or storage.not_settled.",
+    )
