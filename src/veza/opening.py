@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from errno import EROFS
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +86,16 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
     with saying_what_is_wrong(settings):
         make_folder(settings)
         refuse_moved(settings)
-        if settings.embedded and not await asyncio.to_thread(_file(settings).exists):
-            await _refuse_beside_files(settings)  # before anything is made that a restore would refuse
+        is_made = partial(_is_made, settings)
+        if settings.embedded and not await is_made():
+            # Before anything is made that a restore would refuse.
+            await _refuse_beside_files(settings, is_made)
         parts = make_parts(settings, may_make_secret=not await is_secret_gone(settings))
     try:
         with saying_what_is_wrong(settings):
-            if await current_revision(parts.database) is None and not settings.embedded:
-                await _refuse_beside_files(settings)
+            is_migrated = partial(current_revision, parts.database)
+            if not settings.embedded and not await is_migrated():
+                await _refuse_beside_files(settings, is_migrated)
         yield parts
     finally:
         for part in (parts.database, parts.limiter, parts.storage, parts.providers):
@@ -149,21 +153,33 @@ def _file(settings: Settings) -> Path:
     return Path(settings.database.removeprefix("sqlite:///"))
 
 
-async def _refuse_beside_files(settings: Settings) -> None:
-    """Raise BadSetting where a database is about to be made, and there are files: they must be another's."""
+async def _is_made(settings: Settings) -> bool:
+    return await asyncio.to_thread(_file(settings).exists)
+
+
+async def _refuse_beside_files(settings: Settings, begun: Callable[[], Awaitable[object]]) -> None:
+    """Raise BadSetting where a database is about to be made, and there are files: they must be another's.
+
+    Unless it has ``begun`` meanwhile, by another process.
+    """
     storage = make_storage(settings)
     try:
         async with asyncio.timeout(_STORAGE_SECONDS):
-            if not await installation.list_stamps(storage) and not await holds_any(storage):
-                return
+            stamps, held = sorted(await installation.list_stamps(storage)), await holds_any(storage)
     except _AWAY:
         return  # it is compared before anything there is removed
     finally:
         await storage.close()
+    if not (stamps or held) or await begun():
+        return
+    whose, deed = "holds files of another", "let VEZA_STORAGE_URL name an empty place"
+    if not held:
+        whose = f"is that of the installation {', '.join(stamps)}, though without a file of it"
+        deed = f"remove {stamp_key(stamps[0])} there"
     raise BadSetting(
-        f"there is nothing in the database {_named(settings)}, and {storage.place} holds files of another: is"
+        f"there is nothing in the database {_named(settings)}, and {storage.place} {whose}: is"
         " VEZA_DATABASE_URL, or VEZA_DATA_DIR, the right one? What is lost comes back by `veza restore`; for"
-        " a new one let VEZA_STORAGE_URL name an empty place."
+        f" a new one {deed}."
     )
 
 

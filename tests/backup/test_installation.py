@@ -74,11 +74,13 @@ async def test_a_storage_is_one_database_s(mine: Settings, theirs: Settings) -> 
     assert await start(mine) == found
     stamped = files_of(mine) / stamp_key(found.id)
     assert "docs/backup.md" in stamped.read_text()
-    with pytest.raises(
-        BadSetting, match=r"is nothing in the database .+theirs/veza.db, and .+ holds files of"
-    ):
+    said = rf"is nothing in the database .+theirs/veza.db, and .+ the installation {found.id}, though"
+    with pytest.raises(BadSetting, match=said) as refused:
         await start(theirs)
+    assert str(refused.value).endswith(f"for a new one remove {stamp_key(found.id)} there.")
     assert list(theirs.data_dir.iterdir()) == [], "neither a database nor a secret"
+    (files_of(mine) / "tracks").mkdir()
+    (files_of(mine) / "tracks/1").touch()
     with pytest.raises(BadSetting, match="holds files of another"):
         await opening.migrate(theirs)
     theirs = msgspec.structs.replace(theirs, secret_key=new_secret())
@@ -123,6 +125,24 @@ async def test_of_files_that_nobody_stamped_some_must_have_a_name(mine: Settings
         (files_of(mine) / name).parent.mkdir(exist_ok=True)
         (files_of(mine) / name).touch()
     assert (await start(mine)).sure
+
+
+async def test_of_two_who_begin_at_once_both_begin(
+    bare_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds no database, and then the stamp of the one that was made meanwhile, looks again."""
+    settings = Settings(data_dir=tmp_path / "data", database_url=bare_url, secret_key=new_secret())
+    look, begun = installation.list_stamps, list[Belonging]()
+
+    async def listed(storage: Storage) -> frozenset[str]:
+        monkeypatch.setattr(installation, "list_stamps", look)
+        begun.append(await start(settings))
+        return await look(storage)
+
+    monkeypatch.setattr(installation, "list_stamps", listed)
+    monkeypatch.setattr(opening, "_STORAGE_SECONDS", 60.0)
+    assert [await start(settings)] == begun
+    assert begun[0].sure
 
 
 async def test_who_looks_for_files_looks_no_further_than_for_the_first(
