@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from tests.core.things import COUNT, NAMES, add, create_sql
 from tests.postgres import Postgres, open_postgres
 from veza.core.db import Database, Statement, open_database
-from veza.core.db.replica import PATIENCE
+from veza.core.db.replica import PATIENCE, REST, Replica
 from veza.doctor import replica
 from veza.doctor.replica import look_at_copy
 from veza.settings import Settings
@@ -170,3 +171,17 @@ async def test_a_copy_that_dies_is_missed_by_nobody(copied: tuple[Postgres, Post
         async with asyncio.timeout(15):
             while await look(other) != (True, ["a", "b"]):  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.1)
+
+
+async def test_a_copy_that_stays_behind_is_left_alone_for_a_second_at_most() -> None:
+    """X2: each time anew, also after an hour: what it is counted with stays a number."""
+
+    async def nobody(*_: Any) -> Any:
+        raise AssertionError
+
+    copy, now = Replica("", 1, nobody, nobody), asyncio.get_running_loop().time
+    for _ in range(2_000):
+        copy._leave()
+        assert copy._rests_until <= now() + REST
+        copy._rests_until = float("-inf")
+    assert copy._late > 1

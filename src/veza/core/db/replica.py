@@ -133,7 +133,7 @@ class Replica:
         """It is behind: nobody else waits for it for a while, twice as long each time, up to a second."""
         now = asyncio.get_running_loop().time()
         if now >= self._rests_until:  # else others were told so, just now
-            self._late += 1
+            self._late = min(self._late + 1, 10)  # more of them make it no longer, and a thousand no number
             self._rests_until = now + min(PATIENCE * 2**self._late, REST)
 
     def rest(self, error: Exception) -> None:
