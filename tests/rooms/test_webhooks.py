@@ -129,6 +129,25 @@ async def test_what_cannot_be_a_hook_is_refused(database: Database, tmp_path: Pa
         assert len(noted) == 5
 
 
+async def test_who_names_an_address_nearby_is_noted_under_a_key_too(
+    database: Database, tmp_path: Path
+) -> None:
+    """W2: refused as without an Idempotency-Key, again when asked again; the key is free for another."""
+    hosts = ["127.0.0.1", "[::ffff:10.0.0.1]", "169.254.169.254", "localhost:8080"]
+    nearby = [f"http://{host}/" for host in hosts]
+    async with open_world(database, tmp_path) as world:
+        ada = await world.person("ada")
+        once = {"Idempotency-Key": "once"}
+        for url in [*nearby, nearby[0]]:
+            answer = await ada.post("/webhooks", json={"url": url, "events": ["*"]}, headers=once)
+            assert answer.status_code == 422, url
+            assert answer.json()["error"]["details"][0]["code"] == "TARGET_FORBIDDEN"
+        noted = "SELECT data FROM events WHERE kind = 'webhook.target_forbidden'"
+        assert len(await database.rows(noted)) == 5
+        answer = await ada.post("/webhooks", json={"url": URL, "events": ["*"]}, headers=once)
+        assert answer.status_code == 201
+
+
 async def test_a_hook_is_its_owner_s_alone(database: Database, tmp_path: Path) -> None:
     """W16, W17: to others, admins too, it is not there; nobody has more than twenty, however they hurry."""
     async with open_world(database, tmp_path) as world:

@@ -70,7 +70,7 @@ async def register(tx: Tx, actor: Member, means: HookMeans, begin: Begin, draft:
 
     Raises :class:`TooManyWebhooks`, and :class:`ValidationFailed` for an address that is no stranger's.
     """
-    await _check_target(means, actor, begin, draft.url)
+    await _check_target(tx, means, actor, begin, draft.url)
     await _hold_owner(tx, actor)
     if await store.count(tx, actor.id) >= MOST_WEBHOOKS:
         raise TooManyWebhooks
@@ -102,11 +102,12 @@ async def _hold_owner(tx: Tx, actor: Member) -> None:
         raise InvalidToken from None
 
 
-async def _check_target(means: HookMeans, actor: Member, begin: Begin, url: str) -> None:
+async def _check_target(tx: Tx, means: HookMeans, actor: Member, begin: Begin, url: str) -> None:
     target = read_target(url)
     try:
         means.courier.guard.check_name(target)
     except Forbidden:
+        await tx.close()  # nothing comes of it, and a task is in one transaction at a time
         async with begin() as note:
             note.emit(WebhookTargetForbidden(None, actor.id, target.host))
         said = "This is not the address of a server on the internet."
@@ -142,7 +143,7 @@ async def update(
         name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
     }
     if "url" in given:
-        await _check_target(means, actor, begin, given["url"])
+        await _check_target(tx, means, actor, begin, given["url"])
     hook = await hold(tx, actor, webhook_id)
     if "events" in given:
         given["events"] = list(dict.fromkeys(given["events"]))
