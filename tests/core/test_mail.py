@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+import aiosmtplib
 import jinja2
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -68,8 +69,8 @@ def parse(raw):
 class Inbox:
     """An SMTP server's handler that keeps what it gets, or answers as it is told."""
 
-    def __init__(self, *, rcpt="250 OK", data="250 OK"):
-        self.rcpt, self.data, self.got = rcpt, data, []
+    def __init__(self, *, rcpt="250 OK", data="250 OK", part=None, slow=0.0):
+        self.rcpt, self.data, self.got, self.slow, self.part = rcpt, data, [], slow, part
 
     async def handle_RCPT(self, server, session, envelope, address, rcpt_options):  # noqa: N802 - aiosmtpd's name
         if self.rcpt.startswith("250"):
@@ -78,7 +79,15 @@ class Inbox:
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         self.got.append(envelope)
+        await asyncio.sleep(self.slow)
         return self.data
+
+    async def handle_QUIT(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
+        if self.part == "hangs":
+            await asyncio.Event().wait()
+        if self.part == "hangs up":
+            server.transport.abort()
+        return self.part or "221 Bye"
 
 
 @pytest.fixture
@@ -232,6 +241,33 @@ async def test_a_server_that_declines(serve, inbox, error):
     with pytest.raises(error) as caught:
         await SmtpMailer(f"smtp://127.0.0.1:{await serve(inbox)}", SENDER).send(MAIL, key=new_id())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["hangs", "hangs up", "500 What?", "nonsense"])
+async def test_what_was_taken_is_sent_however_its_server_parts(serve, monkeypatch, part):
+    """X15: else it would be sent again, up to fifty times."""
+    monkeypatch.setattr("veza.core.mail._PARTING_SECONDS", 0.05)
+    inbox = Inbox(part=part)
+    await SmtpMailer(f"smtp://127.0.0.1:{await serve(inbox)}", SENDER).send(MAIL, key=new_id())
+    assert len(inbox.got) == 1
+
+
+async def test_a_server_that_looks_into_a_mail_has_time_for_that(serve, monkeypatch):
+    """X15: it takes the mail whether it is waited for or not; whoever did not would send it twice."""
+
+    class Hasty(aiosmtplib.SMTP):
+        async def data(self, message, **options):
+            self.timeout = 0.01  # for all else, from now on
+            return await super().data(message, **options)
+
+    monkeypatch.setattr(aiosmtplib, "SMTP", Hasty)
+    inbox = Inbox(slow=0.1)
+    mailer = SmtpMailer(f"smtp://127.0.0.1:{await serve(inbox)}", SENDER)
+    await mailer.send(MAIL, key=new_id())
+    assert len(inbox.got) == 1
+    monkeypatch.setattr("veza.core.mail._TAKING_SECONDS", 0.01)
+    with pytest.raises(MailDelayed):
+        await mailer.send(MAIL, key=new_id())
 
 
 async def test_a_server_that_is_not_there():

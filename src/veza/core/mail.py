@@ -3,6 +3,7 @@
 import asyncio
 import os
 import ssl
+from contextlib import suppress
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -21,7 +22,12 @@ from veza.core import clock
 if TYPE_CHECKING:
     import jinja2
 
+# How long an answer is waited for.
 _TIMEOUT_SECONDS = 20
+# That to the mail itself: a server may look into it for minutes, and whoever has left by then does not hear
+# that it was taken, and sends it again (RFC 1047). The time is that of RFC 5321, 4.5.3.2.6.
+_TAKING_SECONDS = 600
+_PARTING_SECONDS = 5
 _SCHEMES = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _FORM = "smtp://, smtp+starttls:// or smtps://, then [user:password@]host[:port]"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -119,14 +125,12 @@ class SmtpMailer:
         self._tls = ssl.create_default_context() if parts.scheme != "smtp" else None
 
     async def send(self, mail: Mail, *, key: UUID) -> None:
-        """Hand the mail to the server, within 20 s. Raises MailDelayed or MailRefused."""
+        """Hand the mail to the server; once that took it, it is sent. Raises MailDelayed or MailRefused."""
         try:
-            async with asyncio.timeout(_TIMEOUT_SECONDS):
-                await self._send(mail, _compose(mail, self._sender, key))
-        except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError) as error:
-            raise (
-                MailRefused(_reason(error)) if _is_permanent(error) else MailDelayed(_reason(error))
-            ) from error
+            await self._send(mail, _compose(mail, self._sender, key))
+        except (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError) as error:
+            kind = MailRefused if error.code in _PERMANENT else MailDelayed
+            raise kind(_reason(error)) from error
         except (aiosmtplib.SMTPException, OSError) as error:
             # A refused password or sender is for the operator to mend, and the mail to wait for.
             raise MailDelayed(_reason(error)) from error
@@ -140,8 +144,18 @@ class SmtpMailer:
             raise MailDelayed(_reason(error)) from error
 
     async def _send(self, mail: Mail, message: bytes) -> None:
-        async with self._client() as client:
-            await client.sendmail(self._sender.addr_spec, [mail.to], message)
+        client = self._client()
+        try:
+            await client.connect()
+            await client.mail(self._sender.addr_spec)
+            await client.rcpt(mail.to)
+            await client.data(message, timeout=_TAKING_SECONDS)
+            await _part(client)
+        except aiosmtplib.SMTPResponseException:
+            await _part(client)
+            raise
+        finally:
+            client.close()
 
     def _client(self) -> aiosmtplib.SMTP:
         return aiosmtplib.SMTP(
@@ -222,9 +236,10 @@ def _compose(mail: Mail, sender: Address, key: UUID) -> bytes:
     return message.as_bytes()
 
 
-def _is_permanent(error: aiosmtplib.SMTPRecipientsRefused | aiosmtplib.SMTPDataError) -> bool:
-    refusals = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
-    return all(refusal.code in _PERMANENT for refusal in refusals)
+async def _part(client: aiosmtplib.SMTP) -> None:
+    """Take leave, as is polite: nothing depends on the answer."""
+    with suppress(aiosmtplib.SMTPException, OSError):
+        await client.quit(timeout=_PARTING_SECONDS)
 
 
 def _reason(error: BaseException) -> str:
