@@ -33,7 +33,7 @@ from veza.core.metrics import watch
 from veza.core.probes import PROBES
 from veza.core.repeats import open_repeats
 from veza.core.tracing import tracing
-from veza.core.worker import Worker, release_leases
+from veza.core.worker import Worker, release_leases, settle_lanes
 from veza.parts import Parts
 from veza.rooms.accounts.avatars import Avatars
 from veza.rooms.accounts.config import AccountsConfig
@@ -185,6 +185,7 @@ def _document(names: tuple[str, ...]) -> dict[str, Any]:
 @asynccontextmanager
 async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
     await parts.database.start()
+    await settle_lanes(parts.database, reactions.tasks(parts))
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(parts.live.running())
         await stack.enter_async_context(
@@ -224,6 +225,7 @@ async def working_alone(parts: Parts) -> AsyncIterator[None]:
     parts.database.record_events = reactions.outbox()
     watch_process(parts)
     await parts.database.start()
+    await settle_lanes(parts.database, reactions.tasks(parts))
     async with parts.live.running(), _tasks(parts.storage.keep_swept()), working(parts):
         yield
 
@@ -239,6 +241,7 @@ async def working(parts: Parts) -> AsyncIterator[None]:
     tasks = reactions.tasks(parts)
     workers = [
         Worker(parts.database, "default", tasks, concurrency=8),
+        Worker(parts.database, "mail", tasks, concurrency=8, then=("bulk_mail",)),
         Worker(parts.database, "bought", tasks, concurrency=settings.media_jobs, then=("media", "backlog")),
     ]
     dispatcher = Dispatcher(parts.database, Sender(parts.keyring, parts.courier))

@@ -6,6 +6,7 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -25,7 +26,7 @@ from veza.core import worker as worker_module
 from veza.core.db import Database, Statement
 from veza.core.events import Context, Event, EventJob, Outbox, events
 from veza.core.jobs import CHANNEL, Job, JobKind, NoPayload, enqueue, finish
-from veza.core.worker import Task, Worker
+from veza.core.worker import Task, Worker, settle_lanes
 
 
 async def test_each_job_is_done_once_by_four_workers_on_two_nodes(
@@ -139,6 +140,22 @@ async def test_a_lane_that_comes_second_waits_for_the_first(database: Database) 
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert done == ["later", "soon", "soon", "later", "later"]
+
+
+async def test_what_another_version_queued_goes_to_its_lane(database: Database) -> None:
+    """X10: a kind that has moved is done where it is done now, whichever process queued it."""
+    moved, stays = JobKind(NOTE.name, Note, lane="mail"), JobKind("stays", NoPayload)
+
+    async def note(_job: Job, _payload: Any) -> None:
+        pass
+
+    await queue(database, NOTE, stays)
+    tasks = [Task(moved, note), Task(stays, note)]
+    async with working(database, tasks, lane="mail"):
+        await settle_lanes(database, tasks)
+        await until_kinds(database, {"stays"})
+    async with working(database, tasks):
+        await none_left(database)
 
 
 async def test_lanes_and_unknown_kinds_are_left_to_who_knows_them(database: Database) -> None:

@@ -180,6 +180,12 @@ NEXT = Statement(
     sa.select(jobs.c.run_at).where(_alive).order_by(jobs.c.run_at).limit(1),
     datetime,
 )
+# What was queued by a version that had the kind in another lane.
+TO_LANE: Statement[None] = Statement(
+    sa.update(jobs)
+    .where(any_of(jobs.c.kind, "kinds"), jobs.c.lane != sa.bindparam("into"))
+    .values(lane=sa.bindparam("into"))
+)
 RELEASE_ALL: Statement[None] = Statement(
     sa.update(jobs).where(jobs.c.dead_at.is_(None), jobs.c.attempt > 0).values(run_at=sa.bindparam("now"))
 )

@@ -12,9 +12,9 @@ from veza.rooms.admin.schemas import Work
 from veza.rooms.audit import gauges as seals
 from veza.rooms.webhooks.gauges import how_late
 
-# Seconds. Of what came in bulk nobody waits for any.
+# Seconds. For what is done in bulk nobody waits.
 _LATE, _STUCK = 300.0, 3_600.0
-_PATIENT = {"backlog"}
+_PATIENT = {"backlog", "bulk_mail"}
 # Characters of why something failed.
 _ERROR = 200
 

@@ -20,7 +20,7 @@ class RemoveAvatar(msgspec.Struct, frozen=True):
 
 
 # A mail server may be away for hours: fifty attempts, at most ten minutes apart, last for eight of them.
-SEND_VERIFICATION = JobKind("accounts.send_verification", SendVerification, attempts=50)
+SEND_VERIFICATION = JobKind("accounts.send_verification", SendVerification, lane="mail", attempts=50)
 REMOVE_AVATAR = JobKind("accounts.remove_avatar", RemoveAvatar)
 PURGE = JobKind("accounts.purge", NoPayload, every=timedelta(hours=6))
 SWEEP_AVATARS = JobKind("accounts.sweep_avatars", NoPayload, every=timedelta(hours=24))

@@ -29,8 +29,8 @@ class SendReset(msgspec.Struct, frozen=True):
 # A mail server may be away for hours: fifty attempts, at most ten minutes apart, last for eight of them.
 _PATIENCE = 50
 # Reacts to what the owner of an account should hear of.
-SEND_ALERT = JobKind("sessions.send_alert", EventJob, attempts=_PATIENCE)
-SEND_RESET = JobKind("sessions.send_reset", SendReset, attempts=_PATIENCE)
+SEND_ALERT = JobKind("sessions.send_alert", EventJob, lane="mail", attempts=_PATIENCE)
+SEND_RESET = JobKind("sessions.send_reset", SendReset, lane="mail", attempts=_PATIENCE)
 PURGE = JobKind("sessions.purge", NoPayload, every=timedelta(hours=1))
 
 _ALERTS = {
