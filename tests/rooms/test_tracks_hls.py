@@ -26,9 +26,11 @@ from tests.world import World, open_world
 from veza.app import working
 from veza.core import clock
 from veza.core.db import Database
-from veza.core.errors import InsufficientStorage
+from veza.core.errors import DatabaseBusy, InsufficientStorage, Unavailable
+from veza.core.ids import new_id
+from veza.core.jobs import Job
 from veza.core.server import serve_async
-from veza.media import Fragments, Growing, Timing, process
+from veza.media import Fragments, Growing, MediaLimits, Timing, process
 from veza.media.errors import EncodingFailed
 from veza.media.ffmpeg import find_ffmpeg
 from veza.rooms.tracks import early, files_store, jobs, pieces, wishes
@@ -394,6 +396,31 @@ async def test_the_first_play_of_a_real_file(
         assert await database.rows("SELECT 1 FROM early") == []
 
 
+async def test_a_day_of_tries_leaves_no_more_than_the_last(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C33: what a try left goes at the next, but for what is heard of it until that one has as much."""
+    async with open_world(database, tmp_path) as world:
+        olga, storage = await world.person("olga"), world.parts.storage
+        track = await plant(world, olga, "processing")
+        await publish(world, track, 2)
+        heard = [name for name in files(world, track) if "/early/" in name]
+        await storage.put_bytes(f"{early_folder(UUID(track))}/1-x/1", b"x")
+        found = list[str]()
+
+        async def process(*_: Any, **__: Any) -> None:
+            found.extend(name for name in files(world, track) if "/early/" in name)
+            raise Unavailable
+
+        monkeypatch.setattr(jobs, "process", process)
+        job = Job(new_id(), "tracks.process", "{}", 1, clock.now())
+        with pytest.raises(Unavailable):
+            await jobs.TrackJobs(database, storage, MediaLimits()).process(
+                job, jobs.ProcessTrack(UUID(track), "", "")
+            )
+        assert found == heard != []
+
+
 async def test_to_be_heard_early_is_a_help_and_no_duty(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,9 +447,9 @@ async def test_to_be_heard_early_is_a_help_and_no_duty(
             return [b"twelve", b"thirteen"]
 
         growing = [Growing("aac_160", "mp4a.40.2", 160_000, 60 * 48_000, whole, ahead)]
-        later, sooner = (
+        later, sooner, again = (
             early.Publisher(database, storage, track, early_folder(track), attempt, asyncio.Lock())
-            for attempt in (2, 1)
+            for attempt in (2, 1, 2)
         )
 
         async def attempts() -> list[Any]:
@@ -434,12 +461,30 @@ async def test_to_be_heard_early_is_a_help_and_no_duty(
                 raise InsufficientStorage
 
             full.setattr(storage, "put_file", refuse)
-            await later(growing)
+            for publisher in (later, again):
+                await publisher(growing)
         assert await attempts() == []
         assert not [name for name in files(world) if "early" in name]
         for publisher in (later, sooner):
             await publisher(growing)
             assert [row[0] for row in await attempts()] == [2]
+
+        at = f"/tracks/{track}/hls/aac_160"
+        # One that is given back, or put off, is tried again under the same number: what was told stays true.
+        told = (await olga.get(f"{at}/1.m4s")).content
+        other = Fragments(tmp_path / "other")
+        other.path.write_bytes(whole.path.read_bytes()[:-1] + b"?")
+        other.read()
+        with monkeypatch.context() as busy:
+
+            async def refuse_row(*_: Any) -> None:
+                raise DatabaseBusy
+
+            busy.setattr(files_store, "keep_early", refuse_row)
+            await again([Growing("aac_160", "mp4a.40.2", 160_000, 60 * 48_000, other, ahead)])
+        assert len({name for name in files(world) if "/early/2-" in name}) == 2
+        assert told[-1:] != b"?"
+        assert (await olga.get(f"{at}/1.m4s")).content == told
         status = (await olga.get(f"/tracks/{track}/status")).json()["data"]
         assert status["playable"]
 
@@ -448,7 +493,6 @@ async def test_to_be_heard_early_is_a_help_and_no_duty(
                 found = await files_store.find_early(view, track)
                 return [one.piece for one in found.wishes] if found else []
 
-        at = f"/tracks/{track}/hls/aac_160"
         waiting = [asyncio.create_task(olga.get(f"{at}/{piece}.m4s")) for piece in (2, 12)]
         async with asyncio.timeout(30):
             while await wished() != [12]:  # noqa: ASYNC110 - the row tells nobody

@@ -45,7 +45,9 @@ class Publisher:
         self._database = database
         self._storage = storage
         self._track_id = track_id
-        self._folder = f"{folder}/{attempt}"
+        # Of this try alone: one that was given back or put off had the same number, and is heard by what is
+        # written down of it until this one writes down its own.
+        self._folder = f"{folder}/{attempt}-{new_id().hex}"
         self._attempt = attempt
         self._turn = turn  # to make pieces ahead, one track at a time
         self._leaps = True

@@ -121,6 +121,7 @@ class TrackJobs:
         self._storage = storage
         self._limits = limits
         self._leaping = asyncio.Lock()
+        self._mark = new_id().hex
 
     def tasks(self) -> Sequence[Task]:
         """What the worker is to know."""
@@ -160,6 +161,7 @@ class TrackJobs:
         out.mkdir()
         tell = OnProgress(self._database, what.track_id)
         early = early_folder(what.track_id)
+        await self._remove_unheard(what.track_id, early)
         picture = None
         if what.picture:
             most = self._limits.max_cover_bytes
@@ -175,8 +177,9 @@ class TrackJobs:
             await self._refuse(job, what, error)
             return
         sha256 = await asyncio.to_thread(_sha256, source)
-        # Each attempt has a folder of its own: a worker that was thought dead cannot spoil another's files.
-        folder = f"{folder_of(what.track_id)}/{job.attempt}"
+        # A worker that was thought dead cannot spoil another's files: each attempt of a process has a folder
+        # of its own. Those that do not count share it, one after the other, so a day of them leaves no more.
+        folder = f"{folder_of(what.track_id)}/{job.attempt}-{self._mark}"
         rows = await self._store(what.track_id, folder, done)
         try:
             await self._keep(job, what, done, rows, sha256)
@@ -188,6 +191,13 @@ class TrackJobs:
     async def _find(self, track_id: UUID) -> Track | None:
         async with self._database.read() as view:
             return await store.find(view, track_id)
+
+    async def _remove_unheard(self, track_id: UUID, early: str) -> None:
+        """Remove what earlier tries left in this folder and nobody is told of; a day of them is thousands."""
+        if keys := {entry.key async for entry in self._storage.list(early)}:
+            async with self._database.read() as view:
+                heard = await files_store.early_keys(view, track_id)
+            await self._storage.delete_many(sorted(keys - heard))
 
     async def _store(self, track_id: UUID, folder: str, done: Processed) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = []
