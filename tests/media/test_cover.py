@@ -1,4 +1,5 @@
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ async def test_every_mode_becomes_rgb(mode: str) -> None:
     Image.new(mode, (64, 64)).save(target, "JPEG" if mode == "CMYK" else "PNG")
     made = await make_square_images(target.getvalue(), [32])
     assert _open(made[32]).mode == "RGB"
+
+
+async def test_grey_of_sixteen_bits_is_scaled() -> None:
+    """Pillow cuts it off at 255, so that nearly all of it was white."""
+    grey, colour = Image.new("I;16", (256, 64)), Image.new("RGB", (256, 64))
+    for x, y in product(range(256), range(64)):
+        grey.putpixel((x, y), x * 257)
+        colour.putpixel((x, y), (x, x, x))
+    made = []
+    for picture in (grey, colour):
+        picture.save(target := BytesIO(), "PNG")
+        made.append(_open((await make_images(target.getvalue(), [256]))[256]))
+    assert made[0].tobytes() == made[1].tobytes()
 
 
 async def test_what_is_clear_becomes_white() -> None:

@@ -59,6 +59,9 @@ def _mosaic(opened: Sequence[Image.Image], size: int) -> Image.Image:
 def _upright(opened: Image.Image) -> Image.Image:
     """The first frame, as the camera meant it, in RGB on white."""
     image = ImageOps.exif_transpose(opened)
+    if image.mode.startswith("I"):
+        # Grey of 16 bits, as scanners write it: Pillow cuts it off at 255 where it should scale.
+        image = image.point(lambda level: level * (1 / 256)).convert("L")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
