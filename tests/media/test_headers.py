@@ -10,8 +10,8 @@ from tests.media.corpus import BY_NAME, SAMPLES, SECONDS
 from veza.media import MediaLimits
 from veza.media import headers as module
 from veza.media.headers import UNREAD, read_headers
+from veza.media.readable import readable
 from veza.media.sandbox import sandbox_level
-from veza.media.wide import narrowed
 
 LIMITS = MediaLimits()
 Get = Callable[[str], Path]
@@ -107,7 +107,7 @@ def test_wide_sizes_are_read_as_narrow_ones(form: bytes, told: int) -> None:
     """M8: and whatever they say, nothing is read that is not there; other files are read as they are."""
     ds64 = b"ds64" + (28).to_bytes(4, "little") + bytes(8) + told.to_bytes(8, "little") + bytes(12)
     file = form + b"\xff" * 4 + b"WAVE" + ds64 + b"data" + b"\xff" * 4 + b"soundLIST"
-    shown = narrowed(BytesIO(file))
+    shown = readable(BytesIO(file))
     parts = [shown.read(7) for _ in range(len(file))]
     at = file.index(b"data") + 4
     size = min(told, (1 << 32) - 2).to_bytes(4, "little")
@@ -115,4 +115,4 @@ def test_wide_sizes_are_read_as_narrow_ones(form: bytes, told: int) -> None:
     assert b"".join(parts) == (file if form == b"RIFF" else wide)
     assert shown.seek(at) == shown.tell() == at
     for length in range(len(file)):
-        assert len(narrowed(BytesIO(file[:length])).read()) == length
+        assert len(readable(BytesIO(file[:length])).read()) == length

@@ -1,8 +1,8 @@
 """Read the headers of many files with tinytag; a program for the sandbox, see :mod:`veza.media.headers`.
 
-Run as ``python -I -S header_child.py SITE_PACKAGES WIDE``, the latter where ``wide.py`` is. Its stdin is a
-socket over which open files come, one with each byte; it sees nothing of them but these. Writes a part of
-JSON for each, an empty object where the file cannot be read.
+Run as ``python -I -S header_child.py SITE_PACKAGES READABLE``, the latter where ``readable.py`` is. Its stdin
+is a socket over which open files come, one with each byte; it sees nothing of them but these. Writes a part
+of JSON for each, an empty object where the file cannot be read.
 """
 
 import json
@@ -17,7 +17,7 @@ sys.path.insert(0, sys.argv[1])
 
 from tinytag import TinyTag  # behind the line that says where it is
 
-narrowed = runpy.run_path(sys.argv[2])["narrowed"]
+readable = runpy.run_path(sys.argv[2])["readable"]
 _TEXTS = ("title", "artist", "album", "albumartist", "genre", "year", "track")
 _NUMBERS = ("duration", "samplerate", "channels", "bitdepth")
 _LONGEST = 1024  # characters; cleaned and cut in the parent
@@ -51,7 +51,7 @@ def _read(handle: int) -> dict[str, object]:
         signal.alarm(_SECONDS)
         try:
             with os.fdopen(handle, "rb") as stream:
-                tag = TinyTag.get(file_obj=narrowed(stream))
+                tag = TinyTag.get(file_obj=readable(stream))
                 found: dict[str, object] = {name: getattr(tag, name) for name in _NUMBERS}
                 found |= {name: str(value)[:_LONGEST] for name in _TEXTS if (value := getattr(tag, name))}
                 return found

@@ -20,7 +20,7 @@ from veza.media.children import package, split_parts
 from veza.media.errors import MediaUnavailable
 from veza.media.limits import MediaLimits
 from veza.media.sandbox import Limits, run_python
-from veza.media.tags import WIDE, Tags, tags_of
+from veza.media.tags import READABLE, Tags, tags_of
 
 # As many as wait in a socket at once, with room to spare: all are handed over before the child begins.
 MOST_FILES = 128
@@ -63,11 +63,11 @@ async def _read_some(files: Sequence[Path], limits: MediaLimits) -> list[Headers
             result = await run_python(
                 _SCRIPT,
                 str(folder.parent),
-                str(WIDE),
+                str(READABLE),
                 stdin=waiting.fileno(),
                 limits=Limits(memory=limits.tag_memory, seconds=_SECONDS),
                 at_most=_MOST_OUTPUT * len(files),
-                packages=[folder, WIDE],
+                packages=[folder, READABLE],
             )
         except (TimeoutError, ValueError):
             # What was read is lost with the child. By halves, the one that does this is soon alone.

@@ -1,6 +1,6 @@
 """Read the tags of the file on stdin with tinytag; a program for the sandbox, see :mod:`veza.media.tags`.
 
-Run as ``python -I -S tag_child.py SITE_PACKAGES WIDE MAX_COVER``, the second where ``wide.py`` is.
+Run as ``python -I -S tag_child.py SITE_PACKAGES READABLE MAX_COVER``, the second where ``readable.py`` is.
 Writes a part of JSON and, if there is one, a part with the cover's bytes.
 """
 
@@ -19,7 +19,7 @@ _LONGEST = 4096  # characters; cleaned and cut in the parent
 
 def main() -> None:
     """Tags first: they are safe in the pipe even if the cover is too much for this process."""
-    stream = runpy.run_path(sys.argv[2])["narrowed"](sys.stdin.buffer)
+    stream = runpy.run_path(sys.argv[2])["readable"](sys.stdin.buffer)
     tag = TinyTag.get(file_obj=stream, duration=False, image=True)
     found = {}
     for name in _FIELDS:

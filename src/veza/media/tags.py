@@ -17,7 +17,7 @@ from veza.media.sandbox import Limits, run_python
 
 _SCRIPT = Path(__file__).with_name("tag_child.py")
 # What children need beside tinytag.
-WIDE = _SCRIPT.with_name("wide.py")
+READABLE = _SCRIPT.with_name("readable.py")
 _SECONDS = 20.0
 _LONGEST = 256  # characters
 _FIRST_YEAR, _LAST_YEAR = 1000, 2100
@@ -44,12 +44,12 @@ async def read_tags(source: Path, limits: MediaLimits) -> Tags:
             result = await run_python(
                 _SCRIPT,
                 str(tinytag_folder.parent),
-                str(WIDE),
+                str(READABLE),
                 str(limits.max_cover_bytes),
                 stdin=file.fileno(),
                 limits=Limits(memory=limits.tag_memory, seconds=_SECONDS),
                 at_most=limits.max_cover_bytes + (1 << 20),
-                packages=[tinytag_folder, WIDE],
+                packages=[tinytag_folder, READABLE],
             )
             parts = split_parts(result.value)
             found = msgspec.json.decode(parts[0], type=dict[str, str])
