@@ -89,6 +89,20 @@ def test_video_is_refused(tmp_path: Path) -> None:
             sniff(file)
 
 
+@pytest.mark.parametrize("codec", ["mjpeg", "png"])
+async def test_pictures_for_chapters_are_no_video(codec: str, tmp_path: Path) -> None:
+    """M2: a book shows one for each chapter, in a track that calls itself video; a film is still refused."""
+    book, film = tmp_path / "book.m4b", tmp_path / "film.m4b"
+    sources = ("-f", "lavfi", "-i", "sine=d=1", "-f", "lavfi", "-i", "color=s=64x64:d=1:r=2", "-c:a", "aac")
+    ffmpeg(*sources, "-c:v", codec, "-f", "mov", book)
+    assert sniff(book).format.name == "m4a"
+    done = await process(book, tmp_path)
+    assert (done.codec, done.damaged) == ("aac", False)
+    film.write_bytes(book.read_bytes().replace({"mjpeg": b"jpeg", "png": b"png "}[codec], b"avc1"))
+    with pytest.raises(UnsupportedAudio):
+        sniff(film)
+
+
 async def test_a_polyglot_becomes_nothing_but_audio(sample: Get, tmp_path: Path) -> None:
     """M3: what hides in front of, inside and behind the audio does not reach what we serve."""
     frames = b"".join(mp3_frames(sample("a.mp3").read_bytes()))

@@ -1,33 +1,51 @@
 """The boxes of an MP4 file (ISO 14496-12), as far as telling music from video asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 _MAX_BOXES = 4096  # in one file; real ones have some tens outside their fragments
 _MAX_MOOV = 64 << 20
+_STILLS = {b"jpeg", b"png "}  # sample entries of pictures, each whole by itself
 
 
 def holds_only_audio(file: BinaryIO, size: int) -> bool:
-    """Whether there is a track of sound and none of video; the file may be cut short behind its ``moov``."""
-    handlers = set()
+    """Whether there is a track of sound and none of video; the file may be cut short behind its ``moov``.
+
+    Pictures for the chapters of a book are a track of video by their handler, but none to us.
+    """
+    kinds = set()
     budget = iter(range(_MAX_BOXES))
     for kind, start, end in _boxes(file, 0, size, budget):
         if kind != b"moov":
             continue
         for trak, trak_start, trak_end in _boxes(file, start, min(end, start + _MAX_MOOV), budget):
             if trak == b"trak":
-                handlers.add(_handler(file, trak_start, trak_end, budget))
-    return b"soun" in handlers and b"vide" not in handlers
+                kinds.add(_kind(file, trak_start, trak_end, budget))
+    return b"soun" in kinds and b"vide" not in kinds
 
 
-def _handler(file: BinaryIO, start: int, end: int, budget: Iterator[int]) -> bytes:
-    """What kind of track this is: the handler type of its ``mdia/hdlr``."""
-    for kind, media_start, media_end in _boxes(file, start, end, budget):
-        if kind == b"mdia":
-            for inner, inner_start, _ in _boxes(file, media_start, media_end, budget):
-                if inner == b"hdlr":
-                    file.seek(inner_start + 8)
-                    return file.read(4)
+def _kind(file: BinaryIO, start: int, end: int, budget: Iterator[int]) -> bytes:
+    """What kind of track this is: its handler type, or none for still pictures."""
+    handler = _read(file, start, end, budget, (b"mdia", b"hdlr"))[8:12]
+    if handler == b"vide":
+        entries = _read(file, start, end, budget, (b"mdia", b"minf", b"stbl", b"stsd"))
+        if entries[4:8] == b"\0\0\0\1" and entries[12:16] in _STILLS:
+            return b""
+    return handler
+
+
+def _read(file: BinaryIO, start: int, end: int, budget: Iterator[int], path: Sequence[bytes]) -> bytes:
+    """How the first box at this path begins: sixteen bytes of its content, fewer where there are no more."""
+    for kind, inner_start, inner_end in _boxes(file, start, end, budget):
+        if kind != path[0]:
+            continue
+        if len(path) > 1:
+            found = _read(file, inner_start, inner_end, budget, path[1:])
+        else:
+            file.seek(inner_start)
+            found = file.read(min(16, inner_end - inner_start))
+        if found:
+            return found
     return b""
 
 
