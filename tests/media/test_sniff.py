@@ -98,9 +98,13 @@ async def test_pictures_for_chapters_are_no_video(codec: str, tmp_path: Path) ->
     assert sniff(book).format.name == "m4a"
     done = await process(book, tmp_path)
     assert (done.codec, done.damaged) == ("aac", False)
-    film.write_bytes(book.read_bytes().replace({"mjpeg": b"jpeg", "png": b"png "}[codec], b"avc1"))
-    with pytest.raises(UnsupportedAudio):
-        sniff(film)
+    data, entry = book.read_bytes(), {"mjpeg": b"jpeg", "png": b"png "}[codec]
+    count = data.index(b"stsz", data.index(entry)) + 12
+    assert data[count : count + 4] == (2).to_bytes(4)
+    for other in (data.replace(entry, b"avc1"), data[:count] + (750).to_bytes(4) + data[count + 4 :]):
+        film.write_bytes(other)
+        with pytest.raises(UnsupportedAudio):
+            sniff(film)
 
 
 async def test_a_polyglot_becomes_nothing_but_audio(sample: Get, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from typing import BinaryIO
 
 _MAX_BOXES = 4096  # in one file; real ones have some tens outside their fragments
 _MAX_MOOV = 64 << 20
-_STILLS = {b"jpeg", b"png "}  # sample entries of pictures, each whole by itself
+# Sample entries of pictures, each whole by itself; and more of them than a book has chapters are a film.
+_STILLS, _MOST_STILLS = {b"jpeg", b"png "}, 512
+_TABLE = (b"mdia", b"minf", b"stbl")
 
 
 def holds_only_audio(file: BinaryIO, size: int) -> bool:
@@ -28,8 +30,9 @@ def _kind(file: BinaryIO, start: int, end: int, budget: Iterator[int]) -> bytes:
     """What kind of track this is: its handler type, or none for still pictures."""
     handler = _read(file, start, end, budget, (b"mdia", b"hdlr"))[8:12]
     if handler == b"vide":
-        entries = _read(file, start, end, budget, (b"mdia", b"minf", b"stbl", b"stsd"))
-        if entries[4:8] == b"\0\0\0\1" and entries[12:16] in _STILLS:
+        entries = _read(file, start, end, budget, (*_TABLE, b"stsd"))
+        count = int.from_bytes(_read(file, start, end, budget, (*_TABLE, b"stsz"))[8:12])
+        if entries[4:8] == b"\0\0\0\1" and entries[12:16] in _STILLS and 0 < count <= _MOST_STILLS:
             return b""
     return handler
 
