@@ -17,7 +17,15 @@ from veza.access.actor import Member
 from veza.access.policy import Action, may
 from veza.core import clock
 from veza.core.db import Tx
-from veza.core.errors import Detail, Forbidden, InvalidToken, ValidationFailed, VezaError
+from veza.core.errors import (
+    Detail,
+    Forbidden,
+    InsufficientStorage,
+    InvalidToken,
+    Unavailable,
+    ValidationFailed,
+    VezaError,
+)
 from veza.core.ids import new_id
 from veza.core.live import Live
 from veza.core.text import fold
@@ -89,6 +97,8 @@ async def say_all(tx: Tx, live: Live, batch: Sequence[Words]) -> list[Outcome | 
             if desk is None:
                 desk = desks[one.room_id] = await _open(tx, rooms.get(one.room_id), batch)
             outcomes.append(await _say(tx, desk, one))
+        except (Unavailable, InsufficientStorage):
+            raise  # a statement failed, and with it ``tx``: it concerns them all
         except VezaError as refused:
             outcomes.append(refused)
     for desk in desks.values():
