@@ -14,6 +14,7 @@ _SENDS = "asks for addresses of the bucket itself, which these worlds do not giv
 _FOLDER = "looks into the folder of chunks, which a bucket has not"
 _TWICE = "opens a second world on the files of the first"
 WITHIN: dict[str, str] = {
+    "test_audit::test_downloads_are_known": _CLOCK,
     "test_audit::test_what_strangers_write_does_no_harm": _CLIENT,
     "test_auth_hot::test_both_ways_answer_alike": _LOOKS,
     "test_auth_login::test_guessing_is_slowed_and_the_owner_told": _CLOCK,
@@ -23,11 +24,15 @@ WITHIN: dict[str, str] = {
     "test_auth_login::test_unknown_and_wrong_are_alike": _LOOKS,
     "test_auth_password::test_three_mails_an_hour": _CLOCK,
     "test_auth_password::test_nobody_learns_who_has_an_account": _SECOND,
+    "test_auth_two_factor::test_a_found_telephone_does_not_turn_it_on": _CLOCK,
+    "test_auth_two_factor::test_who_only_knows_the_password_keeps_nobody_out": _CLOCK,
     "test_auth_tokens::test_forgeries": _CLIENT,
     "test_auth_tokens::test_no_token": _CLIENT,
     "test_chunks_on_the_wire::test_a_chunk_that_drips": _LOOKS,
     "test_chunks_on_the_wire::test_a_server_that_stops_amid_chunks": _LOOKS,
     "test_comments::test_nobody_floods": _CLOCK,
+    "test_demo::test_no_demo_among_other_people_s_things": _TWICE,
+    "test_people_whole::test_registering_again_and_again_floods_no_mailbox": _CLOCK,
     "test_tracks_bytes::test_listeners_hold_nothing_up": _LOOKS,
     "test_tracks_hls::test_pieces_are_parts_of_one_file": _LOOKS,
     "test_tracks_hls::test_who_waits_is_bounded_and_may_leave": _LOOKS,
@@ -44,6 +49,7 @@ WITHIN: dict[str, str] = {
     "test_uploads_chunks::test_the_quota_is_reserved_at_the_start": _FOLDER,
     "test_uploads_files::test_a_file_without_end": _CLIENT,
     "test_uploads_files::test_malware_stays_outside": _FOLDER,
+    "test_market_downloads::test_who_downloads_what_was_bought": _CLOCK,
     "test_market_formats::test_a_bucket_sends_it_itself": _SENDS,
     "test_sessions_authenticator::test_activity_is_written_at_the_end": _LOOKS,
     "test_sessions_authenticator::test_activity_is_written_once_a_minute": _LOOKS,

@@ -115,7 +115,7 @@ async def test_a_copy_that_falls_behind_is_not_believed(
 @asynccontextmanager
 async def muffled(server: Postgres) -> AsyncIterator[tuple[str, asyncio.Event]]:
     """The server behind a wire that carries nothing more, and ends nothing either, once the event is set."""
-    mute, carrying = asyncio.Event(), set[asyncio.Task[None]]()
+    mute, carrying, held = asyncio.Event(), set[asyncio.Task[None]](), list[asyncio.StreamWriter]()
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
@@ -125,6 +125,7 @@ async def muffled(server: Postgres) -> AsyncIterator[tuple[str, asyncio.Event]]:
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends = await asyncio.open_unix_connection(f"{folder_of(server)}/.s.PGSQL.5432")
+        held.extend((ends[1], writer))
         carrying.update(asyncio.create_task(carry(*pair)) for pair in ((reader, ends[1]), (ends[0], writer)))
 
     wire = await asyncio.start_server(take, "127.0.0.1", 0)
@@ -133,6 +134,8 @@ async def muffled(server: Postgres) -> AsyncIterator[tuple[str, asyncio.Event]]:
     wire.close()
     for task in carrying:
         task.cancel()
+    for end in held:
+        end.close()
 
 
 async def test_a_copy_that_hangs_holds_up_nobody_for_long(copied: tuple[Postgres, Postgres]) -> None:

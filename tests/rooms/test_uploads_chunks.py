@@ -18,8 +18,8 @@ SIZE = 20_000
 def original(world: World, track_id: str) -> bytes:
     """What is stored."""
     storage, key = world.parts.storage, f"tracks/{track_id}/original"
-    path = storage.local_path(key)
-    return bytes(obstore.get(storage._store, key).bytes()) if path is None else path.read_bytes()
+    name = storage.local_name(key)
+    return bytes(obstore.get(storage._store, key).bytes()) if name is None else Path(name).read_bytes()
 
 
 @pytest.mark.parametrize("order", ["forwards", "backwards", "at once"])
