@@ -77,9 +77,8 @@ class FileAnswer(SentBytes):
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         del receive
         exchange: Exchange = scope["veza"]
-        if exchange.tx is not None:
-            # Whoever listens for an hour holds no connection to the database meanwhile.
-            await exchange.tx.close()
+        # Whoever listens for an hour holds no connection to the database meanwhile.
+        await exchange.end_tx()
         head = self.extra | {
             "etag": self.tag,
             "accept-ranges": "bytes",

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from veza.core.delivery import disposition
-from veza.core.exchange import Exchange
 from veza.core.http import SentBytes
 
 MIME = "text/csv"
@@ -44,9 +43,6 @@ class SheetAnswer(SentBytes):
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         del receive
-        exchange: Exchange = scope["veza"]
-        if exchange.tx is not None:  # a slow reader holds no connection to the database
-            await exchange.tx.close()
         head = {
             "content-type": f"{MIME}; charset=utf-8; header=present",
             "content-disposition": disposition("attachment", self.filename),

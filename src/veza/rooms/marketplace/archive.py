@@ -55,9 +55,8 @@ class ZipAnswer(SentBytes):
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         del receive
         exchange: Exchange = scope["veza"]
-        if exchange.tx is not None:
-            # Whoever downloads for an hour holds no connection to the database meanwhile.
-            await exchange.tx.close()
+        # Whoever downloads for an hour holds no connection to the database meanwhile.
+        await exchange.end_tx()
         sizes = [(name, entry.size) for name, entry in zip(_names(self.entries), self.entries, strict=True)]
         head = (
             self.extra | _PRIVATE | {"content-type": "application/zip", "content-length": str(length(sizes))}

@@ -102,8 +102,6 @@ class StreamAnswer(SentBytes):
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         exchange: Exchange = scope["veza"]
-        if exchange.tx is not None:
-            await exchange.tx.close()
         start = {"type": "http.response.start", "status": 200, "headers": list(_HEAD)}
         if exchange.scope["method"] == "HEAD":
             await send(start)

@@ -93,8 +93,7 @@ class PieceAnswer(SentBytes):
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         exchange: Exchange = scope["veza"]
-        if exchange.tx is not None:
-            await exchange.tx.close()
+        await exchange.end_tx()
         piece = self.found or await self.pieces.wait(self.wanted, receive)
         if piece is not None:
             await self.pieces.file(piece).to_asgi_response()(scope, receive, send)
