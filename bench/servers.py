@@ -68,6 +68,10 @@ class Server:
         """Measure the most memory from here on."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
+    def open_files(self) -> int:
+        """How many files, sockets among them, the process has open."""
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
+
     def cpu(self) -> float:
         """CPU seconds used so far."""
         return cpu_seconds(self.pid)
