@@ -43,6 +43,7 @@ ROOM = 3 << 30  # bytes
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Tests that throw dice can be asked to throw them more often."""
     parser.addoption("--uploads", default="40", help="uploads in chunks to a server that is killed meanwhile")
+    parser.addoption("--kills", default="200", help="SIGKILLs of a server while people upload and change")
     parser.addoption("--events", default="100", help="events told by a server that is killed meanwhile")
     parser.addoption(
         "--messages", default="240", help="messages in a chat whose servers and clients come and go"

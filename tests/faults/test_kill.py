@@ -1,4 +1,4 @@
-"""A real server, killed two hundred times while people upload, change and delete."""
+"""A real server, killed two hundred times (`--kills`) while people upload, change and delete."""
 
 import asyncio
 import itertools
@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 
 from tests.faults.nursery import Forked, fork_aside
 from tests.media.corpus import BY_NAME, make
@@ -24,7 +25,6 @@ from veza.core.storage import LocalStorage, open_storage
 from veza.rooms.tracks import store
 from veza.rooms.tracks.jobs import original_key, sweep_files
 
-KILLS = 200
 CLIENTS = 4
 TRACKS_EACH = 3
 PASSWORD = "seven purple lanterns"
@@ -165,8 +165,9 @@ class Client:
         return answer.status_code in statuses
 
 
-async def test_two_hundred_kills(tmp_path: Path) -> None:
+async def test_two_hundred_kills(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """C19, C33, X14, G28, G29: what was answered holds, and nothing is left over or stuck."""
+    kills = int(request.config.getoption("--kills"))
     music = make(BY_NAME["a.mp3"], tmp_path, 0.35).read_bytes()
     dice = random.Random(int.from_bytes(os.urandom(2)))
     async with nursery(tmp_path) as servers:
@@ -185,7 +186,7 @@ async def test_two_hundred_kills(tmp_path: Path) -> None:
             http.headers["Authorization"] = f"Bearer {signed['token']['access_token']}"
             clients = [Client(http, music, f"c{number}", dice) for number in range(CLIENTS)]
             living = [asyncio.create_task(client.live()) for client in clients]
-            for turn in range(KILLS):
+            for turn in range(kills):
                 # Some die while they start, a few live long enough to finish a track.
                 if dice.random() > 0.1:
                     await servers.ready()
@@ -203,7 +204,7 @@ async def test_two_hundred_kills(tmp_path: Path) -> None:
         titles = {track: title for client in clients for track, title in client.titles.items()}
         await _check(tmp_path, titles, music)
         # Enough to have promised something: an idle machine gives ten times as many.
-        assert sum(client.answers for client in clients) > KILLS
+        assert sum(client.answers for client in clients) > kills
     assert b"request.crashed" not in (tmp_path / "log").read_bytes()
 
 
