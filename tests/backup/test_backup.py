@@ -353,7 +353,10 @@ async def test_what_is_missing_or_damaged_is_told(
                     path.write_bytes(content)
             assert await back_up(settings, vault) == 1
             assert "2 files are not as their rows say" in capsys.readouterr().err
-            assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0
+            assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 1
+            told = capsys.readouterr()  # of what is in the vault all is well
+            assert " is whole: " in told.out
+            assert "2 files are not as their rows say" in told.err
 
 
 async def test_what_is_not_what_its_row_says_is_told_by_every_backup(
@@ -371,7 +374,8 @@ async def test_what_is_not_what_its_row_says_is_told_by_every_backup(
             assert await back_up(settings, vault) == code
             told = f"{original} is not what it was: its SHA-256 is another" in capsys.readouterr().err
             assert told == bool(code)
-            assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == 0
+            assert await do(settings, "list_backups", target=str(vault), at=None, verify=True) == code
+            assert (original in capsys.readouterr().err) == bool(code)
 
 
 async def test_a_secret_that_is_damaged_in_a_backup_is_told_and_not_restored(

@@ -200,7 +200,7 @@ async def list_backups(settings: Settings, ways: Ways, *, target: str, at: str |
         manifest = await vault.get(at)
         await verify_backup(vault, manifest, progress.console())
         _say(f"backup {manifest.id} is whole: {manifest.rows:,} rows, {manifest.files.count:,} files")
-        return 0
+        return _tell_faults(manifest)
     for backup_id in [at] if at else await vault.list_ids():
         with suppress(ManifestDamaged):
             found = await vault.get(backup_id)
