@@ -9,6 +9,7 @@ import resource
 import shutil
 import socket
 import ssl
+import subprocess
 import sys
 from pathlib import Path
 from unittest.mock import Mock
@@ -110,6 +111,14 @@ def test_a_second_process_on_a_data_folder_is_refused(command, folder, words):
         refused(command(*words), "another Veza is running")
     with FolderLock(folder), pytest.raises(InUse):
         FolderLock(folder)
+
+
+def test_what_a_killed_process_was_about_to_run_keeps_nobody_out(folder):
+    """X9, X14: between fork and exec a child has its parent's lock; a refusal then would end all restarts."""
+    with FolderLock(folder) as killed:
+        child = subprocess.Popen(["sleep", "0.3"], pass_fds=[killed._file])
+    with FolderLock(folder):
+        assert child.wait() == 0
 
 
 @pytest.mark.parametrize("words", [("serve",), ("migrate",), ("users", "create", "--username", "ada",
