@@ -157,7 +157,7 @@ RESTART: Statement[None] = Statement(
 # With what its last try had the next be told: there is none, and whoever hears of its end is to know that.
 BURY = Statement(
     sa.update(jobs)
-    .where(_mine)
+    .where(_mine, jobs.c.dead_at.is_(None))  # once, also where the first time was committed and not heard of
     .values(dead_at=sa.bindparam("now"), error=sa.bindparam("problem"), unique_key=None)
     .returning(jobs.c.payload),
     str,

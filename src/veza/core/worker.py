@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from errno import EAGAIN, EIO, EMFILE, ENFILE, ENOMEM, EROFS
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -33,6 +34,7 @@ from veza.core.jobs import (
     Job,
     JobKind,
     LeaseLost,
+    check_queue,
     enqueue,
     finish,
     recurring_key,
@@ -50,6 +52,12 @@ LONGEST_RETRY = timedelta(minutes=10)
 # What is away is asked for again so soon, and so long.
 AWAY_RETRY = timedelta(seconds=5)
 LONGEST_AWAY = timedelta(days=1)
+# Where the database is what is away: seconds from one try to write to the next, and for how long.
+WRITE_AGAIN = 1.0
+LONGEST_WRITING = 600.0
+# Seconds from when it answers again to the next claim. A lease that ended meanwhile may be of a worker that
+# lives: who has a job in hand writes that down first.
+GRACE = 3.0
 
 
 class Task:
@@ -132,18 +140,22 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; jobs in hand are then cancelled too, and are due again at once."""
-        begun = False
+        begun = failed = False
         try:
             while True:
                 self._woken.clear()
                 try:
+                    if failed:
+                        await check_queue(self._database)
+                        await asyncio.sleep(GRACE)
+                        failed = False
                     if not begun:
                         await self._begin()
                         begun = True
                     wait = await self._claim()
                 except Exception:
                     log.exception("jobs.claim_failed", lane=self._lane)
-                    wait = 1.0
+                    wait, failed = WRITE_AGAIN, True
                 if wait > 0:
                     try:
                         async with asyncio.timeout(wait):
@@ -156,14 +168,18 @@ class Worker:
     async def _stop(self) -> None:
         """Cancel what runs and give it back; the attempt does not count, since the job was not at fault.
 
-        A job that has ended, well or badly, is left to write that down: else it would be done again.
+        A job that has ended, well or badly, is left to write that down: else it would be done again. Where
+        that takes longer than there is time, its lease will end.
         """
         running = dict(self._running)
         for task, job in running.items():
             if job not in self._concluding:
                 task.cancel()
         if running:
-            await asyncio.wait(running, timeout=STOP_LIMIT)
+            _, late = await asyncio.wait(running, timeout=STOP_LIMIT)
+            for task in late:
+                if running[task] in self._concluding:
+                    task.cancel()
         # Among what was claimed in the last moment, only what was committed will be found.
         cut = [job for task, job in running.items() if task.cancelled()] + self._claimed
         if not cut:
@@ -245,32 +261,52 @@ class Worker:
             log.warning("jobs.lease_lost", kind=job.kind, job_id=str(job.id))
         except Exception as error:
             log.exception("jobs.failed", kind=job.kind, job_id=str(job.id), attempt=job.attempt)
-            self._concluding.add(job)
-            problem = _said(error)
+            problem, wait = _said(error), _asked(error)
             if task.kind.outlasts and _is_away(error) and _age(job.away_since) < LONGEST_AWAY:
-                observe_job(job.kind, "failed", perf_counter() - began)
-                await self._put_off(job, problem, wait=_asked(error))
-                return
-            outcome = "dead" if self._is_last(job, task) else "failed"
+                outcome, write = "failed", partial(self._put_off, job, problem, wait=wait)
+            else:
+                outcome = "dead" if self._is_last(job, task) else "failed"
+                write = partial(self._fail, job, task, problem, wait=wait)
             observe_job(job.kind, outcome, perf_counter() - began)
-            await self._fail(job, task, problem, wait=_asked(error))
+            await self._conclude(job, write)
         else:
-            self._concluding.add(job)
             observe_job(job.kind, "done", perf_counter() - began)
-            await self._succeed(job, task.kind)
+            await self._conclude(job, partial(self._succeed, job, task.kind))
         finally:
             self._concluding.discard(job)
             beat.cancel()
 
-    async def _keep_lease(self, job: Job, lease: timedelta, worker: "asyncio.Task[None] | None") -> None:
+    async def _conclude(self, job: Job, write: Callable[[], Awaitable[None]]) -> None:
+        """Write down what came of a job, with patience: the database may be what was away.
+
+        Else the try would count that failed for want of it, and what was done would be done again. Its lease
+        is kept meanwhile; where another worker has taken it over, there is nothing to write.
+        """
+        self._concluding.add(job)
+        began = clock.monotonic()
         while True:
-            await asyncio.sleep(lease.total_seconds() / 3)
+            try:
+                return await write()
+            except Exception as error:
+                waited = clock.monotonic() - began
+                if not _is_away(error) or waited > LONGEST_WRITING:
+                    raise
+                log.warning("jobs.outcome_waits", kind=job.kind, job_id=str(job.id), error=_said(error))
+            await asyncio.sleep(WRITE_AGAIN)
+
+    async def _keep_lease(self, job: Job, lease: timedelta, worker: "asyncio.Task[None] | None") -> None:
+        wait = usual = lease.total_seconds() / 3
+        while True:
+            await asyncio.sleep(wait)
             try:
                 async with self._database.write() as tx:
                     kept = await tx.run(LEASE, job_id=job.id, lease=job.attempt, until=clock.now() + lease)
             except Exception:
-                log.exception("jobs.heartbeat_failed", kind=job.kind)
+                if wait == usual:
+                    log.exception("jobs.heartbeat_failed", kind=job.kind)
+                wait = min(WRITE_AGAIN, usual)
                 continue
+            wait = usual
             if not kept:
                 log.warning("jobs.lease_lost", kind=job.kind, job_id=str(job.id))
                 if worker is not None:
