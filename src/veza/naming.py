@@ -1,10 +1,13 @@
 """Which files all rooms together name."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 
 from veza.core.db import Database, Tx
-from veza.core.storage import Naming, NoSuchFile, Storage
+from veza.core.ids import made_at
+from veza.core.installation import identify
+from veza.core.storage import Entry, Naming, NoSuchFile, Storage
 from veza.core.storage_inventory import Inventory
 from veza.rooms.accounts.naming import name_files as name_avatars
 from veza.rooms.marketplace.naming import name_files as name_copies
@@ -25,6 +28,10 @@ NAMINGS: Sequence[Naming] = (
 ROOTS = ("avatars", "tracks", "uploads", "playlists", "bought", "recommendations")
 # So many files of each room are looked for, to tell whether any is there.
 _ENOUGH = 10
+# And of so many that are there it is asked how old they are.
+_SOME = 1_000
+# The clocks of the storage and of who writes to it may differ.
+_CLOCKS = timedelta(hours=1)
 
 
 async def name_all(view: Tx, inventory: Inventory) -> None:
@@ -46,11 +53,16 @@ async def see_all(storage: Storage, inventory: Inventory) -> None:
         inventory.see(some)
 
 
-async def holds_any(storage: Storage) -> bool:
-    """Whether there is a single file of any room."""
+async def holds_any(storage: Storage, *, before: datetime | None = None) -> bool:
+    """Whether there is a single file of any room; or one that is older, among the first that are listed."""
     for root in ROOTS:
-        async for _ in storage.list(root):
-            return True
+        looked = 0
+        async for entry in storage.list(root):
+            if before is None or entry.modified < before:
+                return True
+            looked += 1
+            if looked == _SOME:
+                break
     return False
 
 
@@ -66,17 +78,23 @@ async def name_some(database: Database) -> list[str]:
 
 
 async def seem_one(database: Database, storage: Storage) -> bool:
-    """Whether these files may be those that these rows name: one of some is there, or neither has any."""
+    """Whether these files may be those that these rows name: one of some is there, or neither has any.
+
+    Where there are files that are older than the database's id, one of those it must be: what came since this
+    database may have put there itself, beside the files of another, before the storage could be asked.
+    """
+    began = made_at((await identify(database)).id) - _CLOCKS
+    older = await holds_any(storage, before=began)
     keys = await name_some(database)
     for key in keys:
-        if await _is_there(storage, key):
+        found = await _find(storage, key)
+        if found is not None and (not older or found.modified < began):
             return True
     return not keys and not await holds_any(storage)
 
 
-async def _is_there(storage: Storage, key: str) -> bool:
+async def _find(storage: Storage, key: str) -> Entry | None:
     try:
-        await storage.size(key)
+        return await storage.look_at(key)
     except NoSuchFile:
-        return False
-    return True
+        return None

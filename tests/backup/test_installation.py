@@ -151,13 +151,13 @@ async def test_who_looks_for_files_looks_no_further_than_for_the_first(
     """Each look at S3 may take a tenth of a second, and a start waits for five."""
     async with open_world(database, tmp_path) as world:
         await plant(world, await world.person("ada"))
-        asked, is_there = list[str](), naming._is_there
+        asked, find = list[str](), naming._find
 
-        async def looked(storage: Storage, key: str) -> bool:
+        async def looked(storage: Storage, key: str) -> Entry | None:
             asked.append(key)
-            return await is_there(storage, key)
+            return await find(storage, key)
 
-        monkeypatch.setattr(naming, "_is_there", looked)
+        monkeypatch.setattr(naming, "_find", looked)
         assert len(await naming.name_some(database)) > 1
         assert await naming.seem_one(database, world.parts.storage)
         assert len(asked) == 1

@@ -6,7 +6,7 @@ its ``created_at``. Secrets are never ids; they come from :mod:`secrets`.
 
 import os
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 _last = 0
@@ -25,6 +25,11 @@ def uuid_of(number: int) -> UUID:
 def first_id_at(moment: datetime) -> UUID:
     """What is smaller than every id made at this moment or later, and greater than those made before."""
     return UUID(int=int(moment.timestamp() * 1000) << 80 | 0x7000 << 64)
+
+
+def made_at(own: UUID) -> datetime:
+    """When an id was made, to the millisecond."""
+    return datetime.fromtimestamp((own.int >> 80) / 1000, UTC)
 
 
 def new_id() -> UUID:

@@ -176,10 +176,15 @@ class Storage(ABC):
     async def close(self) -> None:
         """Let go of what is held open."""
 
+    async def look_at(self, key: str) -> Entry:
+        """The file as a listing has it. Raises :class:`NoSuchFile`."""
+        with translated(reading=True, place=self.place):
+            found = await obstore.head_async(self._store, check_key(key))
+        return Entry(key, found["size"], found["last_modified"])
+
     async def size(self, key: str) -> int:
         """The file's size in bytes. Raises :class:`NoSuchFile`."""
-        with translated(reading=True, place=self.place):
-            return (await obstore.head_async(self._store, check_key(key)))["size"]
+        return (await self.look_at(key)).size
 
     async def get_bytes(self, key: str, limit: int) -> bytes:
         """The whole of a small file. Raises :class:`NoSuchFile`; ValueError above ``limit`` bytes."""
