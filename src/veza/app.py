@@ -230,6 +230,11 @@ async def working_alone(parts: Parts) -> AsyncIterator[None]:
         yield
 
 
+# Seconds that mails being sent have at a stop: a server that has the whole of one takes it in any case, and
+# whoever does not hear of that sends it again.
+MAIL_PARTING = 5.0
+
+
 @asynccontextmanager
 async def working(parts: Parts) -> AsyncIterator[None]:
     """Run every job there is for as long as the block lasts."""
@@ -241,7 +246,7 @@ async def working(parts: Parts) -> AsyncIterator[None]:
     tasks = reactions.tasks(parts)
     workers = [
         Worker(parts.database, "default", tasks, concurrency=8),
-        Worker(parts.database, "mail", tasks, concurrency=8, then=("bulk_mail",)),
+        Worker(parts.database, "mail", tasks, concurrency=8, then=("bulk_mail",), parting=MAIL_PARTING),
         Worker(parts.database, "bought", tasks, concurrency=settings.media_jobs, then=("media", "backlog")),
     ]
     dispatcher = Dispatcher(parts.database, Sender(parts.keyring, parts.courier))

@@ -49,6 +49,7 @@ WITHIN: dict[str, str] = {
     "test_uploads_chunks::test_the_quota_is_reserved_at_the_start": _FOLDER,
     "test_uploads_files::test_a_file_without_end": _CLIENT,
     "test_uploads_files::test_malware_stays_outside": _FOLDER,
+    "test_mail_hangs::test_a_mail_that_is_being_sent_at_a_stop_is_sent_once": _LOOKS,
     "test_market_downloads::test_who_downloads_what_was_bought": _CLOCK,
     "test_market_formats::test_a_bucket_sends_it_itself": _SENDS,
     "test_sessions_authenticator::test_activity_is_written_at_the_end": _LOOKS,

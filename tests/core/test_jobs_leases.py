@@ -22,7 +22,7 @@ from tests.core.jobs_house import (
 from veza.core import clock
 from veza.core.db import Database, Statement
 from veza.core.jobs import Job, JobKind, LeaseLost, NoPayload, finish, jobs
-from veza.core.worker import Task, release_leases
+from veza.core.worker import Task, Worker, release_leases
 
 
 async def test_the_job_of_a_dead_worker_is_done_when_its_lease_ends(
@@ -135,6 +135,34 @@ async def test_a_shutdown_gives_back_what_it_cuts(database: Database, other: Dat
 
     async with working(other, [Task(NOTE, note)]):
         await none_left(database)
+
+
+async def test_at_a_shutdown_some_may_end_by_themselves(database: Database) -> None:
+    """For so long, and no longer."""
+    begun, end, ran = asyncio.Semaphore(0), asyncio.Event(), list[str]()
+    brief, endless = JobKind("brief", NoPayload), JobKind("endless", NoPayload)
+
+    async def finish_soon(job: Job, _payload: NoPayload) -> None:
+        begun.release()
+        await end.wait()
+        ran.append(job.kind)
+
+    async def hang(job: Job, _payload: NoPayload) -> None:
+        ran.append(job.kind)
+        begun.release()
+        await asyncio.Event().wait()
+
+    await queue(database, brief, endless)
+    tasks = [Task(brief, finish_soon), Task(endless, hang)]
+    running = asyncio.create_task(Worker(database, "default", tasks, concurrency=2, parting=0.5).run())
+    for _ in range(2):
+        await asyncio.wait_for(begun.acquire(), 30)
+    running.cancel()
+    await asyncio.sleep(0)
+    end.set()
+    await asyncio.wait_for(asyncio.wait([running]), 30)
+    assert ran == ["endless", "brief"]
+    assert [(row.kind, row.attempt) for row in await rows(database)] == [("endless", 0)]
 
 
 @pytest.mark.parametrize("steps", range(0, 40, 4))

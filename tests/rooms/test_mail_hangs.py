@@ -5,10 +5,12 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
+import pytest
 
 from tests.core.jobs_house import until
 from tests.docs.pages import job_kinds
 from tests.world import open_world
+from veza import app
 from veza.app import working
 from veza.core.db import Database
 from veza.core.jobs import enqueue
@@ -30,8 +32,36 @@ class Silent:
         await asyncio.Event().wait()
 
 
-async def test_a_mail_server_that_hangs_holds_up_no_other_work(database: Database, tmp_path: Path) -> None:
+class Slow:
+    """A mailer whose server takes its time, and every mail."""
+
+    def __init__(self) -> None:
+        self.begun, self.taken = asyncio.Event(), 0
+
+    async def send(self, mail: Mail, *, key: UUID) -> None:
+        self.begun.set()
+        await asyncio.sleep(0.2)
+        self.taken += 1
+
+
+async def test_a_mail_that_is_being_sent_at_a_stop_is_sent_once(database: Database, tmp_path: Path) -> None:
+    """X13, X15: its server takes it whether it is waited for or not, and would be given it again."""
+    post = Slow()
+    async with open_world(database, tmp_path) as world:
+        await world.person("ada")
+        async with database.write() as tx:
+            await enqueue(tx, SEND_RESET, SendReset("ada@example.com"))
+        async with working(msgspec.structs.replace(world.parts, mailer=post)):
+            await asyncio.wait_for(post.begun.wait(), 30)
+        assert post.taken == 1
+        assert (SEND_RESET.name,) not in await database.rows("SELECT kind FROM jobs")
+
+
+async def test_a_mail_server_that_hangs_holds_up_no_other_work(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """X15, H4: what a suspended user had on show goes at once, however many mails were queued before."""
+    monkeypatch.setattr(app, "MAIL_PARTING", 0.1)
     post, awaited = Silent(), {kind.name for kind in CLOSING}
 
     async def queued() -> list[str]:

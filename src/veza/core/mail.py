@@ -27,7 +27,6 @@ _TIMEOUT_SECONDS = 20
 # That to the mail itself: a server may look into it for minutes, and whoever has left by then does not hear
 # that it was taken, and sends it again (RFC 1047). The time is that of RFC 5321, 4.5.3.2.6.
 _TAKING_SECONDS = 600
-_PARTING_SECONDS = 5
 _SCHEMES = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _FORM = "smtp://, smtp+starttls:// or smtps://, then [user:password@]host[:port]"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -150,9 +149,9 @@ class SmtpMailer:
             await client.mail(self._sender.addr_spec)
             await client.rcpt(mail.to)
             await client.data(message, timeout=_TAKING_SECONDS)
-            await _part(client)
+            _part(client)
         except aiosmtplib.SMTPResponseException:
-            await _part(client)
+            _part(client)
             raise
         finally:
             client.close()
@@ -236,10 +235,11 @@ def _compose(mail: Mail, sender: Address, key: UUID) -> bytes:
     return message.as_bytes()
 
 
-async def _part(client: aiosmtplib.SMTP) -> None:
-    """Take leave, as is polite: nothing depends on the answer."""
-    with suppress(aiosmtplib.SMTPException, OSError):
-        await client.quit(timeout=_PARTING_SECONDS)
+def _part(client: aiosmtplib.SMTP) -> None:
+    """Take leave, as is polite, and wait for no answer: told to stop meanwhile, one would send it again."""
+    if client.protocol is not None:
+        with suppress(aiosmtplib.SMTPException):
+            client.protocol.write(b"QUIT\r\n")
 
 
 def _reason(error: BaseException) -> str:

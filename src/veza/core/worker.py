@@ -114,7 +114,8 @@ class Worker:
     """Works on a lane of jobs, ``concurrency`` at a time, until cancelled.
 
     Jobs of the lanes ``then`` are begun only while none of those before is due: what somebody waits for is
-    never behind what nobody does.
+    never behind what nobody does. When it is stopped, what it has begun has ``parting`` seconds to end by
+    itself, less than :data:`STOP_LIMIT`.
     """
 
     def __init__(
@@ -125,12 +126,14 @@ class Worker:
         *,
         concurrency: int,
         then: Sequence[str] = (),
+        parting: float = 0.0,
     ) -> None:
         self._database = database
         self._lane = lane
         self._lanes = (lane, *then)
         self._tasks = {task.kind.name: task for task in tasks if task.kind.lane in self._lanes}
         self._concurrency = concurrency
+        self._parting = parting
         self._clock = ClockWatch()
         self._woken = asyncio.Event()
         self._running: dict[asyncio.Task[None], Job] = {}
@@ -172,11 +175,13 @@ class Worker:
         that takes longer than there is time, its lease will end.
         """
         running = dict(self._running)
+        if running and self._parting:
+            await asyncio.wait(running, timeout=self._parting)
         for task, job in running.items():
             if job not in self._concluding:
                 task.cancel()
         if running:
-            _, late = await asyncio.wait(running, timeout=STOP_LIMIT)
+            _, late = await asyncio.wait(running, timeout=STOP_LIMIT - self._parting)
             for task in late:
                 if running[task] in self._concluding:
                     task.cancel()
