@@ -27,13 +27,14 @@ from veza.core.exchange import parse_networks
 from veza.core.gauges import Gauges, look_at_events, look_at_jobs
 from veza.core.given import Given, given
 from veza.core.http import JSON_BYTES, on_error
+from veza.core.job_lanes import keep_lanes
 from veza.core.limits import PersonalLimit, parse_limit
 from veza.core.log import dropped_lines
 from veza.core.metrics import watch
 from veza.core.probes import PROBES
 from veza.core.repeats import open_repeats
 from veza.core.tracing import tracing
-from veza.core.worker import Worker, release_leases, settle_lanes
+from veza.core.worker import Worker, release_leases
 from veza.parts import Parts
 from veza.rooms.accounts.avatars import Avatars
 from veza.rooms.accounts.config import AccountsConfig
@@ -185,7 +186,6 @@ def _document(names: tuple[str, ...]) -> dict[str, Any]:
 @asynccontextmanager
 async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
     await parts.database.start()
-    await settle_lanes(parts.database, reactions.tasks(parts))
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(parts.live.running())
         await stack.enter_async_context(
@@ -194,6 +194,7 @@ async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
                 parts.shelf.run(),
                 make_gauges(parts).run(),
                 parts.storage.keep_swept(),
+                keep_lanes(parts.database, reactions.tasks(parts)),
             )
         )
         if work:
@@ -225,8 +226,8 @@ async def working_alone(parts: Parts) -> AsyncIterator[None]:
     parts.database.record_events = reactions.outbox()
     watch_process(parts)
     await parts.database.start()
-    await settle_lanes(parts.database, reactions.tasks(parts))
-    async with parts.live.running(), _tasks(parts.storage.keep_swept()), working(parts):
+    beside = _tasks(parts.storage.keep_swept(), keep_lanes(parts.database, reactions.tasks(parts)))
+    async with parts.live.running(), beside, working(parts):
         yield
 
 

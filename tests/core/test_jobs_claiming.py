@@ -21,12 +21,13 @@ from tests.core.jobs_house import (
     until,
     working,
 )
-from veza.core import clock
+from veza.core import clock, job_lanes
 from veza.core import worker as worker_module
 from veza.core.db import Database, Statement
 from veza.core.events import Context, Event, EventJob, Outbox, events
+from veza.core.job_lanes import keep_lanes, settle_lanes
 from veza.core.jobs import CHANNEL, Job, JobKind, NoPayload, enqueue, finish
-from veza.core.worker import Task, Worker, settle_lanes
+from veza.core.worker import Task, Worker
 
 
 async def test_each_job_is_done_once_by_four_workers_on_two_nodes(
@@ -158,6 +159,24 @@ async def test_what_another_version_queued_goes_to_its_lane(database: Database) 
         await none_left(database)
 
 
+async def test_what_another_version_queues_later_goes_there_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X10: it may be the last to start, or live for long; where there is one process, nobody else queues."""
+    monkeypatch.setattr(job_lanes, "LANES_SECONDS", 0.01)
+    tasks = [Task(JobKind(NOTE.name, Note, lane="mail"), _nothing)]
+    keeping = asyncio.create_task(keep_lanes(database, tasks))
+    if not database.shared:
+        await asyncio.wait_for(keeping, 5)
+        return
+    async with working(database, tasks, lane="mail"):
+        for _ in range(2):
+            await queue(database, NOTE)
+            await none_left(database)
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
 async def test_lanes_and_unknown_kinds_are_left_to_who_knows_them(database: Database) -> None:
     newer, slow = JobKind("newer", NoPayload), JobKind("slow", NoPayload, lane="media")
 
@@ -229,3 +248,7 @@ async def test_what_happened_is_recorded_with_what_follows(database: Database) -
         await none_left(database)
     assert {kind for kind, _ in told} == {"one", "two"}
     assert {(event.kind, event.data["song"]) for _, event in told} == {("sung", "a")}
+
+
+async def _nothing(_job: Job, _payload: Any) -> None:
+    pass

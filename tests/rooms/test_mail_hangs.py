@@ -1,6 +1,9 @@
 """A mail server that says nothing: mails wait for it, and nothing else does."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -12,9 +15,11 @@ from tests.docs.pages import job_kinds
 from tests.world import open_world
 from veza import app
 from veza.app import working
+from veza.core import job_lanes
 from veza.core.db import Database
-from veza.core.jobs import enqueue
+from veza.core.jobs import JobKind, enqueue
 from veza.core.mail import Mail
+from veza.parts import Parts
 from veza.reactions import CLOSING
 from veza.rooms.sessions.jobs import SEND_RESET, SendReset
 
@@ -82,6 +87,27 @@ async def test_a_mail_server_that_hangs_holds_up_no_other_work(
         async with working(msgspec.structs.replace(world.parts, mailer=post)):
             await until(closed)
         assert (await queued()).count(SEND_RESET.name) == PENDING
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+@pytest.mark.parametrize("run", [partial(app._running, work=True), app.working_alone], ids=["serve", "work"])
+async def test_mails_that_an_older_process_queues_are_sent(
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[[Parts], AbstractAsyncContextManager[None]],
+) -> None:
+    """X10: it puts them where nobody looks for mails any more."""
+    monkeypatch.setattr(job_lanes, "LANES_SECONDS", 0.01)
+    older = JobKind(SEND_RESET.name, SendReset)
+
+    async def sent() -> bool:
+        return (SEND_RESET.name,) not in await database.rows("SELECT kind FROM jobs")
+
+    async with open_world(database, tmp_path) as world, run(world.parts):
+        async with database.write() as tx:
+            await enqueue(tx, older, SendReset("nobody@example.com"))
+        await until(sent)
 
 
 def test_every_mail_is_in_a_lane_of_mails() -> None:

@@ -28,7 +28,6 @@ from veza.core.jobs import (
     PUT_OFF,
     RELEASE_ALL,
     RESTART,
-    TO_LANE,
     DeadHandler,
     Handler,
     Job,
@@ -372,12 +371,3 @@ async def release_leases(database: Database, now: datetime) -> None:
     """At the start of the only process there is: nobody holds a lease any more."""
     async with database.write() as tx:
         await tx.run(RELEASE_ALL, now=now)
-
-
-async def settle_lanes(database: Database, tasks: Sequence[Task]) -> None:
-    """At the start of a process: what other versions queued goes to the lanes where it is done by now."""
-    async with database.write() as tx:
-        for lane in sorted({task.kind.lane for task in tasks}):
-            kinds = [task.kind.name for task in tasks if task.kind.lane == lane]
-            if await tx.run(TO_LANE, kinds=kinds, into=lane):
-                tx.notify(CHANNEL)
