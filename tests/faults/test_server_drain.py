@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.faults.server_harness import App, running
+from tests.faults.server_harness import App, running, until
 
 HOST = b"Host: veza.test\r\n"
 GET = b"GET /hello HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -193,10 +193,10 @@ def test_an_upload_that_begins_during_the_drain():
 
 def test_uploads_under_way_at_the_drain():
     """C31: one that ends in time is taken, one that does not gets 503, and its application sees it leave."""
-    with running(drain_seconds=0.7, body_window_seconds=5) as server:
+    with running(drain_seconds=2, body_window_seconds=30) as server:
         half = b"POST /count HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nhello"
         with server.open(half) as quick, server.open(half) as slow:
-            server.wait_for("/count")
+            until(lambda: server.app.at_work == 2)
             server.stop()
             assert server.drained.wait(5)
             quick.send(b"hello")
@@ -208,7 +208,7 @@ def test_uploads_under_way_at_the_drain():
             )
             answer = slow.answer()
             assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-        server.thread.join(5)
+        server.thread.join(30)
     assert server.exit_code == [0]
     assert server.app.seen[-2:] == ["disconnect", "lifespan.shutdown"]
 

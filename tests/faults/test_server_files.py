@@ -89,7 +89,7 @@ def test_a_listener_that_stops_reading(server):
         began = time.monotonic()
         server.wait_for("file closed")
         assert time.monotonic() - began < 2
-        assert len(wire.closed_within(1)) < len(CONTENT)
+        assert len(wire.until_closed()) < len(CONTENT)
     until(lambda: open_files(server.app.file) == 0)
 
 
@@ -131,7 +131,7 @@ def test_a_file_that_shrinks(server, caplog):
     """T18: the connection ends before the promised length, rather than go on with other bytes."""
     caplog.set_level("CRITICAL", "uvicorn.error")
     with server.open(get(len(CONTENT) - 100, 200)) as wire:
-        assert wire.closed_within(1).endswith(CONTENT[-100:])
+        assert wire.until_closed().endswith(CONTENT[-100:])
 
 
 @pytest.mark.parametrize("by", ["path", "descriptor"])

@@ -298,7 +298,7 @@ def test_no_body_in_answer_to_head(server):
     """G13: also when the request is refused, or the answer says 304."""
     with server.open(b"HEAD /hello HTTP/1.1\r\n\r\n") as wire:
         assert wire.answer(head_only=True).status == 400
-        assert wire.closed_within(1) == b""
+        assert wire.until_closed() == b""
     with server.open(b"HEAD /hello HTTP/1.1\r\n" + HOST + b"\r\n" + GET) as wire:
         assert wire.answer(head_only=True).headers["content-length"] == "7"
         assert json.loads(wire.answer().body) == "hello"
@@ -332,7 +332,7 @@ def test_pipelining_has_an_end(server):
 def test_one_zero_without_length_ends_with_the_connection(server):
     """RFC 9112, 6.1: nothing chunked for HTTP/1.0."""
     with server.open(b"GET /stream?1 HTTP/1.0\r\n\r\n") as wire:
-        head, _, body = wire.closed_within(1).partition(b"\r\n\r\n")
+        head, _, body = wire.until_closed().partition(b"\r\n\r\n")
     assert b"transfer-encoding" not in head
     assert len(body) == 1 << 16
 

@@ -16,6 +16,7 @@ from tests.rooms.tracks_house import code, settled
 from tests.rooms.uploads_house import Sender, form, wave
 from tests.world import World, open_world
 from veza.core.db import Database
+from veza.core.metrics import metrics
 from veza.core.server import Limits, serve_async
 from veza.rooms.uploads import receiving
 
@@ -50,16 +51,16 @@ async def serving(world: World, **limits: Any) -> AsyncIterator[Served]:
     served = Served()
     task = asyncio.create_task(
         serve_async(
-            world.app, port=0, ready=served.ready, stop=served.stop, signals=False, drain_seconds=0.5,
+            world.app, port=0, ready=served.ready, stop=served.stop, signals=False, drain_seconds=3,
             on_drain=served.drained.set, limits=Limits(**{**QUICK, **limits}),
         )
     )  # fmt: skip
-    await asyncio.wait_for(served.up.wait(), 5)
+    await asyncio.wait_for(served.up.wait(), 30)
     try:
         yield served
     finally:
         served.stop.set()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 30)
 
 
 async def answer_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], Any]:
@@ -99,12 +100,12 @@ async def test_a_server_that_stops_amid_chunks(database: Database, tmp_path: Pat
         sender = Sender(await world.person("olga"), content, SIZE)
         await sender.start()
         await sender.send(3)
-        async with serving(world, body_window_seconds=5) as served:
+        async with serving(world, body_window_seconds=30) as served:
             quick, quick_writer = await served.begin(sender, 1, 60_000)
             slow, slow_writer = await served.begin(sender, 2, 60_000)
-            await asyncio.sleep(0.1)
+            await settled(world, lambda: metrics.in_flight == 2)
             served.stop.set()
-            await asyncio.wait_for(served.drained.wait(), 5)
+            await asyncio.wait_for(served.drained.wait(), 30)
             rest = form([*sender.fields(1).items(), ("chunk", sender.chunk(1))])[0][60_000:]
             quick_writer.write(rest)
             status, _, body = await answer_of(quick)
