@@ -177,16 +177,16 @@ def resident():
 async def test_parallel_logins_take_turns(hasher):
     """A7: 100 at once hold the memory of one permit at a time, and the event loop goes on."""
     await hasher.hash(RIGHT)
-    before, most, worst = resident(), 0, 0.0
+    before, most, pauses = resident(), 0, list[float]()
     logins = asyncio.gather(*(hasher.verify(None, f"wrong {n}") for n in range(100)))
     while not logins.done():
         started = time.perf_counter()
         await asyncio.sleep(0.005)
-        worst = max(worst, time.perf_counter() - started)
+        pauses.append(time.perf_counter() - started)
         most = max(most, resident())
     await logins
     assert most - before <= 2 * MEMORY_KIB * 1024
-    assert worst < 0.5
+    assert sorted(pauses)[len(pauses) * 9 // 10] < 0.1
 
 
 async def test_too_many_logins_are_turned_away(hasher, monkeypatch):
