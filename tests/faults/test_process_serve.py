@@ -195,6 +195,12 @@ async def test_a_disk_that_takes_nothing_more(tmp_path: Path) -> None:
         assert await served.end() == 0
 
 
+async def at_work(served: Served) -> int:
+    """How many requests are being answered, but for this one."""
+    figures = (await served.client.get(f"{served.url}/metrics")).text
+    return int(float(re.search(r"^veza_requests_in_flight (\S+)$", figures, re.MULTILINE)[1])) - 1
+
+
 async def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
     """X13, G28: requests that came before the signal are answered, and then the process ends by itself."""
     async with serving(tmp_path / "data", VEZA_RATE_LIMIT_ENABLED="false") as served:
@@ -202,7 +208,9 @@ async def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
             asyncio.create_task(served.client.post("/auth/register", json=person(f"one-{n}")))
             for n in range(8)
         ]
-        await asyncio.sleep(0.15)
+        async with asyncio.timeout(WAIT):
+            while await at_work(served) < 4 and not asked[0].done():  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
         ended = asyncio.create_task(served.end())
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert await ended == 0
