@@ -101,7 +101,7 @@ async def lose(database: Database, kind: JobKind[Any]) -> Job:
     worker = Worker(database, kind.lane, [Task(kind, hold)], concurrency=1)
     worker._stop = _nothing  # type: ignore[method-assign]  # to see who is woken  # it dies, and gives nothing back
     running = asyncio.create_task(worker.run())
-    await asyncio.wait_for(held.wait(), 5)
+    await asyncio.wait_for(held.wait(), 30)
     running.cancel()
     await asyncio.wait([running])
     for task in list(worker._running):

@@ -228,7 +228,7 @@ async def test_a_job_that_kills_its_workers_is_tried_so_often_and_then_dies(data
             assert (await lose(database, poison)).attempt == attempt + 1
     with clock.shifted(3 * poison.lease):
         async with working(database, [Task(poison, never, dead)]):
-            await asyncio.wait_for(told.wait(), 5)
+            await asyncio.wait_for(told.wait(), 30)
             await until_dead(database)
     assert ran == 0
     assert (await rows(database))[0].error == "its workers died"
@@ -247,6 +247,6 @@ async def test_a_dead_handler_that_fails_buries_nothing(database: Database) -> N
 
     await queue(database, once)
     async with working(database, [Task(once, fail, dead)]):
-        await asyncio.wait_for(tried.wait(), 5)
+        await asyncio.wait_for(tried.wait(), 30)
         await asyncio.sleep(0.05)
     assert (await rows(database))[0].dead_at is None

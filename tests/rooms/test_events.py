@@ -92,7 +92,7 @@ async def tapped(
         yield tap
     finally:
         tap.leave()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 30)
 
 
 async def test_a_stream_tells_what_happens_and_goes_on_where_it_stopped(
@@ -171,7 +171,7 @@ async def test_a_stream_lasts_no_longer_than_its_session(
             await database.script("UPDATE users SET suspended_at = 1 WHERE username = 'ruth'")
             await stan.delete(f"/users/{stan.id}", json={"password": PASSWORD})
             for tap in (by_address, by_token, stans, ruths):
-                await tap.until(lambda tap=tap: tap.over, 5)
+                await tap.until(lambda tap=tap: tap.over)
         async with tapped(world, world.guest, signature) as tap:
             assert tap.status == 403
         boss = await world.person("boss", "admin")
@@ -205,13 +205,13 @@ async def test_processes_tell_each_other_s_listeners(
                 await tap.until(lambda: "unread_count" in tap.text)
                 await asyncio.sleep(0.5)  # until both are heard
                 await stan.post(f"/users/{olga.id}/follow")
-                await tap.until(lambda: tap.messages() == ["stan started following you"], 5)
+                await tap.until(lambda: tap.messages() == ["stan started following you"])
         monkeypatch.setattr(hub, "LOOK_SECONDS", 0.1)
         other.parts.live._closed = False
         async with tapped(other, olga) as tap:
             await tap.until(lambda: "unread_count" in tap.text)
             await ruth.post(f"/users/{olga.id}/follow")
-            await tap.until(lambda: len(tap.messages()) == 1, 5)
+            await tap.until(lambda: len(tap.messages()) == 1)
             await olga.post("/sessions/logout")
-            await tap.until(lambda: tap.over, 5)
+            await tap.until(lambda: tap.over)
     await other_database.close()
