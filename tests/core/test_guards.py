@@ -167,10 +167,16 @@ async def sign_in(world, role: str) -> str:
 
 
 async def contents(database) -> dict[str, list]:
-    listed = (
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        if database.dialect == "sqlite"
-        else "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-    )
-    tables = [row[0] for row in await database.rows(listed)]
-    return {name: sorted(map(repr, await database.rows(f"SELECT * FROM {name}"))) for name in tables}
+    """The rows of each table, sorted; from PostgreSQL at once, for each question there connects anew."""
+    if database.dialect == "sqlite":
+        listed = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        tables = [name for (name,) in await database.rows(listed)]
+        return {name: sorted(map(repr, await database.rows(f"SELECT * FROM {name}"))) for name in tables}
+    found = {
+        name: []
+        for (name,) in await database.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    }
+    each = (f"SELECT '{name}', CAST(whole AS text) FROM {name} AS whole" for name in found)
+    for name, row in await database.rows(" UNION ALL ".join(each)):
+        found[name].append(row)
+    return {name: sorted(rows) for name, rows in found.items()}
