@@ -146,7 +146,10 @@ async def test_no_route_fails_for_anybody_signed_in(world, role):
 
 @pytest.mark.parametrize("role", ["guest", "user"])
 async def test_to_read_changes_nothing(world, database, role):
-    """G31: no GET leaves a trace in any table; HEAD answers the same, without a body."""
+    """G31: no GET of what is not there leaves a trace in any table; HEAD answers the same.
+
+    What is there is read in `tests/rooms/test_*_guard.py`; that HEAD has no body is the server's doing.
+    """
     headers = [] if role == "guest" else [("authorization", f"Bearer {await sign_in(world, role)}")]
     before = await contents(database)
     for method, path, _ in calls(world.app):

@@ -13,6 +13,7 @@ from uuid import UUID
 import httpx
 from litestar.routes import HTTPRoute
 
+from tests.core.asking import ask
 from tests.core.test_guards import contents
 from tests.rooms.market_house import bought, offer_track
 from tests.rooms.tracks_house import check_counts, plant
@@ -98,6 +99,8 @@ ON_OWN = {
     "DELETE /tracks/resume/{transfer}": "ulloll", "GET /uploads/{file}/status": "ulloll",
     "DELETE /uploads/{file}": "ulloll",
 }  # fmt: skip
+# A download is written down; and there is a room once its owner has opened it.
+LATER = {"GET /tracks/{track_id}/download", "GET /tracks/{track_id}/room"}
 BODIES: dict[str, dict[str, Any]] = {
     "PUT /tracks/{track_id}": {"json": {"album": "A"}},
     "PUT /tracks/{track_id}/cover": {"files": {"not file": ("a.jpg", b"")}},
@@ -192,14 +195,20 @@ class Scene:
 
     async def ask(self, name: str, endpoint: str, **more: Any) -> httpx.Response:
         """What somebody is answered at an endpoint of this scene."""
-        method, _, path = endpoint.partition(" ")
-        path = re.sub(r"{(\w+)=?([^}]*)}", lambda found: found[2] or self.places[found[1]], path)
         more = BODIES.get(endpoint, {}) | more
-        return await self.cast[name].client.request(method, path, **more)
+        method = endpoint.partition(" ")[0]
+        return await self.cast[name].client.request(method, self.path(endpoint), **more)
+
+    def path(self, endpoint: str) -> str:
+        """Where an endpoint of this scene is."""
+        path = endpoint.partition(" ")[2]
+        return re.sub(r"{(\w+)=?([^}]*)}", lambda found: found[2] or self.places[found[1]], path)
 
 
 async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
-    """T1, T3, T4, T13, T20, T21, C14, F4, G33, Q5, Q6: cell by cell; and to be refused changes nothing.
+    """T1, T3, T4, T13, T20, T21, C14, F4, G31, G33, Q5, Q6: cell by cell.
+
+    To be refused changes nothing, nor does to read, but that it is known of downloads.
 
     What a stranger may not see is 404 everywhere, to the byte like what is not there; what they may see and
     not change is 403; what cannot be heard yet is 409 to whoever sees it.
@@ -221,7 +230,7 @@ async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
                 if column < len(words)
             ]
             before = await contents(database)
-            for endpoint, name, letter in (cell for cell in cells if cell[2] not in "o+"):
+            for endpoint, name, letter in (cell for cell in cells if not changes(*cell)):
                 answer = await scene.ask(name, endpoint)
                 wrong += differences(answer, state, endpoint, name, letter)
                 if letter in "nml":
@@ -231,7 +240,7 @@ async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
                         again = await scene.ask(name, endpoint, headers=sly)
                         unseen[letter].add(again.content)
             assert await contents(database) == before, state
-            for endpoint, name, letter in (cell for cell in cells if cell[2] in "o+"):
+            for endpoint, name, letter in (cell for cell in cells if changes(*cell)):
                 answer = await scene.ask(name, endpoint)
                 wrong += differences(answer, state, endpoint, name, letter)
                 if re.match("DELETE /(tracks|comments)/[^/]*$", endpoint):
@@ -239,6 +248,31 @@ async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
         assert wrong == []
         assert {letter: len(found) for letter, found in unseen.items()} == {"n": 1, "m": 1, "l": 1}
         await check_counts(world)
+
+
+async def test_a_look_leaves_no_trace(database: Database, tmp_path: Path) -> None:
+    """G13, G31: HEAD of all that an owner reads has the head of GET, and leaves no trace, even of files."""
+    async with open_world(database, tmp_path) as world:
+        cast = {name: await world.person(name) for name in ("olga", "cleo", "bea")}
+        scene = Scene(world, cast)
+        await scene.set_own()
+        await scene.set("public")
+        turn = PEOPLE.index("olga")
+        read = [one for one, words in rows() if one.startswith("GET ") and words[0][turn] == "o"]
+        header = ("authorization", cast["olga"].client.headers["authorization"])
+        before = await contents(database)
+        looks = {one: await ask(world.app, "HEAD", f"/api/v1{scene.path(one)}", header) for one in read}
+        assert await contents(database) == before
+        for one, look in looks.items():
+            whole = await ask(world.app, "GET", f"/api/v1{scene.path(one)}", header)
+            assert look.status == whole.status, one
+            own = {"x-request-id": "", "etag": "of what may tell the time"}
+            assert look.headers | own == whole.headers | own, one
+
+
+def changes(endpoint: str, _name: str, letter: str) -> bool:
+    """Whether whoever gets this answer may have changed something."""
+    return letter in "o+" and (not endpoint.startswith("GET ") or endpoint in LATER)
 
 
 def differences(answer: httpx.Response, *cell: str) -> Iterator[tuple[str, ...]]:
