@@ -11,12 +11,14 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from litestar.routes import HTTPRoute
 
 from tests.core.asking import ask
 from tests.core.test_guards import contents
 from tests.rooms.market_house import bought, offer_track
-from tests.rooms.tracks_house import check_counts, plant
+from tests.rooms.test_auth_login import counted
+from tests.rooms.tracks_house import NOBODY, check_counts, plant
 from tests.world import Person, World, open_world
 from veza.core import clock
 from veza.core.db import Database
@@ -268,6 +270,30 @@ async def test_a_look_leaves_no_trace(database: Database, tmp_path: Path) -> Non
             assert look.status == whole.status, one
             own = {"x-request-id": "", "etag": "of what may tell the time"}
             assert look.headers | own == whole.headers | own, one
+
+
+async def test_what_is_not_seen_costs_what_is_not_there(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G33: to miss a private track takes as many statements as to miss none, whatever is asked about it."""
+    async with open_world(database, tmp_path) as world:
+        scene = Scene(world, {name: await world.person(name) for name in ("olga", "stan", "cleo", "bea")})
+        await scene.set("private")
+        private, asked, taken = scene.places["track_id"], list[int](), defaultdict[str, list[int]](list)
+        async with database.look() as look, database.read() as view, database.write() as tx:
+            kinds = {type(look), type(view), type(tx)}
+        for kind in kinds:
+            for way in ("first", "all", "run", "run_many"):
+                monkeypatch.setattr(kind, way, counted(getattr(kind, way), asked))
+        for ending in ON_TRACKS:
+            endpoint = ending.replace(" ", " /tracks/{track_id}", 1)
+            for track_id in (private, NOBODY):
+                scene.places["track_id"] = track_id
+                asked.clear()
+                answer = await scene.ask("stan", endpoint)
+                assert answer.status_code == 404, endpoint
+                taken[endpoint].append(len(asked))
+        assert {endpoint: two for endpoint, two in taken.items() if two[0] != two[1] or not two[0]} == {}
 
 
 def changes(endpoint: str, _name: str, letter: str) -> bool:
