@@ -140,6 +140,25 @@ async def test_older_parameters_are_noticed(hasher):
     assert await hasher.verify(old, "wrong") == passwords.Verdict(ok=False)
 
 
+async def test_an_unknown_account_is_computed_like_a_known_one(hasher, monkeypatch):
+    """A8: by one run of argon2 with the parameters of a real hash, which alone say what it costs."""
+    stored = await hasher.hash(RIGHT)
+    computed = []
+    for name in ("hash", "verify"):
+        compute = getattr(argon2.PasswordHasher, name)
+
+        def counted(self, given, *rest, name=name, compute=compute):
+            computed.append((name, given))
+            return compute(self, given, *rest)
+
+        monkeypatch.setattr(argon2.PasswordHasher, name, counted)
+    for known, tried in ((stored, "wrong"), (None, "wrong"), (stored, "x" * 5000), (None, "x" * 5000)):
+        computed.clear()
+        assert not (await hasher.verify(known, tried)).ok
+        [(name, against)] = computed
+        assert (name, argon2.extract_parameters(against)) == ("verify", argon2.extract_parameters(stored))
+
+
 @pytest.mark.parametrize("tried", [RIGHT, "", "\ud800", "\x00", "x" * 1_000_000])
 async def test_an_unknown_account_has_no_password(hasher, tried):
     """A8, G8: nothing matches where there is no account, and no input is an error."""
