@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.media.corpus import BY_NAME, SAMPLES, SECONDS
+from tests.media.needing import need
 from veza.media import MediaLimits
 from veza.media import headers as module
 from veza.media.headers import UNREAD, Headers, read_headers
@@ -97,8 +98,7 @@ async def test_a_child_that_hangs_for_good_is_found_by_halves(
 
 async def test_the_child_opens_nothing_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """M16: it has the files that it was handed, and no others."""
-    if not (await sandbox_level()).landlock:
-        pytest.skip("no Landlock here")
+    need((await sandbox_level()).landlock, "Landlock")
     secret = tmp_path / "secret"
     secret.write_text("secret")
     script = tmp_path / "child.py"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.media.needing import ALLOWED, need
 from veza.core.errors import InsufficientStorage
 from veza.core.metrics import render
 from veza.media import MediaInterrupted, MediaLimits, MediaUnavailable, failing, sniff
@@ -48,6 +49,29 @@ async def test_the_layers_of_this_machine_can_be_asked(level: SandboxLevel) -> N
     assert level.full == (level.network and level.landlock > 0 and level.seccomp)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "outcome"),
+    [
+        ({}, "skipped"),
+        ({"CI": "false"}, "skipped"),
+        ({"CI": "true"}, "failed"),
+        ({"CI": "true", ALLOWED: "1"}, "skipped"),
+    ],
+)
+def test_a_layer_is_missed_where_all_is_checked(
+    chosen: dict[str, str], outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M17: a run in CI that tries no sandbox is not green, unless somebody has said that it may be."""
+    for name in ("CI", ALLOWED):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    need(1, "sandbox")
+    expected = {"skipped": pytest.skip.Exception, "failed": pytest.fail.Exception}[outcome]
+    with pytest.raises(expected, match="no sandbox here"):
+        need(0, "sandbox")
+
+
 async def test_no_secret_is_in_the_environment(
     tmp_path: Path, level: SandboxLevel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,8 +82,7 @@ async def test_no_secret_is_in_the_environment(
 
 async def test_no_socket_and_no_process(tmp_path: Path, level: SandboxLevel) -> None:
     """M17: no network, no other program, no look at or signal to another process."""
-    if not level.seccomp:
-        pytest.skip("no seccomp here")
+    need(level.seccomp, "seccomp")
     for code in (
         "socket.socket()",
         "socket.socketpair()",
@@ -72,8 +95,7 @@ async def test_no_socket_and_no_process(tmp_path: Path, level: SandboxLevel) -> 
 
 async def test_no_other_file_can_be_read_or_written(tmp_path: Path, level: SandboxLevel) -> None:
     """M17: the disk is its libraries and its own script."""
-    if not level.landlock:
-        pytest.skip("no Landlock here")
+    need(level.landlock, "Landlock")
     canary = tmp_path / "canary"
     canary.write_text("canary")
     for code in (
@@ -91,8 +113,7 @@ async def test_no_other_file_can_be_read_or_written(tmp_path: Path, level: Sandb
 
 async def test_no_file_can_be_changed_from_outside(tmp_path: Path, level: SandboxLevel) -> None:
     """M17: nor the mode, times or attributes of what the server owns, its key or the upload itself."""
-    if not level.seccomp:
-        pytest.skip("no seccomp here")
+    need(level.seccomp, "seccomp")
     canary = tmp_path / "canary"
     canary.write_text("canary")
     canary.chmod(0o600)
@@ -207,8 +228,7 @@ async def test_errors_are_kept_at_both_ends(tmp_path: Path) -> None:
 
 async def test_a_decoder_that_is_taken_over_reaches_nothing(tmp_path: Path, level: SandboxLevel) -> None:
     """M17: even told to, ffmpeg neither fetches nor reads: the sandbox holds, not its options."""
-    if not level.full:
-        pytest.skip("the sandbox is not complete here")
+    need(level.full, "complete sandbox")
     canary = tmp_path / "canary.wav"
     canary.write_bytes(b"RIFF")
     with socket.create_server(("127.0.0.1", 0)) as server:
