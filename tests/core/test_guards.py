@@ -129,7 +129,7 @@ async def test_whoever_is_signed_in_no_longer_is_refused_everywhere(world):
 
 @pytest.mark.parametrize("role", ROLES)
 async def test_no_route_fails_for_anybody_signed_in(world, role):
-    """D2: whoever is signed in is never asked to sign in, and nothing that they send breaks the server."""
+    """D2, G24: whoever is signed in is never asked to, breaks nothing, and gets what no cache keeps."""
     token = await sign_in(world, role)
     for method, path, handler in calls(world.app):
         for body in (b"", b"{}", b'{"id": 1, "role": "admin"}'):
@@ -138,6 +138,7 @@ async def test_no_route_fails_for_anybody_signed_in(world, role):
             assert answer.status < 500, (method, path, body, answer.body)
             if ASKERS & wanted(handler):
                 assert answer.status != 401, (method, path)
+                assert "no-store" in answer.headers["cache-control"], (method, path)
             alive = await ask(world.app, "GET", "/api/v1/auth/me", ("authorization", f"Bearer {token}"))
             if alive.status == 401:
                 assert answer.status == 200, (method, path)
