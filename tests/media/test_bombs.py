@@ -1,5 +1,4 @@
 import os
-import resource
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from tests.core.test_metrics import samples
 from tests.media.corpus import TAGS, ffmpeg
 from tests.media.hostile import apic, id3, id3_frame, mp3_frames, png
+from tests.memory import forget_peak, measured, peak
 from veza.core.metrics import metrics
 from veza.media import AudioTooLarge, MediaLimits, UndecodableAudio, clean_text, process, sniff
 from veza.media.decode import decode
@@ -17,10 +17,6 @@ from veza.media.tags import Tags, read_tags
 
 Get = Callable[[str], Path]
 LIMITS = MediaLimits()
-
-
-def _peak_memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _work_of_children() -> float:
@@ -39,18 +35,19 @@ def _silence(target: Path, rate: int, layout: str, seconds: int) -> None:
     ffmpeg("-f", "lavfi", "-i", source, "-t", str(seconds), "-c:a", "flac", "-frame_size", "16384", target)
 
 
+@measured
 async def test_hours_of_silence_in_a_small_flac(tmp_path: Path) -> None:
     """M5: more than six hours are refused as soon as they are heard; our own memory stays flat."""
     bomb = tmp_path / "bomb.flac"
     _silence(bomb, 8000, "mono", 6 * 3600 + 60)
     assert bomb.stat().st_size < 200_000  # 4,800 times smaller than its samples
-    before, killed, worked = _peak_memory(), _kills(), _work_of_children()
+    before, killed, worked = forget_peak(), _kills(), _work_of_children()
     with pytest.raises(AudioTooLarge) as caught:
         await process(bomb, tmp_path)
     assert _kills() == killed + 1
     assert (caught.value.code, caught.value.status) == ("AUDIO_TOO_LARGE", 422)
     assert _work_of_children() - worked < 10
-    assert _peak_memory() - before < 64 << 20
+    assert peak() - before < 64 << 20
 
 
 async def test_the_budget_counts_samples_of_all_channels(tmp_path: Path) -> None:
@@ -121,9 +118,10 @@ async def test_a_tag_of_a_hundred_thousand_frames(sample: Get, tmp_path: Path) -
     assert _work_of_children() - worked < 10
 
 
+@measured
 async def test_a_cover_of_a_hundred_megabytes(sample: Get, tmp_path: Path) -> None:
     """M6: really there (a hole in the file) or only declared, it is not taken; our memory stays flat."""
-    before = _peak_memory()
+    before = forget_peak()
     real = tmp_path / "real.mp3"
     frame = apic(b"", declared=100 << 20)
     with real.open("wb") as file:
@@ -138,7 +136,7 @@ async def test_a_cover_of_a_hundred_megabytes(sample: Get, tmp_path: Path) -> No
         assert done.covers == {}
         assert done.duration == pytest.approx(2.0, abs=0.1)
         assert done.bitrate < 400_000  # of the sound alone
-    assert _peak_memory() - before < 64 << 20
+    assert peak() - before < 64 << 20
 
 
 async def test_a_compressed_frame_is_never_inflated(sample: Get, tmp_path: Path) -> None:
