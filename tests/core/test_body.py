@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.core.asking import ask
+from tests.memory import forget_peak, measured, peak
 from tests.world import PASSWORD, open_world
 from veza.core.body import checked, parse_json, read_body, validate
 from veza.core.errors import InvalidRequest, ValidationFailed
@@ -225,6 +226,36 @@ async def test_a_body_is_refused_in_the_envelope(world, headers, body, status, c
     """G3, G4, G5: text/plain is what a page of a stranger can send unasked, and is not read."""
     answer = await ask(world.app, "POST", REGISTER, *headers, body=body)
     assert (answer.status, answer.error) == (status, code)
+
+
+FULL = 490_000
+# Each of about a megabyte: deep, deep and closed, a number, members, and things.
+HOSTILE = [
+    b"[" * FULL * 2,
+    b"[" * FULL + b"]" * FULL,
+    b'{"a":' * (FULL // 3),
+    b'{"count": ' + b"1" * FULL * 2 + b"}",
+    json.dumps({f"f{n}": n for n in range(60_000)}).encode(),
+    b'{"note": [' + b"{}," * (FULL // 2) + b"{}]}",
+    b'{"a":"' + b"x" * FULL * 3 + b'"}',
+]
+
+
+@measured
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_nonsense_takes_no_memory_with_it(world):
+    """G4: what is deep, wide or long is refused in a few megabytes, and in the same ones again and again."""
+
+    async def send_all():
+        for body in HOSTILE:
+            answer = await ask(world.app, "POST", REGISTER, JSON, body=body)
+            assert answer.status in {400, 413, 422}
+
+    await send_all()
+    before = forget_peak()
+    for _ in range(5):
+        await send_all()
+    assert peak() - before < 64 << 20
 
 
 async def test_nobody_makes_themselves_more_than_they_are(world):
