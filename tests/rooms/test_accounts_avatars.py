@@ -6,7 +6,6 @@ from io import BytesIO
 from typing import Any
 
 import httpx
-import pytest
 from PIL import Image
 
 from tests.media.hostile import png
@@ -72,7 +71,6 @@ async def test_who_may_set_an_avatar(house: House) -> None:
     assert (await put(house, "admin", picture(), of="gone")).status_code == 404
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_what_is_no_picture_is_refused(house: House) -> None:
     """U10: SVG, HTML, a bomb of pixels, half a picture; nothing stays behind."""
     for data, code in [

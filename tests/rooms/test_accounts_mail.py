@@ -216,7 +216,6 @@ def test_every_link_in_a_mail_leads_to_a_page() -> None:
     assert linked == {path for path in pages.FILES if not path.startswith("/account/")}
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"])
 @pytest.mark.parametrize("page", ["/verify-email", "/reset-password", "/forgot-password"])
 async def test_the_links_pages_do_nothing_until_their_button_is_pressed(house: House, page: str) -> None:
     """A24: opened by a mail scanner, a link uses no token up; and the page obeys its own policy."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
 from litestar.routes import HTTPRoute
 from msgspec import to_builtins
 
@@ -190,9 +189,9 @@ BODIES: dict[str, Any] = {
     "POST /webhooks/{webhook_id}/replay": {"since": "2025-01-01T00:00:00Z"},
 }  # fmt: skip
 # Whose body is a form, that lacks what it needs here.
+FORMS = {"POST /tracks", "POST /tracks/chunk", "POST /uploads", "PUT /users/{user_id}/avatar"}
 # It is known of exports.
 WRITTEN_DOWN = {"GET /users/{user_id}/export"}
-FORMS = {"POST /tracks", "POST /tracks/chunk", "POST /uploads", "PUT /users/{user_id}/avatar"}
 # After which the next one would find another scene.
 SPOILING = {
     "DELETE /users/{user_id}", "POST /users/{user_id}/block",
@@ -348,10 +347,10 @@ async def differences(
                 await setting(state)
     return wrong
 
+
 def changes(endpoint: str, _name: str, letter: str) -> bool:
     """Whether whoever gets this answer has changed something."""
     return letter in DONE and (not endpoint.startswith("GET ") or endpoint in WRITTEN_DOWN)
-
 
 
 def differs(answer: Answer, *cell: str) -> Iterator[tuple[str, ...]]:
@@ -361,8 +360,6 @@ def differs(answer: Answer, *cell: str) -> Iterator[tuple[str, ...]]:
         yield (*cell, *map(str, got))
 
 
-# Who may is decided above the databases, and each statement is tried on both elsewhere.
-@pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
     """D1, F4, G31, G33, K11, K13, K14, K15, N1, S1, U1, U7, W16: cell by cell.
 
@@ -441,7 +438,6 @@ async def knock(world: World, path: str, token: str) -> int:
     return wire.code
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_an_id_has_one_spelling(database: Database, tmp_path: Path) -> None:
     """G15: its hyphens left out, in braces, as an URN: 400 wherever the path or the query names it."""
     async with open_world(database, tmp_path) as world:

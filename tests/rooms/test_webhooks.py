@@ -93,7 +93,6 @@ async def test_a_hook_is_made_shown_changed_and_deleted(database: Database, tmp_
         assert await database.rows("SELECT 1 FROM webhooks UNION ALL SELECT 1 FROM webhook_queues") == []
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_what_cannot_be_a_hook_is_refused(database: Database, tmp_path: Path) -> None:
     """W1, W2, W15, W21: in url, events and secret; who names an address nearby is noted."""
     refused = [
