@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--messages", default="240", help="messages in a chat whose servers and clients come and go"
     )
+    parser.addoption("--cuts", default="6", help="places of 64 where a file of each format but MP3 is cut")
     parser.addoption("--flips", default="7", help="files of each format with bits turned over")
     parser.addoption("--sales", default="15", help="products bought while they are changed and archived")
     parser.addoption("--backups", default="2", help="backups that are made while everybody writes")
