@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+import structlog
 import uvloop
 
 from tests.bucket import start_s3
@@ -62,12 +63,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Make what tests write cheap: programs compiled once, and folders in memory where there is plenty."""
+    """Make what tests write cheap: programs compiled once, folders in memory, logs without colours."""
     # Whoever forbids to keep what is compiled would have each process of a test compile all of Veza anew.
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if _has_room(IN_MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+    # A fault in colours and boxes, with the source around each line, took as long to write as a test takes.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure([*structlog.get_config()["processors"][:-1], plain])
 
 
 def _has_room(folder: Path) -> bool:
