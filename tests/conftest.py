@@ -135,7 +135,8 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The address of the server's own database; others are made beside it."""
-    url, stop = start_postgres()
+    # Little is kept of what was written: it may be in memory.
+    url, stop = start_postgres(max_wal_size="96MB")
     yield url
     stop()
 
