@@ -1,6 +1,7 @@
 """Real files in every accepted format, made by ffmpeg from a short piece of synthetic music."""
 
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,7 @@ SAMPLES = [
 BY_NAME = {sample.file: sample for sample in SAMPLES}
 
 
+@lru_cache(8)  # most are asked for again, and the sines take longer than an encoder
 def music(rate: int, channels: int, seconds: float = SECONDS) -> npt.NDArray[np.float32]:
     """A swelling chord with overtones, and a beat of noise, different in each channel: (frames, channels)."""
     time = np.arange(round(rate * seconds)) / rate
@@ -70,7 +72,9 @@ def music(rate: int, channels: int, seconds: float = SECONDS) -> npt.NDArray[np.
     beat = np.exp(-((time % 0.25) * 30))
     noise = np.random.default_rng(7).standard_normal((len(time), channels)) * beat[:, None]
     mixed = np.asarray(chord)[:, None] * np.linspace(1.0, 0.8, channels) + noise * 0.5
-    return (mixed / np.abs(mixed).max() * 0.7).astype(np.float32)
+    made = (mixed / np.abs(mixed).max() * 0.7).astype(np.float32)
+    made.flags.writeable = False  # for whoever asks next
+    return made
 
 
 def ffmpeg(*arguments: str | Path, data: bytes = b"") -> None:
