@@ -89,10 +89,13 @@ def lines(text: str) -> str:
 
 
 def run(text: str, home: Path, **variables: str) -> str:
-    """What these lines say, if none of them fails; they look again sooner than a person would."""
+    """What these lines say, if none of them fails; they look again sooner than a person would.
+
+    But not all the time: to look takes two programs, and as much of the CPU as what they wait for.
+    """
     done = subprocess.run(
         ["bash"],
-        input=f"sleep() {{ command sleep 0.1; }}\n{text}",
+        input=f"sleep() {{ command sleep 0.4; }}\n{text}",
         cwd=home,
         env=environment_of(home) | variables,
         capture_output=True,
