@@ -63,10 +63,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Make what tests write cheap: programs compiled once, folders in memory, logs without colours."""
+    """Make what tests write cheap: programs compiled once, no idle threads, folders in memory, plain logs."""
     # Whoever forbids to keep what is compiled would have each process of a test compile all of Veza anew.
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # There are more workers than cores: threads that turn round while they wait take a share from others.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if _has_room(IN_MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
     # A fault in colours and boxes, with the source around each line, took as long to write as a test takes.
