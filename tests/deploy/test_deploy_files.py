@@ -76,7 +76,12 @@ def test_the_image_is_made_of_what_is_locked_and_runs_as_nobody() -> None:
     last = steps[max(i for i, (word, _) in enumerate(steps) if word == "FROM") :]
     users = [rest for word, rest in last if word == "USER"]
     assert users
-    assert users[-1].split(":")[0] not in {"root", "0"}
+    uid, gid = users[-1].split(":")
+    assert "0" not in {uid, gid}
+    # By itself useradd takes any group that is free, and the process would be in one that has neither name nor folder.
+    (made,) = [rest for word, rest in last if word == "RUN" and "useradd" in rest]
+    assert f"groupadd --system --gid {gid} veza" in made
+    assert f"useradd --system --uid {uid} --gid veza" in made
     named = dict(last)
     assert named["EXPOSE"] == str(Settings().port)
     assert yaml.safe_load(named["VOLUME"]) == ["/data"]
