@@ -78,7 +78,7 @@ def test_the_image_is_made_of_what_is_locked_and_runs_as_nobody() -> None:
     assert users
     uid, gid = users[-1].split(":")
     assert "0" not in {uid, gid}
-    # By itself useradd takes any group that is free, and the process would be in one that has neither name nor folder.
+    # By itself useradd takes any group that is free, and the process would be in one that has no name.
     (made,) = [rest for word, rest in last if word == "RUN" and "useradd" in rest]
     assert f"groupadd --system --gid {gid} veza" in made
     assert f"useradd --system --uid {uid} --gid veza" in made
@@ -132,6 +132,14 @@ def test_every_container_is_locked_in_and_watched() -> None:
     assert stack["networks"]["inside"]["internal"]
     for name in ("postgres", "valkey"):
         assert stack["services"][name]["networks"] == ["inside"], name
+
+
+def test_valkey_works_in_a_folder_that_it_may_write_to() -> None:
+    """Else it does not start: a tmpfs is root's, with the mode of the folder that it lies over."""
+    valkey = compose()["services"]["valkey"]
+    assert valkey["user"] == "valkey"
+    assert valkey["working_dir"] == "/tmp", "everybody's, in any image"
+    assert "/tmp" in valkey["tmpfs"]
 
 
 def test_the_stack_is_the_whole_one_and_its_addresses_fit() -> None:
