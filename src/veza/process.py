@@ -21,6 +21,7 @@ from veza.core.errors import VezaError
 from veza.core.lock import InUse
 from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
+from veza.core.supervisor import tell_ready
 from veza.core.text import BadValue
 from veza.core.tracing_open import can_trace, traces_sent
 from veza.moved import refuse_moved
@@ -92,7 +93,7 @@ async def _work(settings: Settings) -> int:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     async with _traced(settings, "worker"), settled(settings) as parts, working_alone(parts):
-        print("Veza is working", flush=True)  # noqa: T201 - for the person who started it
+        _say_ready("Veza is working")
         await stop.wait()
     return 0
 
@@ -104,7 +105,7 @@ async def _work_seen(settings: Settings, port: int) -> int:
             return await serve_async(
                 make_probes(parts),
                 listeners=listeners,
-                ready=lambda *at: print(f"Veza is working, and says how at {address_of(*at)}", flush=True),  # noqa: T201 - as above
+                ready=lambda *at: _say_ready(f"Veza is working, and says how at {address_of(*at)}"),
                 on_drain=partial(_drain, parts),
             )
 
@@ -316,7 +317,12 @@ def _welcome(settings: Settings, parts: Parts, host: str, port: int) -> None:
         f"  payments         {parts.providers.current.name}: {_money(parts)}",
         "  first steps      README.md, “A first session”",
     )
-    print("\n".join(lines), flush=True)  # noqa: T201 - for the person who started it
+    _say_ready("\n".join(lines))
+
+
+def _say_ready(text: str) -> None:
+    tell_ready()
+    print(text, flush=True)  # noqa: T201 - for the person who started it
 
 
 def _money(parts: Parts) -> str:

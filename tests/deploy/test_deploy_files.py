@@ -258,6 +258,9 @@ def test_a_unit_knows_how_veza_ends(name: str) -> None:
     assert known["RestartPreventExitStatus"] == ["78"]
     assert REFUSALS
     assert known["Restart"] == ["on-failure"]
+    # It is started when it says so. Where SQLite is migrated, that takes as long as it takes.
+    assert known["Type"] == ["notify"]
+    assert known.get("TimeoutStartSec") == (["infinity"] if name == "veza.service" else None)
     assert known["StartLimitIntervalSec"] == ["0"]
     assert "StartLimitBurst" not in known
     assert int(known["TimeoutStopSec"][0]) > DRAIN

@@ -7,10 +7,11 @@ import os
 import re
 import resource
 import signal
+import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -110,9 +111,20 @@ def mails(folder: Path) -> list[Path]:
     return list(folder.glob("mail/*.eml"))
 
 
-async def test_a_server_from_its_start_to_its_end(tmp_path: Path) -> None:
+@pytest.fixture
+def supervisor() -> Iterator[socket.socket]:
+    """Who waits for a process to be ready, at an abstract address that nobody else has."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waiting:
+        waiting.bind("")
+        waiting.settimeout(0)
+        yield waiting
+
+
+async def test_a_server_from_its_start_to_its_end(tmp_path: Path, supervisor: socket.socket) -> None:
     """X9, X13, X20, A30, K19: one block says where it is and who pays, a second is refused, it ends well."""
-    async with serving(tmp_path / "data", anew=True, **ODD) as served:
+    told = {"NOTIFY_SOCKET": supervisor.getsockname().decode().replace("\0", "@")}
+    async with serving(tmp_path / "data", anew=True, **ODD, **told) as served:
+        assert supervisor.recv(64) == b"READY=1"
         assert served.said[0].startswith("Veza is ready at http://[::1]:")
         assert str(tmp_path / "data") in "".join(served.said)
         assert any("instant" in line and "no money is taken" in line for line in served.said)
