@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.commands import parses
-from tests.deploy.test_deploy_files import DEPLOY, compose, text, unit
+from tests.deploy.test_deploy_files import DEPLOY, DRAIN, compose, text, unit
 from tests.docs.pages import ROOT
 
 PAGES = [DEPLOY / "compose.yaml", ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -45,6 +45,13 @@ def test_what_is_done_with_compose_can_be_done(path: Path) -> None:
             for folder in re.findall(r"--volume (\S+?):", line):
                 assert re.search(rf"^chown (?:-R )?{uid} {folder}$", block, re.MULTILINE), line
         assert block.count("docker compose ") == block.count("docker compose -f deploy/compose.yaml ")
+
+
+def test_a_container_alone_has_time_to_end() -> None:
+    """X13: Docker kills what has not ended after ten seconds, unless it was told otherwise."""
+    for page in (DEPLOY / "Dockerfile", ROOT / "docs/operations.md"):
+        (seconds,) = re.findall(r"docker run .*--stop-timeout (\d+) ", page.read_text("utf-8"))
+        assert int(seconds) > DRAIN, page.name
 
 
 def test_a_command_beside_the_units_is_as_they_are() -> None:
