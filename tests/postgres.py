@@ -111,7 +111,7 @@ def _wheel() -> Path:
 def _guard(wheel: Path, settings: dict[str, str]) -> None:
     """Run a server until standard input ends, then leave nothing of it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    # In memory, if tests write there: on a disk the kernel takes as long for what is written as the server does.
+    # In memory, if tests write there: on a disk what is written costs the kernel as much as the server.
     folder = Path(tempfile.mkdtemp(prefix="veza-postgres-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     server, leader = None, settings.pop("follow", "")
     try:
