@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import itertools
 import os
 import resource
 import time
@@ -176,10 +177,9 @@ async def test_no_descriptor_is_left(tmp_path: Path) -> None:
     async with scene(tmp_path) as here:
         pid = here.served.process.pid
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        used = 1 + max(map(int, await asyncio.to_thread(os.listdir, f"/proc/{pid}/fd")))
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, hard))
         file = {"file": ("a.txt", b"hello" * 50_000)}
         for _ in range(3):
+            await asyncio.to_thread(leave_none, pid, hard)
             answer = await here.ada.post("/uploads", files=file)
             assert answer.status_code == 503, answer.text
             assert (await here.ada.get(f"/users/{here.ada.id}")).status_code == 200
@@ -190,6 +190,19 @@ async def test_no_descriptor_is_left(tmp_path: Path) -> None:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
         assert (await here.ada.post("/uploads", files=file)).status_code == 201
         assert await asyncio.gather(*(knock(here.served.url) for _ in range(20))) == [200] * 20
+
+
+def leave_none(pid: int, hard: int) -> None:
+    """Refuse a process every descriptor more, also in place of those that it has just closed."""
+    limit = hard
+    while (free := first_free(pid)) < limit:
+        limit = free
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def first_free(pid: int) -> int:
+    opened = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    return next(number for number in itertools.count() if number not in opened)
 
 
 async def knock(url: str) -> int:
