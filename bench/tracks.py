@@ -6,6 +6,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from bench.load import Report, render
@@ -83,13 +84,12 @@ async def scale() -> list[Figure]:
             last = _pages(small, f"{TRACKS}?limit={_LIMIT}{given}")
             for sort in SORTS:
                 query = f"{TRACKS}?{sort}{given}&limit={_LIMIT}&page="
-                pages = lambda query=query, last=last: _drawn(dice, query, last)  # noqa: E731
-                first = lambda query=query: _among(dice, query, 1)  # noqa: E731
-                far = lambda query=query: _among(dice, query, _DEEP_PAGE)  # noqa: E731
+                pages = partial(_drawn, dice, query, last)
+                first, far = (partial(_among, dice, query, page) for page in (1, _DEEP_PAGE))
                 lists.append((_share(_Side(large, pages), _Side(small, pages)), sort + given))
                 deep.append((_share(_Side(large, far), _Side(large, first)), sort + given))
         detail = _share(
-            _Side(large, lambda: _tracks(dice, 1_000_000)), _Side(small, lambda: _tracks(dice, 10_000))
+            _Side(large, partial(_tracks, dice, 1_000_000)), _Side(small, partial(_tracks, dice, 10_000))
         )
     worst, where = max(lists)
     deepest, deep_where = max(deep)
