@@ -41,7 +41,7 @@ from veza.reactions import outbox
 from veza.rooms.accounts.admin import create_user
 from veza.rooms.audit.sealing import Sealer
 from veza.rooms.search import build as search
-from veza.settings import BadSetting, Settings, address_of, load
+from veza.settings import BadSetting, Settings, address_of, load, supervisor_address
 
 if TYPE_CHECKING:
     from veza.importing import Request
@@ -321,7 +321,7 @@ def _welcome(settings: Settings, parts: Parts, host: str, port: int) -> None:
 
 
 def _say_ready(text: str) -> None:
-    tell_ready()
+    tell_ready(supervisor_address())
     print(text, flush=True)  # noqa: T201 - for the person who started it
 
 

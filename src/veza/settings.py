@@ -264,6 +264,11 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None)
     return _build(given, {name: value for name, value in environment.items() if name.startswith("AWS_")})
 
 
+def supervisor_address() -> str:
+    """Where a supervisor waits to be told of a process that it is ready, or empty: see sd_notify(3)."""
+    return os.environ.get("NOTIFY_SOCKET", "")
+
+
 def _read_file(file: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text("utf-8"))
@@ -388,9 +393,8 @@ def _check_database(settings: Settings) -> None:
         raise BadSetting("VEZA_DATABASE_URL must begin with sqlite:/// or postgresql://.")
     if settings.embedded and not Path(settings.database.removeprefix("sqlite:///")).name:
         raise BadSetting("VEZA_DATABASE_URL must name a file, as in sqlite:////srv/veza.db.")
-    if not settings.database_read_url:
-        return
-    if not settings.database_read_url.startswith(("postgresql://", "postgres://")):
+    copy = settings.database_read_url
+    if copy and not copy.startswith(("postgresql://", "postgres://")):
         raise BadSetting("VEZA_DATABASE_READ_URL must begin with postgresql://.")
-    if settings.embedded:
+    if copy and settings.embedded:
         raise BadSetting("VEZA_DATABASE_READ_URL needs PostgreSQL in VEZA_DATABASE_URL as well.")

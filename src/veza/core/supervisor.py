@@ -1,6 +1,5 @@
 """Telling who started this process that it is ready, as sd_notify(3) has it: systemd, for `Type=notify`."""
 
-import os
 import socket
 
 import structlog
@@ -8,9 +7,8 @@ import structlog
 log = structlog.get_logger()
 
 
-def tell_ready() -> None:
-    """Once, from what is ready on. Where nobody waits for it (no ``NOTIFY_SOCKET``) nothing is said."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
+def tell_ready(address: str) -> None:
+    """Once, from what is ready on. Where nobody waits for it, at no address, nothing is said."""
     if not address:
         return
     try:
