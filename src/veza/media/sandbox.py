@@ -138,6 +138,7 @@ async def _run(
     finally:
         os.close(write_end)
     reading = asyncio.get_running_loop().run_in_executor(_readers, _read, child, read_end, reader)
+    assert child.stderr is not None
     errors = asyncio.ensure_future(_ends(child.stderr))
     try:
         async with asyncio.timeout(limits.seconds):
@@ -254,20 +255,32 @@ def _read(child: subprocess.Popen[bytes], read_end: int, reader: Callable[[Binar
         child.wait()
 
 
-async def _ends(pipe: IO[bytes] | None) -> str:
-    """The first and the last of what a child says; a decoder can be made to complain for hours."""
-    stream = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(stream), pipe
-    )
+async def _ends(pipe: IO[bytes]) -> str:
+    """The first and the last of what a child says; a decoder can be made to complain for hours.
+
+    Not by `connect_read_pipe`: with uvloop that closes a descriptor twice, the second time perhaps another's.
+    """
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
     head = tail = b""
-    try:
-        while chunk := await stream.read(1 << 16):
+
+    def take() -> None:
+        nonlocal head, tail
+        with contextlib.suppress(BlockingIOError):
+            chunk = os.read(pipe.fileno(), 1 << 16)
+            if not chunk:
+                loop.remove_reader(pipe.fileno())
+                over.set()
             room = _STDERR_KEPT - len(head)
             head += chunk[:room]
             tail = (tail + chunk[max(room, 0) :])[-_STDERR_KEPT:]
-    finally:
-        transport.close()
+
+    with pipe:
+        os.set_blocking(pipe.fileno(), False)
+        loop.add_reader(pipe.fileno(), take)
+        try:
+            await over.wait()
+        finally:
+            loop.remove_reader(pipe.fileno())
     return (head + tail).decode("utf-8", "replace")
 
 
