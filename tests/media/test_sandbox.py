@@ -1,4 +1,5 @@
 import asyncio
+import os
 import re
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from veza.media.decode import decode
 from veza.media.errors import EncodingFailed
 from veza.media.failing import failure_of
 from veza.media.ffmpeg import find_ffmpeg
+from veza.media.launcher import NICENESS
 from veza.media.sandbox import Limits, Result, SandboxLevel, read_all, run, run_python, sandbox_level
 
 Get = Callable[[str], Path]
@@ -248,7 +250,7 @@ async def test_a_decoder_that_is_taken_over_reaches_nothing(tmp_path: Path, leve
 
 
 async def test_cancelling_leaves_no_process_and_no_descriptor(tmp_path: Path) -> None:
-    """M14: the caller may give up at any moment."""
+    """M14: the caller may give up at any moment; once that is heard of, nothing of the child is left."""
     sleeper = tmp_path / "sleeper.py"
     sleeper.write_text("import time; time.sleep(60)")
 
@@ -263,9 +265,32 @@ async def test_cancelling_leaves_no_process_and_no_descriptor(tmp_path: Path) ->
     before = _open_descriptors()
     for after in (0.0, 0.001, 0.01, 0.1):
         await start_and_cancel(after)
+        assert _open_descriptors() <= before
+
+
+async def test_decoders_leave_the_processors_to_the_server(tmp_path: Path) -> None:
+    """Each by itself, and as a session, where the kernel shares the processors out among these."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux says of others how nice they are")
+    sleeper = tmp_path / "sleeper.py"
+    sleeper.write_text("import time; time.sleep(60)")
+    before = {*_children(os.getpid())}
+    task = asyncio.create_task(run_python(sleeper, stdin=None, limits=LIMITS, at_most=10))
     async with asyncio.timeout(30):
-        while _open_descriptors() > before:  # noqa: ASYNC110 - nobody tells
+        while not any(map(_gives_way, {*_children(os.getpid())} - before)):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def _gives_way(pid: int) -> bool:
+    if os.getpriority(os.PRIO_PROCESS, pid) < NICENESS:
+        return False
+    shared_out = Path("/proc/sys/kernel/sched_autogroup_enabled")
+    if os.geteuid() != 0 or not shared_out.exists() or shared_out.read_text() != "1\n":
+        return True
+    return Path(f"/proc/{pid}/autogroup").read_text().endswith(f" nice {NICENESS}\n")
 
 
 def test_children_die_with_the_server(tmp_path: Path) -> None:

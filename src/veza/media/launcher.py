@@ -30,11 +30,31 @@ PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 22, 
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x08000000, 0x10000000, 0x40000000
 
 
+# Who listens comes before who waits for a song to be encoded.
+NICENESS = 10
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _prctl(option: int, first: int = 0, second: object = 0) -> int:
     return int(_libc.prctl(option, ctypes.c_ulong(first), second, 0, 0))
+
+
+def give_way() -> None:
+    """Leave the processors to the server while it has use for them.
+
+    Linux may share them out among sessions first, and this is one of its own: niceness counts within a session
+    and is told of the session as well. Source: sched(7), the autogroup feature.
+    """
+    os.nice(NICENESS)
+    try:
+        file = os.open("/proc/self/autogroup", os.O_WRONLY)
+        try:
+            os.write(file, b"%d" % NICENESS)
+        finally:
+            os.close(file)
+    except OSError:
+        pass  # there is no such thing here, or it was done a moment ago for another: users may not be as quick
 
 
 def die_with(parent: int) -> None:
@@ -196,6 +216,7 @@ def main() -> None:
     options = [option.partition("=")[::2] for option in sys.argv[1:end]]
     command = sys.argv[end + 1 :]
     linux = sys.platform == "linux"
+    give_way()
     isolated = linux and isolate()
     if linux:
         die_with(int(dict(options).get("parent", 0)))  # not sooner: a change of credentials takes it back
