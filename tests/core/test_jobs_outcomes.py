@@ -24,7 +24,7 @@ from veza.core import worker as worker_module
 from veza.core.db import Database, Tx
 from veza.core.errors import DatabaseBusy, InsufficientStorage, Unavailable
 from veza.core.jobs import Job, JobKind
-from veza.core.worker import Task, Worker
+from veza.core.worker import GRACE, Task, Worker
 
 PATIENT = JobKind("patient", Note, attempts=1, outlasts=True)
 
@@ -57,6 +57,7 @@ class Outage:
 @pytest.fixture
 def outage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Outage:
     monkeypatch.setattr(worker_module, "WRITE_AGAIN", 0.01)
+    monkeypatch.setattr(worker_module, "GRACE", 0.05)
     monkeypatch.setattr(worker_module, "AWAY_RETRY", timedelta(milliseconds=5))
     return Outage(database, monkeypatch, "write")
 
@@ -154,6 +155,7 @@ async def test_who_was_cut_off_writes_before_others_claim(
     async def store(job: Job, _payload: Note) -> None:
         tried.append(job.attempt)
 
+    monkeypatch.setattr(worker_module, "GRACE", GRACE)
     tasks = [Task(PATIENT, store)]
     await queue(database, PATIENT)
     held = await lose(database, PATIENT)
@@ -169,6 +171,26 @@ async def test_who_was_cut_off_writes_before_others_claim(
         async with working(other, tasks):
             await none_left(database)
     assert tried == [1]
+
+
+async def test_who_had_its_hands_full_lets_others_write_as_well(
+    database: Database, outage: Outage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X2: it asked for no more while the database was away, and may be the first to hear that it is back."""
+    monkeypatch.setattr(worker_module, "GRACE", 0.3)
+    begun: list[float] = []
+
+    async def work(_job: Job, _payload: Note) -> None:
+        begun.append(asyncio.get_running_loop().time())
+        if len(begun) == 1:
+            outage.begin(3)
+
+    await queue(database, PATIENT)
+    await queue(database, PATIENT)
+    async with working(database, [Task(PATIENT, work)], concurrency=1):
+        await none_left(database)
+    first, second = begun
+    assert second - first >= 0.3
 
 
 async def test_an_outcome_that_cannot_be_written_holds_up_no_stop(

@@ -133,6 +133,8 @@ class Worker:
         self._tasks = {task.kind.name: task for task in tasks if task.kind.lane in self._lanes}
         self._concurrency = concurrency
         self._parting = parting
+        # Whether the database did not answer when it was last written to: see GRACE.
+        self._failed = False
         self._clock = ClockWatch()
         self._woken = asyncio.Event()
         self._running: dict[asyncio.Task[None], Job] = {}
@@ -142,22 +144,22 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; jobs in hand are then cancelled too, and are due again at once."""
-        begun = failed = False
+        begun = False
         try:
             while True:
                 self._woken.clear()
                 try:
-                    if failed:
+                    while self._failed:
                         await check_queue(self._database)
+                        self._failed = False
                         await asyncio.sleep(GRACE)
-                        failed = False
                     if not begun:
                         await self._begin()
                         begun = True
                     wait = await self._claim()
                 except Exception:
                     log.exception("jobs.claim_failed", lane=self._lane)
-                    wait, failed = WRITE_AGAIN, True
+                    wait, self._failed = WRITE_AGAIN, True
                 if wait > 0:
                     try:
                         async with asyncio.timeout(wait):
@@ -293,6 +295,7 @@ class Worker:
                 return await write()
             except Exception as error:
                 waited = clock.monotonic() - began
+                self._failed = True
                 if not _is_away(error) or waited > LONGEST_WRITING:
                     raise
                 log.warning("jobs.outcome_waits", kind=job.kind, job_id=str(job.id), error=_said(error))
@@ -306,6 +309,7 @@ class Worker:
                 async with self._database.write() as tx:
                     kept = await tx.run(LEASE, job_id=job.id, lease=job.attempt, until=clock.now() + lease)
             except Exception:
+                self._failed = True
                 if wait == usual:
                     log.exception("jobs.heartbeat_failed", kind=job.kind)
                 wait = min(WRITE_AGAIN, usual)
