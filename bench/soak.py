@@ -141,6 +141,7 @@ class _Day:
         await asyncio.wait([uploading])
         if not uploading.cancelled():
             uploading.result()
+        await asyncio.sleep(1)  # till the server has closed what this was asked on
         return report
 
     def late(self) -> float:
