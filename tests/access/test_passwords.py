@@ -206,6 +206,7 @@ async def test_parallel_logins_take_turns(hasher):
     await logins
     assert most - before <= 2 * MEMORY_KIB * 1024
     assert sorted(pauses)[len(pauses) * 9 // 10] < 0.1
+    assert max(pauses) < 3  # that long a machine may be at other work
 
 
 async def test_too_many_logins_are_turned_away(hasher, monkeypatch):
