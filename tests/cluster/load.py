@@ -29,7 +29,7 @@ class Trouble:
 
 
 class Load:
-    """Likes, plays, comments, messages and uploads of some people, until :meth:`stop`.
+    """Looks, likes, plays, comments, messages and uploads of some people, until :meth:`stop`.
 
     Whatever fails is tried again under the same key, as a client of the platform would.
     """
@@ -51,7 +51,7 @@ class Load:
         self._count = 0
 
     def start(self) -> None:
-        acts = (self._like, self._play, self._comment, self._say)
+        acts = (self._look, self._like, self._play, self._comment, self._say)
         for n, person in enumerate(self.people):
             self._running += [
                 asyncio.create_task(self._go_on(act, person, random.Random(n), PAUSE)) for act in acts
@@ -73,11 +73,11 @@ class Load:
             self.done += 1
             await asyncio.sleep(pause * dice.uniform(0.5, 1.5))
 
-    async def _ask(self, what: str, person: Person, path: str, **request: Any) -> Any:
+    async def _ask(self, what: str, person: Person, path: str, method: str = "POST", **request: Any) -> Any:
         """Ask until it is done; the answer's data. 201 and 200 are a promise."""
         while True:
             try:
-                answer = await person.post(path, **request)
+                answer = await person.client.request(method, path, **request)
             except httpx.HTTPError as error:
                 self.troubles.append(Trouble(what, type(error).__name__))
             else:
@@ -91,6 +91,9 @@ class Load:
     def _word(self) -> str:
         self._count += 1
         return f"word-{self._count}"
+
+    async def _look(self, person: Person, dice: random.Random) -> None:
+        await self._ask("look", person, f"/tracks/{dice.choice(self.songs)}", "GET")
 
     async def _like(self, person: Person, dice: random.Random) -> None:
         song = dice.choice(self.songs)
@@ -130,18 +133,21 @@ class Load:
         # One listener's plays of a track count once in half a minute: so at least one of each is there.
         for song in self.songs:
             assert plays[song] >= len({who for who, other in self.played if other == song})
-        comments = [word for song in self.songs for word in await self._comments(song)]
-        assert sorted(comments) == sorted(self.comments)
+        said = [await self._all(f"/tracks/{song}/comments?", "comments") for song in self.songs]
+        assert sorted(one["content"] for comments in said for one in comments) == sorted(self.comments)
+        tracks = await self._all(f"/tracks?user_id={self.people[0].id}&", "tracks")
+        assert {one["title"]: one["id"] for one in tracks} == self.uploads
+        assert len(tracks) == len(self.uploads)
         messages = await self._messages()
         assert {one["content"]: one["id"] for one in messages} == self.messages
         assert [one["seq"] for one in messages] == list(range(1, len(self.messages) + 1))
 
-    async def _comments(self, song: str) -> list[str]:
-        found: list[str] = []
+    async def _all(self, path: str, name: str) -> list[Any]:
+        found: list[Any] = []
         page = 1
         while True:
-            data = (await self.people[0].get(f"/tracks/{song}/comments?limit=100&page={page}")).json()["data"]
-            found += [one["content"] for one in data["comments"]]
+            data = (await self.people[0].get(f"{path}limit=100&page={page}")).json()["data"]
+            found += data[name]
             if page >= data["pagination"]["total_pages"]:
                 return found
             page += 1

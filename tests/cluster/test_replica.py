@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 import sqlalchemy as sa
 
+from tests.cluster.nodes import Stand
+from tests.cluster.spread import open_spread_world
+from tests.conftest import create_database
 from tests.core.things import COUNT, NAMES, add, create_sql
 from tests.postgres import Postgres, open_postgres
 from veza.core.db import Database, Statement, open_database
+from veza.core.db.migrate import upgrade
 from veza.core.db.replica import PATIENCE, REST, Replica
 from veza.doctor import replica
 from veza.doctor.replica import look_at_copy
@@ -82,6 +87,37 @@ async def test_a_look_shows_all_that_was_acknowledged_at_any_node(copied: tuple[
 
         by_copy += sum(await asyncio.gather(*(go(who) for who in range(12))))
         assert by_copy > 600  # of 680
+
+
+async def test_what_nodes_answer_is_read_from_the_copy(
+    copied: tuple[Postgres, Postgres], stand: Stand, tmp_path: Path
+) -> None:
+    """Whoever is told of a change at one node sees it at the other, and what they see is the copy's."""
+    leader, follower = copied
+    url = await create_database(leader.url)
+    database, copy = open_database(url), url.replace(folder_of(leader), folder_of(follower))
+    await upgrade(database)
+    async with open_spread_world(stand, database, tmp_path, database_read_url=copy) as world:
+        ada = await world.person("ada")
+        here, there = world.at(0, ada), world.at(1, ada)
+        before = await _reads(copy)
+        for number in range(50):
+            made = (await here.post("/playlists", json={"title": f"list {number}"})).json()["data"]
+            path = f"/playlists/{made['playlist']['id']}"
+            assert (await there.get(path)).json()["data"]["playlist"]["title"] == f"list {number}"
+            assert (await there.get("/playlists")).json()["data"]["pagination"]["total"] == number + 1
+        assert await _reads(copy) - before > 50  # of 100
+    await database.close()
+
+
+async def _reads(url: str) -> int:
+    """How many transactions there were in this database."""
+    asking = await asyncpg.connect(url)
+    await asyncio.sleep(1.5)  # a session that rests says after a second what it did
+    query = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+    found = await asking.fetchval(query)
+    await asking.close()
+    return int(found)
 
 
 async def test_a_copy_that_falls_behind_is_not_believed(
