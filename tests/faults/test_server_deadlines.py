@@ -225,7 +225,7 @@ def test_the_request_at_work_learns_it_with_another_queued(server):
 
 
 def test_too_many_connections_get_503():
-    """X7: an answer instead of a hang, and all is well when the others have gone."""
+    """X7, X16: an answer instead of a hang, and all is well when the others have gone."""
     with running(max_connections=3, head_seconds=2) as server:
         with ExitStack() as stack:
             wires = [stack.enter_context(server.open(GET)) for _ in range(3)]

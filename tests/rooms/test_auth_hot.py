@@ -59,7 +59,7 @@ async def test_who_left_is_passed_over(house: House) -> None:
 
 
 async def test_one_at_a_time_and_in_order() -> None:
-    """A7: who comes first goes first, and who comes when too many wait is told so at once."""
+    """A7, X16: who comes first goes first, and who comes when too many wait is told so at once."""
     turns, order, at_once = Turns(2), list[int](), 0
 
     async def come(number: int) -> None:

@@ -48,7 +48,7 @@ def titles(receiver: Receiver) -> list[str]:
 
 
 async def test_a_delivery_is_tried_until_it_arrives(database: Database, tmp_path: Path) -> None:
-    """W8, W11, W22: later and later, as the receiver asks, under one id; then given up, and redelivered."""
+    """W8, W11, W22, X16: later and later, as the receiver asks, under one id; given up, and redelivered."""
     async with open_house(database, tmp_path) as world, receiving() as receiver:
         ada = await world.person("ada")
         made = await hook(ada, receiver.url, "playlist.created")
