@@ -43,8 +43,8 @@ def _prctl(option: int, first: int = 0, second: object = 0) -> int:
 def give_way() -> None:
     """Leave the processors to the server while it has use for them.
 
-    Linux may share them out among sessions first, and this is one of its own: niceness counts within a session
-    and is told of the session as well. Source: sched(7), the autogroup feature.
+    Linux may share them out among sessions first, and this is one of its own: niceness counts within one, and
+    is told of the session as well. Source: sched(7), the autogroup feature.
     """
     os.nice(NICENESS)
     try:
@@ -54,7 +54,7 @@ def give_way() -> None:
         finally:
             os.close(file)
     except OSError:
-        pass  # there is no such thing here, or it was done a moment ago for another: users may not be as quick
+        pass  # no such thing is here, or it was done for another a moment ago: users may not be that quick
 
 
 def die_with(parent: int) -> None:
