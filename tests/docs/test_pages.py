@@ -69,6 +69,17 @@ def test_the_readme_counts_the_endpoints_that_are_here() -> None:
     assert [int(number) for number in found.groups()] == [len(ENDPOINTS), len(ENDPOINTS) - len(NOT_YET)]
 
 
+def test_the_tutorial_says_an_error_as_the_readme_does() -> None:
+    """By its message, and not by a traceback; and nobody waits for ever for a song that has failed."""
+    readme, tutorial = (
+        re.findall(r"^ask\(\) .*?one part of an answer$", read(name), re.DOTALL | re.MULTILINE)
+        for name in ("README.md", "docs/tutorial.md")
+    )
+    assert len(readme) == 1
+    assert tutorial == readme
+    assert "= ready ]" not in read("docs/tutorial.md")
+
+
 def test_every_word_of_the_glossary_is_one_of_the_code() -> None:
     source = "\n".join(path.read_text("utf-8") for path in SOURCE.rglob("*.py"))
     terms = [(found["code"] or found["name"]) for found in TERM.finditer(read("GLOSSARY.md"))]
