@@ -156,8 +156,10 @@ def test_the_stack_is_the_whole_one_and_its_addresses_fit() -> None:
         for static in job["static_configs"]
         for target in static["targets"]
     ]
+    (joined,) = re.findall(rf"network {stack['name']}_(\w+)", text("prometheus/prometheus.yml"))
     for target in [*services["proxy"]["environment"]["UPSTREAMS"].split(), *scraped]:
         name, _, port = target.partition(":")
+        assert joined in services[name]["networks"], target
         environment = services[name]["environment"]
         assert int(port) == int(environment.get("VEZA_WORKER_PORT", Settings().port)), target
     for name in ("api-1", "api-2", "worker-1", "worker-2"):
