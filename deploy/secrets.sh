@@ -25,6 +25,12 @@ keep() {
     echo "deploy/secrets/$1 is made"
 }
 
+# A new password would be none that PostgreSQL knows, whose data was made with the old one.
+if [ -e veza.toml ] && [ ! -e postgres ]; then
+    echo "deploy/secrets/postgres is missing: put it back; it is the password in database_url of deploy/secrets/veza.toml" >&2
+    exit 1
+fi
+
 random | keep postgres
 keep veza.toml <<END
 database_url = "postgresql://veza:$(cat postgres)@postgres/veza"

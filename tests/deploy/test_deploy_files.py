@@ -251,6 +251,20 @@ def test_secrets_of_which_some_were_made_are_completed(last: str, tmp_path: Path
     assert made["postgres"] in made["veza.toml"]
 
 
+def test_a_password_that_is_lost_is_not_made_anew(tmp_path: Path) -> None:
+    """PostgreSQL would refuse it. One line says where it still stands, and nothing is changed."""
+    script, secrets = tmp_path / "secrets.sh", tmp_path / "secrets"
+    script.write_text(text("secrets.sh"), "utf-8")
+    script.chmod(0o755)
+    subprocess.run([script], check=True, capture_output=True)
+    (secrets / "postgres").unlink()
+    kept = (secrets / "veza.toml").read_text()
+    refused = subprocess.run([script], capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert "secrets/postgres is missing" in refused.stderr
+    assert {path.name: path.read_text() for path in secrets.iterdir()} == {"veza.toml": kept}
+
+
 @pytest.mark.parametrize("name", ["veza.service", "veza-worker.service"])
 def test_a_unit_knows_how_veza_ends(name: str) -> None:
     """X2, X13: it waits for what is under way, and starts again but for what only its operator can mend."""
