@@ -57,10 +57,10 @@ def test_a_container_alone_has_time_to_end() -> None:
 def test_a_command_beside_the_units_is_as_they_are() -> None:
     """The same user, rights, folder and settings (its `veza.toml` too), also before the first start."""
     page = (ROOT / "docs/operations.md").read_text("utf-8").replace("\\\n", "")
-    (line,) = re.findall(r"^systemd-run (.*)$", page, re.MULTILINE)
+    (line,) = re.findall(r"^exec systemd-run (.*)$", page, re.MULTILINE)
     words = shlex.split(line)
     program = next(at for at, word in enumerate(words) if not word.startswith("--"))
-    assert parses(" ".join(words[program + 1 :]))
+    assert words[program + 1 :] == ["$@"]
     told = {(key, value) for key, _, value in (word.partition("=") for word in words[:program]) if value}
     known = unit("veza.service")
     assert words[program] == known["ExecStart"][0].split()[0]
@@ -72,6 +72,32 @@ def test_a_command_beside_the_units_is_as_they_are() -> None:
         ("--working-directory", known["WorkingDirectory"][0]),
         *(("--property", f"{name}={known[name][0]}") for name in kept),
     }
+
+
+def test_cron_calls_a_command_beside_the_units_by_the_path_that_it_has() -> None:
+    """Cron looks into few folders for what it is told to do."""
+    made = (ROOT / "docs/operations.md").read_text("utf-8")
+    (script,) = re.findall(r"^cat > (\S+) <<'END'$", made, re.MULTILINE)
+    assert f"\nEND\nchmod 755 {script}\n" in made
+    called = (ROOT / "docs/backup.md").read_text("utf-8")
+    (words,) = re.findall(rf"^15 3 \* \* \*  {script} (backup .*)$", called, re.MULTILINE)
+    assert parses(words)
+
+
+def test_what_is_done_with_the_image_alone_can_be_done() -> None:
+    """A backup and a restore, with a folder that the user there can write to."""
+    (uid,) = re.findall(r"^USER (\d+):", text("Dockerfile"), re.MULTILINE)
+    done = []
+    for block in blocks((ROOT / "docs/backup.md").read_text("utf-8")):
+        for line in re.findall(r"^docker run (.*)$", block, re.MULTILINE):
+            words = shlex.split(line)
+            if "--entrypoint" not in words:
+                told = words[words.index("veza") + 1 :]
+                assert parses(" ".join(told)), line
+                done.append(told[0])
+            for folder in re.findall(r"--volume (/\S+?):", line):
+                assert re.search(rf"^chown (?:-R )?{uid} {folder}$", block, re.MULTILINE), line
+    assert done == ["backup", "restore"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
