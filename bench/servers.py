@@ -23,6 +23,8 @@ from veza.core.storage import open_storage
 
 ROOT = Path(__file__).parents[1]
 _PATIENCE = 30.0
+# Seconds of CPU in a second.
+_AT_REST = 0.05
 
 
 class Server:
@@ -76,6 +78,14 @@ class Server:
         """CPU seconds used so far."""
         return cpu_seconds(self.pid)
 
+    def settle(self) -> None:
+        """Wait until what a start begins is done: the process hardly works for a second."""
+        while True:
+            before = self.cpu()
+            time.sleep(1)
+            if self.cpu() - before < _AT_REST:
+                return
+
     def call(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
         """One request with JSON, on a connection of its own: status and the answer's data."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=_PATIENCE)
@@ -128,6 +138,7 @@ class Veza(Server):
         self.folder = Path(tempfile.mkdtemp(prefix="data-", dir=CACHE))
         if copy:
             database = Path(shutil.copy(database, self.folder / "veza.db"))
+            os.sync()  # to write gigabytes of a copy to the disk would go on for a minute of what is measured
         address = database if isinstance(database, str) else f"sqlite:///{database}"
         limits = {
             f"VEZA_RATE_LIMIT_{name}": "100000000/min"
