@@ -1,16 +1,13 @@
 """Passwords: which are taken, and how they are hashed and checked.
 
 A hash is meant to be slow: about 20 ms and 19 MiB. So it is made off the event loop, one at a time, in a
-thread that gives way to the loop. On two cores, 20 hashes at once then leave the 99th percentile of other
-answers as it is when idle; two threads at full priority double it.
+thread that gives way to all others: bench/README.md says how others feel 20 hashes at once.
 """
 
 import asyncio
 import base64
 import os
 import re
-import sys
-import threading
 import unicodedata
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +18,7 @@ import argon2
 import msgspec
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from veza.core.background import give_way_always
 from veza.core.errors import Unavailable
 from veza.core.text import BadValue, fold
 
@@ -31,7 +29,6 @@ LANES = 1
 _SALT_BYTES = 16
 _TAG_BYTES = 32
 
-_NICENESS = 10
 _MAX_WAITING = 200
 # Far longer than any password that is taken, so not worth hashing; it still has to cost the usual time.
 _MAX_TRIED = 1024
@@ -55,7 +52,7 @@ class PasswordHasher:
     def __init__(self, *, threads: int = 1) -> None:
         self._argon2 = argon2.PasswordHasher(PASSES, MEMORY_KIB, LANES, _TAG_BYTES, _SALT_BYTES)
         self._dummy = _dummy_hash()
-        self._pool = ThreadPoolExecutor(threads, "passwords", initializer=_give_way)
+        self._pool = ThreadPoolExecutor(threads, "passwords", initializer=give_way_always)
         self._in_hand = 0
 
     async def hash(self, password: str) -> str:
@@ -100,13 +97,6 @@ def _dummy_hash() -> str:
     """A hash that no password has, at the cost of a real one; being random, it need not be computed."""
     salt, tag = (base64.b64encode(os.urandom(n)).rstrip(b"=").decode() for n in (_SALT_BYTES, _TAG_BYTES))
     return f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${tag}"
-
-
-def _give_way() -> None:
-    """Lower this thread's priority; on Linux each thread has its own."""
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS)
 
 
 # --- which passwords are taken ---

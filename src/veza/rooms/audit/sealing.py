@@ -76,7 +76,9 @@ class Sealer:
                 return False
         async with self._database.write() as tx:
             head = await store.lock_state(tx)  # and so one at a time, whoever else works
+            await give_way()
             events = await store.list_queued(tx, PIECE)
+            await give_way()
             if events:
                 await self._write(tx, events, head)
         return len(events) == PIECE

@@ -11,7 +11,7 @@ from veza.core.errors import Detail, ValidationFailed
 from veza.core.events import Context
 from veza.core.ids import new_id
 from veza.core.text import BadValue, email_key
-from veza.core.turns import give_way
+from veza.core.turns import give_way, rest
 from veza.rooms.accounts import service as accounts
 from veza.rooms.sessions import challenge, grants, proofs_store, store
 from veza.rooms.sessions.attempts import require_patience, too_soon
@@ -47,7 +47,7 @@ async def log_in(means: Means, form: Credentials, origin: Context) -> Login:
     nobody can lock others out. Raises InvalidCredentials, AccountSuspended once the password is right, and
     RateLimited.
     """
-    await give_way()
+    await rest()
     key, attempts = email_key(form.email), means.attempts
     async with means.database.read() as view:
         found = await proofs_store.find_by_email(view, key)
@@ -70,7 +70,9 @@ async def log_in(means: Means, form: Credentials, origin: Context) -> Login:
         return Login(challenge_token=token, requires_2fa=True)
     async with means.database.write() as tx:
         tx.context = lambda: origin
-        return await enter(tx, means, account, origin, remember_me=form.remember_me)
+        login = await enter(tx, means, account, origin, remember_me=form.remember_me)
+    await give_way()
+    return login
 
 
 async def prove(means: Means, account: Account | None, password: str) -> Account | None:
@@ -79,7 +81,7 @@ async def prove(means: Means, account: Account | None, password: str) -> Account
     A hash made with parameters of the past is made anew.
     """
     verdict = await means.hasher.verify(account.password_hash if account else None, password)
-    await give_way()
+    await rest()
     if account is None or not verdict.ok:
         return None
     if not verdict.needs_rehash:
