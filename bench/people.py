@@ -58,7 +58,7 @@ async def logins() -> list[Figure]:
                 turns.append(found)
             if len(turns) == _ENOUGH:
                 break
-        crowd = [await _crowd(veza, people) for _ in range(3)]
+        crowd = [await _crowd(veza, people) for _ in range(_ENOUGH)]
     idle, busy = ([time for turn in turns for time in turn[side]] for side in (0, 1))
     one, other = (statistics.quantiles(times, n=100)[98] for times in (idle, busy))
     measured = f"{other / one:.2f} ({other * 1000:.2f} ms of {len(busy)})"
