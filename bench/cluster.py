@@ -33,7 +33,7 @@ SIZE = 10_000
 # Of each process: more of them would say how it fares when too much is asked of it.
 CONNECTIONS = 16
 SECONDS = 2.0
-ROUNDS = 3
+ROUNDS = 7
 SHARE = 0.25
 TARGET = 1.6
 _LISTENERS = 50
