@@ -4,7 +4,9 @@ The most that the server answers of a mixture, with songs uploaded meanwhile, is
 minute: in its first seconds nothing is kept, written back or worked off yet. Then it is asked for 70 % of
 that at a fixed pace, and songs are uploaded as before. After a warm-up, which does not count, the time is
 cut into fifths: nothing may fail, the server may not grow, and the last fifth may not be slower than the
-first. How slow a fifth is its median ten seconds say: what the host did to a few of them is not the server's.
+first. How slow a fifth is its median ten seconds say: what the host did to a few of them is not the server's;
+and how large the server then is, the median of looks every ten seconds of its second half: what an
+upload takes that is just under way is no growth.
 
 This is the bench of X19; its twelve hours are `--minutes 720`.
 """
@@ -64,10 +66,10 @@ async def soak(path: Path, minutes: float) -> list[Figure]:
         peak = await day.ask(_PEAK_SECONDS)
         pace = LOAD * peak.rate
         await day.ask(max(minutes * 60 / 6, _LEAST_WARM_SECONDS), pace)
-        warm, files, reports, grown = veza.memory(), [veza.open_files()], [], []
+        warm, files, reports, grown = day.size(), [veza.open_files()], [], []
         for _ in range(PARTS):
             reports.append(await day.ask(minutes * 60 / PARTS, pace))
-            grown.append(veza.memory() - warm)
+            grown.append(day.size() - warm)
             files.append(veza.open_files())
         slow = [statistics.median(one.p99s(round(one.seconds / _PIECE_SECONDS) or 1)) for one in reports]
         setting = f"{minutes:g} min at {pace:,.0f}/s of {peak.rate:,.0f}/s"
@@ -115,6 +117,7 @@ class _Day:
         self.dice = random.Random(5)
         self.songs: list[str] = []
         self.uploads: Counter[str] = Counter()
+        self.sizes: list[float] = []
 
     async def begin(self) -> None:
         """Some songs to listen to, once they are ready."""
@@ -135,14 +138,27 @@ class _Day:
         # Nearly none twice: what is kept of answers and pages is then full before it counts.
         requests = await asyncio.to_thread(self._mixture, tokens, round((pace or _MOST) * seconds))
         uploading = asyncio.create_task(self._go_on_uploading(tokens[0]))
+        looking = asyncio.create_task(self._look_at_sizes())
         report = await load(veza.host, veza.port, requests, CONNECTIONS, seconds, pid=veza.pid, pace=pace)
-        print(f"{report}; {veza.memory():.1f} MB", flush=True)
+        looking.cancel()
+        kinds = ", ".join(f"{kind} {veza.memory(kind):.1f}" for kind in ("RssAnon", "RssFile", "RssShmem"))
+        print(f"{report}; {self.size():.1f} MB (at the end: {kinds})", flush=True)
         uploading.cancel()
         await asyncio.wait([uploading])
         if not uploading.cancelled():
             uploading.result()
         await asyncio.sleep(1)  # till the server has closed what this was asked on
         return report
+
+    async def _look_at_sizes(self) -> None:
+        self.sizes = []
+        while True:
+            await asyncio.sleep(_PIECE_SECONDS)
+            self.sizes.append(self.veza.memory())
+
+    def size(self) -> float:
+        """How large the server was in the second half of what was last asked, in MB."""
+        return statistics.median(self.sizes[len(self.sizes) // 2 :])
 
     def late(self) -> float:
         """How long the oldest thing that is to be done has been due, in seconds."""

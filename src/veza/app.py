@@ -26,6 +26,7 @@ from veza.core.events import Context
 from veza.core.exchange import parse_networks
 from veza.core.gauges import Gauges, look_at_events, look_at_jobs
 from veza.core.given import Given, given
+from veza.core.heap import keep_giving_back
 from veza.core.http import JSON_BYTES, on_error
 from veza.core.job_lanes import keep_lanes
 from veza.core.limits import PersonalLimit, parse_limit
@@ -188,18 +189,16 @@ async def _running(parts: Parts, *, work: bool) -> AsyncIterator[None]:
     await parts.database.start()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(parts.live.running())
-        await stack.enter_async_context(
-            _tasks(
-                parts.authenticator.run(),
-                parts.shelf.run(),
-                make_gauges(parts).run(),
-                parts.storage.keep_swept(),
-                keep_lanes(parts.database, reactions.tasks(parts)),
-            )
-        )
+        serving = parts.authenticator.run(), parts.shelf.run(), make_gauges(parts).run()
+        await stack.enter_async_context(_tasks(*serving, *_upkeep(parts)))
         if work:
             await stack.enter_async_context(working(parts))
         yield
+
+
+def _upkeep(parts: Parts) -> tuple[Any, ...]:
+    lanes = keep_lanes(parts.database, reactions.tasks(parts))
+    return keep_giving_back(), parts.storage.keep_swept(), lanes
 
 
 # What all processes share: that those which serve look for it is enough.
@@ -226,8 +225,7 @@ async def working_alone(parts: Parts) -> AsyncIterator[None]:
     parts.database.record_events = reactions.outbox()
     watch_process(parts)
     await parts.database.start()
-    beside = _tasks(parts.storage.keep_swept(), keep_lanes(parts.database, reactions.tasks(parts)))
-    async with parts.live.running(), beside, working(parts):
+    async with parts.live.running(), _tasks(*_upkeep(parts)), working(parts):
         yield
 
 
