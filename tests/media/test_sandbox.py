@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.media.needing import ALLOWED, need
+from tests.slices import HAS_SLICES, slice_of
 from veza.core.errors import InsufficientStorage
 from veza.core.metrics import render
 from veza.media import MediaInterrupted, MediaLimits, MediaUnavailable, failing, sniff
@@ -19,7 +20,7 @@ from veza.media.decode import decode
 from veza.media.errors import EncodingFailed
 from veza.media.failing import failure_of
 from veza.media.ffmpeg import find_ffmpeg
-from veza.media.launcher import NICENESS
+from veza.media.launcher import NICENESS, SLICE_NS
 from veza.media.sandbox import Limits, Result, SandboxLevel, read_all, run, run_python, sandbox_level
 
 Get = Callable[[str], Path]
@@ -285,7 +286,7 @@ async def test_decoders_leave_the_processors_to_the_server(tmp_path: Path) -> No
 
 
 def _gives_way(pid: int) -> bool:
-    if os.getpriority(os.PRIO_PROCESS, pid) < NICENESS:
+    if os.getpriority(os.PRIO_PROCESS, pid) < NICENESS or (HAS_SLICES and slice_of(pid) != SLICE_NS):
         return False
     shared_out = Path("/proc/sys/kernel/sched_autogroup_enabled")
     if os.geteuid() != 0 or not shared_out.exists() or shared_out.read_text() != "1\n":
