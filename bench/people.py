@@ -96,20 +96,26 @@ class _People:
         assert self._process.stdout.readline(), "nobody could log in"
 
 
-async def _crowd(veza: Veza, people: _People) -> tuple[float, float]:
-    """The p99 of 16 connections that ask without a pause for a second: alone, and while 20 log in."""
+async def _crowd(veza: Veza, people: _People) -> tuple[float, float, float]:
+    """The p99 of 16 connections that ask without a pause for a second: alone, and while 20 log in, and again.
+
+    And how many seconds the 20 took, at most.
+    """
     alone = await load(veza.host, veza.port, [render("GET", TRACKS)], 16, 1.0)
     asking = asyncio.ensure_future(load(veza.host, veza.port, [render("GET", TRACKS)], 16, 1.0))
-    await asyncio.sleep(0.25)
-    await people.log_in()
-    return alone.p99, (await asking).p99
+    slowest = 0.0
+    while not asking.done():
+        began = time.perf_counter()
+        await people.log_in()
+        slowest = max(slowest, time.perf_counter() - began)
+    return alone.p99, (await asking).p99, slowest
 
 
-def _crowded(crowd: list[tuple[float, float]]) -> Figure:
-    share = statistics.median(busy / alone for alone, busy in crowd)
-    alone = statistics.median(alone for alone, _ in crowd)
+def _crowded(crowd: list[tuple[float, float, float]]) -> Figure:
+    share = statistics.median(busy / alone for alone, busy, _ in crowd)
+    alone, _, slowest = (statistics.median(times) for times in zip(*crowd, strict=True))
     name = "p99 of GET /tracks: 20 logins / idle, 16 connections"
-    return Figure(name, f"{share:.2f}", f"{alone:.2f} ms", "≤ 2", share <= 2)
+    return Figure(name, f"{share:.2f} (the 20 took {slowest:.2f} s)", f"{alone:.2f} ms", "≤ 2", share <= 2)
 
 
 async def _visit(veza: Veza, until) -> list[float]:

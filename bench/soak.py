@@ -151,7 +151,7 @@ class _Day:
         return report
 
     async def _look_at_sizes(self) -> None:
-        self.sizes = []
+        self.sizes = [self.veza.memory()]
         while True:
             await asyncio.sleep(_PIECE_SECONDS)
             self.sizes.append(self.veza.memory())

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -62,12 +63,13 @@ async def test_what_came_since_tells_nothing_of_what_was_there_before(
             with capture_logs() as said:
                 is_away.clear()
                 async with asyncio.timeout(30):
-                    while not said and not await installation.list_stamps(parts.storage):  # noqa: ASYNC110 - told in the log alone
+                    while not refused(said) and not await installation.list_stamps(parts.storage):  # noqa: ASYNC110 - told in the log alone
                         await asyncio.sleep(0.01)
             if before == "another's":
-                assert "are not those that the database names" in said[0]["error"]
+                assert "are not those that the database names" in refused(said)[0]
                 assert not await installation.may_sweep(parts.database, parts.storage)
         if before != "another's":
+            monkeypatch.setattr(opening, "_STORAGE_SECONDS", 30.0)
             async with opening.settled(settings) as parts:
                 assert (await installation.compare(parts.database, parts.storage)).sure
             return
@@ -75,6 +77,11 @@ async def test_what_came_since_tells_nothing_of_what_was_there_before(
             async with opening.settled(settings):
                 pass
         assert original.exists()
+
+
+def refused(said: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why what was to be settled later could not be; other lines are of looks that found the storage away."""
+    return [line["error"] for line in said if line["event"] == "storage.not_settled"]
 
 
 def test_an_id_says_when_it_was_made() -> None:

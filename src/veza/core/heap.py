@@ -7,8 +7,9 @@ what is set here, and grows less. A hash takes a third more of its thread's time
 each time; others feel 20 logins at once no more than before.
 
 What is freed between blocks that stay is not given back by that: after an hour in which more was asked at
-once, a server would stay as large as it was then. So that is given back every half minute, which takes one to
-four milliseconds of a thread, and leaves 6 MB less of 159 under an ordinary load.
+once, a server would stay as large as it was then. So that is given back every half minute, which
+leaves 6 MB less of 159 under an ordinary load. It takes a thread one to four milliseconds, for which others
+may wait as well: a heap is locked while it is looked through.
 Sources: mallopt(3), malloc_trim(3).
 """
 
