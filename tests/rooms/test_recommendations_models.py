@@ -1,9 +1,11 @@
 """Models as files: made by a process of their own, fetched, checked, replaced, and removed."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,9 +16,11 @@ from tests.rooms.listening_house import rows_of, song
 from tests.rooms.taste_house import _learns_here as _learns_here  # noqa: PLC0414 - a fixture for all tests here
 from tests.rooms.taste_house import hear, learned
 from tests.rooms.tracks_house import files
+from tests.slices import HAS_SLICES, slice_of
 from tests.world import World, open_world
 from veza.app import working
 from veza.core import clock
+from veza.core.background import NICENESS, NICEST, SLICE_NS
 from veza.core.db import Database
 from veza.core.errors import Unavailable
 from veza.core.ids import new_id
@@ -87,6 +91,20 @@ async def test_a_process_ends_with_whoever_started_it(database: Database, tmp_pa
     program = [sys.executable, "-m", orders._PROGRAM]
     ended = await asyncio.to_thread(subprocess.run, program, input=order, capture_output=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority")
+def test_learning_gives_way_to_whoever_serves() -> None:
+    """It may take minutes, and whoever wakes up beside it does not wait for it."""
+    gentle = min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, NICEST)
+    command = [sys.executable, "-m", orders._PROGRAM]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        until = time.monotonic() + 20
+        while os.getpriority(os.PRIO_PROCESS, child.pid) != gentle or (
+            HAS_SLICES and slice_of(child.pid) != SLICE_NS
+        ):
+            assert time.monotonic() < until
+            time.sleep(0.02)
 
 
 async def test_a_new_one_takes_the_place_of_the_old(database: Database, tmp_path: Path) -> None:

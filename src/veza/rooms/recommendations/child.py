@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from veza.core.background import give_way_always
 from veza.core.db import open_database
 from veza.core.db.types import from_micros
 from veza.rooms.recommendations.gathering import gather
@@ -25,8 +26,6 @@ from veza.rooms.recommendations.writing import Learned, write
 
 # Bytes of data; ten million rows about a million tracks take a third of it.
 MEMORY = 4 << 30
-# It has time.
-_NICE = 10
 
 
 async def make(order: Order) -> Outcome:
@@ -56,9 +55,9 @@ def _end_with_whoever_started_us() -> None:
 
 def main() -> None:
     """Do as we are told."""
+    give_way_always()  # we have time; and so have the threads that we start
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    os.nice(_NICE)
     gc.disable()  # there are no cycles, and to look for them among millions of rows takes as long as the rest
     threading.Thread(target=_end_with_whoever_started_us, daemon=True).start()
     sys.stdout.buffer.write(msgspec.json.encode(asyncio.run(make(order))))
