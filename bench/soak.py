@@ -27,6 +27,7 @@ from typing import Any
 
 import uvloop
 
+from bench.host import awake
 from bench.load import Report, load, render
 from bench.media import MUSIC
 from bench.search import SEARCH, questions
@@ -224,6 +225,8 @@ def _make_song() -> bytes:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=MINUTES)
-    figures = uvloop.run(soak(seeded(SIZE), parser.parse_args().minutes))
+    minutes, path = parser.parse_args().minutes, seeded(SIZE)
+    with awake():
+        figures = uvloop.run(soak(path, minutes))
     show(figures)
     raise SystemExit(any(figure.held is False for figure in figures))
