@@ -14,7 +14,7 @@ from tests.media.needing import ALLOWED, need
 from tests.slices import HAS_SLICES, slice_of
 from veza.core.errors import InsufficientStorage
 from veza.core.metrics import render
-from veza.media import MediaInterrupted, MediaLimits, MediaUnavailable, failing, sniff
+from veza.media import MediaInterrupted, MediaLimits, MediaUnavailable, failing, sandbox, sniff
 from veza.media import decode as decode_module
 from veza.media.decode import decode
 from veza.media.errors import EncodingFailed
@@ -189,6 +189,12 @@ async def test_who_was_at_fault(tmp_path: Path, sample: Get, monkeypatch: pytest
     """C33, X6: what could not be started is away; what was killed from outside or failed by itself is not."""
     with pytest.raises(MediaUnavailable):
         await run([str(tmp_path / "gone")], stdin=None, limits=LIMITS, reader=read_all(10))
+    with pytest.raises(MediaUnavailable):  # another version is being installed
+        await run_python(tmp_path / "gone.py", stdin=None, limits=LIMITS, at_most=10)
+    with monkeypatch.context() as patch:  # whatever the launcher fails by
+        patch.setattr(sandbox, "_options", lambda *_: ["RLIMIT_UNHEARD_OF=1"])
+        with pytest.raises(MediaUnavailable):
+            await run([sys.executable, "-c", ""], stdin=None, limits=LIMITS, reader=read_all(10))
     ended = {}
     for code in ("os.kill(os.getpid(), 9)", "sys.exit(126)", "sys.exit(1)", "os.kill(os.getpid(), 25)"):
         script = tmp_path / "end.py"

@@ -1,6 +1,6 @@
 """Give up every right that a decoder has no need of, then become the decoder.
 
-Run as ``python -I -S launcher.py OPTION… -- COMMAND…`` by :mod:`veza.media.sandbox`. It is a program of its
+Run as ``python -I -S -c SOURCE OPTION… -- COMMAND…`` by :mod:`veza.media.sandbox`. It is a program of its
 own because rights must be given up between fork and exec, and Python code there (``preexec_fn``) is not safe
 in a process with threads. Each start costs its imports, so it has few: no json, typing, signal or pathlib.
 
@@ -14,8 +14,8 @@ Four layers, each worth having without the others, each left out where the kerne
 4. seccomp: no sockets, no new processes, no other process touched, no file's mode or times changed, none of
    the kernel's darker corners.
 
-Without a command it prints which layers hold, as JSON, and ends. A command that cannot be started is told
-apart from one that failed by its code and its words.
+Without a command it prints which layers hold, as JSON, and ends. A command that cannot be started, for
+whatever reason, is told apart from one that failed by its code and its words.
 """
 
 import ctypes
@@ -236,12 +236,12 @@ def main() -> None:
         return
     for ignored in (SIGPIPE, SIGXFSZ):  # by Python; what we become should not
         _libc.signal(ignored, None)
-    try:
-        os.execv(command[0], command)  # noqa: S606 - no shell is the point
-    except OSError as error:
-        sys.stderr.write(f"{NOT_STARTED_SAYS}: {error}\n")
-        sys.exit(NOT_STARTED)
+    os.execv(command[0], command)  # noqa: S606 - no shell is the point
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the command has not begun
+        sys.stderr.write(f"{NOT_STARTED_SAYS}: {error!r}\n")
+        sys.exit(NOT_STARTED)

@@ -29,7 +29,8 @@ from veza.media.launcher import NOT_STARTED, NOT_STARTED_SAYS
 T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
-_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+# As it was when we started: while another version is installed, the file is gone, or not made for us.
+_LAUNCHER = Path(__file__).with_name("launcher.py").read_text("utf-8")
 # The interpreter itself and not the venv's link to it: the child has no use for site-packages.
 PYTHON = str(Path(sys.executable).resolve())
 # Threads that read a child's output and wait for its end.
@@ -167,16 +168,26 @@ async def run_python(
     at_most: int,
     packages: Sequence[Path] = (),
 ) -> Result[bytes]:
-    """Run a script of ours with the interpreter; of installed packages it sees only these folders."""
-    argv = [PYTHON, "-I", "-S", "-B", str(script), *arguments]
+    """Run a script of ours with the interpreter; of installed packages it sees only these folders.
+
+    Raises what :func:`run` raises, MediaUnavailable also if the script is not there.
+    """
+    argv = [PYTHON, "-I", "-S", "-B", "-c", _source(script), *arguments]
     return await run(
         argv,
         stdin=stdin,
         limits=limits,
         reader=read_all(at_most),
         called=script.stem,
-        readable=[script, *_standard_library(), *packages],
+        readable=[*_standard_library(), *packages],
     )
+
+
+def _source(script: Path) -> str:
+    try:
+        return script.read_text("utf-8")
+    except OSError as error:  # another version is being installed
+        raise MediaUnavailable from error
 
 
 @functools.cache
@@ -194,7 +205,7 @@ async def sandbox_level() -> SandboxLevel:
     global _level  # noqa: PLW0603 - a fact of the machine
     if _level is None:
         child = await asyncio.create_subprocess_exec(
-            *(PYTHON, "-I", "-S", _LAUNCHER, f"parent={os.getpid()}", "--"),
+            *(PYTHON, "-I", "-S", "-c", _LAUNCHER, f"parent={os.getpid()}", "--"),
             stdout=asyncio.subprocess.PIPE,
             env=_ENVIRONMENT,
             cwd="/",
@@ -231,7 +242,7 @@ def _start(
     """
     try:
         return subprocess.Popen(  # noqa: S603 - no shell, and the program is ours
-            [PYTHON, "-I", "-S", _LAUNCHER, *arguments],
+            [PYTHON, "-I", "-S", "-c", _LAUNCHER, *arguments],
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
