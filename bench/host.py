@@ -29,7 +29,8 @@ def awake() -> Iterator[None]:
     Source: Linux, PM Quality Of Service Interface.
     """
     try:
-        file = _AWAKE.open("wb", buffering=0)
+        # Not to be made where there is none, as in a container.
+        file = os.fdopen(os.open(_AWAKE, os.O_WRONLY), "wb", buffering=0)
     except OSError as error:
         print(f"{error}: the processors may sleep, and be slower after it", flush=True)
         yield

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from veza.core.background import give_way_always
+from veza.core.background import NICENESS, give_way_always
 from veza.core.db import open_database
 from veza.core.db.types import from_micros
 from veza.rooms.recommendations.gathering import gather
@@ -55,7 +55,11 @@ def _end_with_whoever_started_us() -> None:
 
 def main() -> None:
     """Do as we are told."""
-    give_way_always()  # we have time; and so have the threads that we start
+    # We have time; and so have the threads that we start.
+    if sys.platform == "linux":
+        give_way_always()
+    else:
+        os.nice(NICENESS)
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     gc.disable()  # there are no cycles, and to look for them among millions of rows takes as long as the rest
