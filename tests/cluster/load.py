@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from tests.world import Person
 
 PAUSE = 0.02
 PATIENCE = 0.1
+# Seconds after which an answer is as good as none.
+SLOW = 5.0
 
 
 class Trouble:
-    """One request that failed: when (monotonic seconds), at what, and how."""
+    """One request that failed, or hung: when that was over (monotonic seconds), at what, and how."""
 
     def __init__(self, what: str, how: str) -> None:
         self.at = time.monotonic()
@@ -45,7 +48,7 @@ class Load:
         self.messages: dict[str, str] = {}
         self.uploads: dict[str, str] = {}
         self.troubles: list[Trouble] = []
-        self.done = 0
+        self.done = Counter[str]()
         self._running: list[asyncio.Task[None]] = []
         self._stopping = False
         self._count = 0
@@ -70,18 +73,21 @@ class Load:
     ) -> None:
         while not self._stopping:
             await act(person, dice)
-            self.done += 1
+            self.done[act.__name__] += 1
             await asyncio.sleep(pause * dice.uniform(0.5, 1.5))
 
     async def _ask(self, what: str, person: Person, path: str, method: str = "POST", **request: Any) -> Any:
         """Ask until it is done; the answer's data. 201 and 200 are a promise."""
         while True:
+            asked = time.monotonic()
             try:
                 answer = await person.client.request(method, path, **request)
             except httpx.HTTPError as error:
                 self.troubles.append(Trouble(what, type(error).__name__))
             else:
                 if answer.is_success:
+                    if (took := time.monotonic() - asked) > SLOW:
+                        self.troubles.append(Trouble(what, f"took {took:.1f} s"))
                     return answer.json()["data"]
                 # A 409 tells that the try before is still under way at a node.
                 assert answer.status_code in {409, 502, 503}, answer.text

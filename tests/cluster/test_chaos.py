@@ -95,6 +95,7 @@ async def test_each_part_is_killed_under_load(
         load = Load(people, songs, await room(people[0], *people[1:]), short("a.mp3"))
         api, worker = world.nodes.apis[1], world.nodes.workers[1]
         load.start()
+        before = 0
         for name, kill, start in (
             ("api", api.end, api.start),
             ("worker", worker.end, worker.start),
@@ -103,23 +104,30 @@ async def test_each_part_is_killed_under_load(
             ("s3", parts.bucket.kill, parts.bucket.start),
         ):
             await asyncio.sleep(BEFORE)
-            before, done = len(load.troubles), load.done
+            assert load.troubles[before:] == []
+            done = load.done.copy()
             killed = time.monotonic()
             await _do(kill)
             await asyncio.sleep(AWAY)
             await _do(start)
             back = time.monotonic()
-            await asyncio.sleep(AFTER)
+            await asyncio.sleep(FELT)
+            by_then = dict(load.done)
+            await asyncio.sleep(AFTER - FELT)
             felt = load.troubles[before:]
+            before = len(load.troubles)
             last = max((one.at for one in felt), default=killed)
             sys.stdout.write(
                 f"{name}: back after {back - killed:.1f} s; {len(felt)} errors, the last {last - killed:.1f} "
-                f"s after the kill, {last - back:.1f} s after it was back; {load.done - done} changes\n"
+                f"s after the kill, {last - back:.1f} s after it was back; "
+                f"{(load.done - done).total()} changes\n"
             )
+            assert not [what for what, count in load.done.items() if count == by_then.get(what, 0)], "hang"
             assert last - back <= FELT, felt[-5:]
             if name in {"api", "worker", "valkey"}:
                 assert last - killed <= FELT, felt[-5:]
         await load.stop()
+        assert load.troubles[before:] == []
         await load.check()
         with clock.shifted(timedelta(minutes=15)):  # leases of who was killed have ended
             for track_id in load.uploads.values():
