@@ -1,6 +1,6 @@
 """Read the headers of many files with tinytag; a program for the sandbox, see :mod:`veza.media.headers`.
 
-Run as ``python -I -S header_child.py SITE_PACKAGES READABLE``, the latter where ``readable.py`` is. Its stdin
+Run as ``python -I -S -c SOURCE SITE_PACKAGES READABLE``, the latter where ``readable.py`` is. Its stdin
 is a socket over which open files come, one with each byte; it sees nothing of them but these. Writes a part
 of JSON for each, an empty object where the file cannot be read.
 """

@@ -1,6 +1,6 @@
 """Scale the image on stdin to safe JPEGs with Pillow; a program for the sandbox, see :mod:`veza.media.cover`.
 
-Run as ``python -I -S image_child.py SITE_PACKAGES MAX_PIXELS SHAPE SIZE…``; the shape is whole, square or
+Run as ``python -I -S -c SOURCE SITE_PACKAGES MAX_PIXELS SHAPE SIZE…``; the shape is whole, square or
 mosaic. For that, stdin holds four pictures, each behind its length. Writes one part for each size.
 Ends with 2 when this is no image that we accept, with 3 when it is too large.
 """

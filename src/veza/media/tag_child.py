@@ -1,6 +1,6 @@
 """Read the tags of the file on stdin with tinytag; a program for the sandbox, see :mod:`veza.media.tags`.
 
-Run as ``python -I -S tag_child.py SITE_PACKAGES READABLE MAX_COVER``, the second where ``readable.py`` is.
+Run as ``python -I -S -c SOURCE SITE_PACKAGES READABLE MAX_COVER``, the second where ``readable.py`` is.
 Writes a part of JSON and, if there is one, a part with the cover's bytes.
 """
 
