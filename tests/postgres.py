@@ -10,6 +10,7 @@ may not be able to read the environment they lie in.
 import importlib.util
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -196,29 +197,48 @@ def _serve(
         server = subprocess.Popen(command, stdout=out, stderr=out, **_common(folder, account))
     deadline = time.monotonic() + START_LIMIT
     while server.poll() is None and time.monotonic() < deadline:
-        if _is_ready(data / "postmaster.pid"):
+        if _is_ready(data / "postmaster.pid", server.pid):
             return server
         time.sleep(0.02)
     _end(server)
     sys.exit(log.read_text())
 
 
-def _is_ready(status: Path) -> bool:
-    """Read the server's own status file: its last line says `ready` once connections are taken."""
+def _is_ready(status: Path, pid: int) -> bool:
+    """Read the server's own status file: its last line says `ready` once connections are taken.
+
+    Its first says whose it is: one that was killed has left its own.
+    """
     try:
-        return status.read_text().rstrip().endswith("ready")
-    except FileNotFoundError:
+        first, *_, last = status.read_text().split() or [""]
+    except (FileNotFoundError, ValueError):
         return False
+    return (first, last) == (str(pid), "ready")
 
 
 def _kill(server: subprocess.Popen[bytes]) -> None:
-    """Kill it with all its children, each of which is in a session of its own."""
+    """Kill it with all its children, each of which is in a session of its own, and wait until all are gone.
+
+    Where one of them is left, no other server begins: it would write to the same memory.
+    """
+    server.send_signal(signal.SIGSTOP)  # so that it has no more of them
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    server.kill()
-    for child in children:
-        with suppress(ProcessLookupError):
-            os.kill(int(child), signal.SIGKILL)
-    server.wait()
+    left = select.poll()
+    with ExitStack() as opened:
+        handles = []
+        for child in children:
+            with suppress(ProcessLookupError):
+                handles.append(os.pidfd_open(int(child)))
+                opened.callback(os.close, handles[-1])
+        server.kill()
+        for handle in handles:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        server.wait()
+        for handle in handles:
+            left.register(handle, select.POLLIN)
+            left.poll(STOP_LIMIT * 1000)
+            left.unregister(handle)
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
