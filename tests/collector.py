@@ -84,10 +84,11 @@ def collecting() -> Iterator[Collector]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            status = collector.status  # which may be another once it is seen what was taken
             collector.asked.append((self.path, dict(self.headers)))
-            if collector.status < 300:
+            if status < 300:
                 collector.take(body)
-            self.send_response(collector.status)
+            self.send_response(status)
             self.send_header("content-length", "0")
             self.end_headers()
 
