@@ -291,6 +291,14 @@ async def bare_url(dialect: str, postgres_url: str, tmp_path: Path) -> str:
     return await create_database(postgres_url)
 
 
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both clocks stand, and go by `clock.shifted` alone: however long the machine takes, no time passes."""
+    now, monotonic = clock.now(), clock.monotonic()
+    monkeypatch.setattr(clock, "now", lambda: now + clock._shift)
+    monkeypatch.setattr(clock, "monotonic", lambda: monotonic + clock._shift.total_seconds())
+
+
 @pytest.fixture(autouse=True)
 def _unmoved_clock() -> Iterator[None]:
     """Whoever moves the clock puts it back, or the next test would pay for it."""
