@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 
 from tests.core.things import ALL, COUNT, add, names, store
 from veza.core.db import Database, Statement, UniqueViolation, sqlite_base, sqlite_writer
-from veza.core.db.sqlite import SqliteDatabase
+from veza.core.db.sqlite import READERS, SqliteDatabase
 from veza.core.db.sqlite_tx import AT_A_TIME
 from veza.core.errors import DatabaseBusy, InsufficientStorage, Unavailable
 
@@ -61,7 +62,8 @@ class Commits:
 # ── groups ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_those_who_wait_share_a_commit(sqlite: SqliteDatabase) -> None:
+async def test_those_who_wait_share_a_commit(sqlite: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_writer, "GROUP_SECONDS", 60.0)  # however slow they are
     commits = Commits(sqlite)
     await asyncio.gather(*(write(sqlite, f"n{number:03}") for number in range(100)))
     assert len(await names(sqlite)) == 100
@@ -162,13 +164,15 @@ async def test_another_process_with_the_lock_does_not_stop_the_loop(
     sqlite: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """X1: a lock held from outside."""
-    monkeypatch.setattr(sqlite_writer, "PATIENCE", 1.0)
+    moment = 0.0
+    monkeypatch.setattr(sqlite_writer, "perf_counter", lambda: moment)
     outside = sqlite_base.connect(sqlite.path)
     outside.execute("BEGIN IMMEDIATE")
     try:
         refused = asyncio.create_task(write(sqlite, "a"))
         await asyncio.sleep(0.02)
         assert not refused.done()
+        moment += sqlite_writer.PATIENCE + 0.1
         with pytest.raises(DatabaseBusy):
             await refused
         soon = asyncio.create_task(write(sqlite, "b"))
@@ -307,6 +311,8 @@ async def test_the_log_stays_small_under_writers_that_never_pause(
 ) -> None:
     monkeypatch.setattr(sqlite_writer, "CHECKPOINT_PAGES", 50)
     monkeypatch.setattr(sqlite_writer, "OVERDUE_PAGES", 200)
+    # However quick they are: none that is made beside them ever catches up.
+    monkeypatch.setattr(sqlite.writer, "_checkpoint", lambda: None)
 
     async def keep_writing(name: str) -> None:
         for number in range(60):
@@ -337,7 +343,8 @@ async def test_a_log_that_only_grows_has_a_checkpoint_for_each_stretch_of_it(
     try:
         for number in range(40):
             await write(sqlite, str(number), fill=40_000)
-            await asyncio.wrap_future(sqlite.writer._checkpointer.submit(lambda: None))  # behind one asked
+            # Behind one that was asked for.
+            await asyncio.wrap_future(sqlite.writer._checkpointer.submit(lambda: None))
         pages = os.stat(f"{sqlite.path}-wal").st_size // 4096  # noqa: PTH116 - at once
     finally:
         reader.close()
@@ -393,6 +400,33 @@ async def test_closing_stops_heavy_queries(sqlite: SqliteDatabase) -> None:
         await other.close()
         with pytest.raises(Unavailable):
             await asking
+
+
+@pytest.mark.parametrize("how", ["cancelled", "closed"])
+async def test_a_heavy_query_that_has_not_begun_is_stopped_too(sqlite: SqliteDatabase, how: str) -> None:
+    """X13: its thread may be slow to come, and what is stopped before it has begun would go on for ever."""
+    other, begin = SqliteDatabase(sqlite.path), threading.Event()
+    for _ in range(READERS):
+        other._readers.submit(begin.wait, 60)
+
+    async def ask() -> int | None:
+        async with other.read() as view:
+            return await view.first(ENDLESS)
+
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(other.close()) if how == "closed" else None
+    if closing is None:
+        asking.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+    begin.set()
+    async with asyncio.timeout(30):
+        await asyncio.wait([asking])
+        while how == "cancelled" and not other._heavy_idle:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+        await (closing or other.close())
+    assert asking.cancelled() if how == "cancelled" else isinstance(asking.exception(), Unavailable)
 
 
 async def test_an_old_sqlite_is_refused(

@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 READERS = 3
 LOOK_SECONDS = 0.05
+# From one try to stop a query in a thread to the next: before it has begun there is nothing to stop.
+_AGAIN_SECONDS = 0.05
 
 _ANYTHING = Statement(sa.select(sa.literal(1)), int)
 
@@ -111,7 +113,7 @@ class SqliteDatabase(Database):
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            connection.interrupt()
+            _stop(connection, work)
             raise
 
     async def borrow(self) -> apsw.Connection:
@@ -182,9 +184,11 @@ class SqliteDatabase(Database):
             self._looking.cancel()
             await asyncio.wait([self._looking])
         await self.writer.close()
-        for connection in self._heavy:
-            connection.interrupt()
-        await asyncio.get_running_loop().run_in_executor(None, self._readers.shutdown)
+        ending = asyncio.get_running_loop().run_in_executor(None, self._readers.shutdown)
+        while not ending.done():
+            for connection in self._heavy:
+                connection.interrupt()
+            await asyncio.wait([ending], timeout=_AGAIN_SECONDS)
         for connection in (*self._heavy, self.reader):
             connection.close()
 
@@ -194,6 +198,12 @@ def _size(path: Path) -> float:
         return float(path.stat().st_size)
     except OSError:  # there is no log while nothing was written
         return 0.0
+
+
+def _stop(connection: apsw.Connection, work: "asyncio.Future[Any]") -> None:
+    if not work.done():
+        connection.interrupt()
+        asyncio.get_running_loop().call_later(_AGAIN_SECONDS, _stop, connection, work)
 
 
 def _done(then: Callable[[], None], work: "asyncio.Future[Any]") -> None:
