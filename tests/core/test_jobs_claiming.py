@@ -54,12 +54,15 @@ async def test_each_job_is_done_once_by_four_workers_on_two_nodes(
 
 
 async def test_no_more_are_claimed_than_can_be_worked_on(database: Database) -> None:
-    at_once, most = 0, 0
+    at_once, most, three = 0, 0, asyncio.Event()
 
     async def note(_job: Job, _payload: Note) -> None:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
+        if at_once == 3:
+            three.set()
+        await asyncio.wait_for(three.wait(), 30)
         await asyncio.sleep(0.005)
         at_once -= 1
 
@@ -91,7 +94,7 @@ async def test_a_job_queued_elsewhere_wakes_a_worker(
     async with working(other, [Task(NOTE, note)]):
         await asyncio.sleep(0.2)
         await queue(database, NOTE)
-        await asyncio.wait_for(done.wait(), 20)
+        await asyncio.wait_for(done.wait(), 30)
         await none_left(database)
 
 
@@ -167,7 +170,7 @@ async def test_what_another_version_queues_later_goes_there_too(
     tasks = [Task(JobKind(NOTE.name, Note, lane="mail"), _nothing)]
     keeping = asyncio.create_task(keep_lanes(database, tasks))
     if not database.shared:
-        await asyncio.wait_for(keeping, 5)
+        await asyncio.wait_for(keeping, 30)
         return
     async with working(database, tasks, lane="mail"):
         for _ in range(2):

@@ -21,6 +21,7 @@ from tests.core.jobs_house import (
     working,
 )
 from veza.core import clock
+from veza.core import worker as worker_module
 from veza.core.db import Database, Statement
 from veza.core.jobs import Job, JobKind, LeaseLost, NoPayload, finish, jobs
 from veza.core.worker import Task, Worker, release_leases
@@ -149,8 +150,11 @@ async def test_a_shutdown_gives_back_what_it_cuts(database: Database, other: Dat
         await none_left(database)
 
 
-async def test_at_a_shutdown_some_may_end_by_themselves(database: Database) -> None:
+async def test_at_a_shutdown_some_may_end_by_themselves(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For so long, and no longer."""
+    monkeypatch.setattr(worker_module, "STOP_LIMIT", 600.0)
     begun, end, ran = asyncio.Semaphore(0), asyncio.Event(), list[str]()
     brief, endless = JobKind("brief", NoPayload), JobKind("endless", NoPayload)
 
@@ -165,15 +169,16 @@ async def test_at_a_shutdown_some_may_end_by_themselves(database: Database) -> N
         await asyncio.Event().wait()
 
     await queue(database, brief, endless)
-    tasks = [Task(brief, finish_soon), Task(endless, hang)]
-    running = asyncio.create_task(Worker(database, "default", tasks, concurrency=2, parting=0.5).run())
-    for _ in range(2):
+    for task, parting in ((Task(brief, finish_soon), 500.0), (Task(endless, hang), 0.1)):
+        running = asyncio.create_task(
+            Worker(database, "default", [task], concurrency=2, parting=parting).run()
+        )
         await asyncio.wait_for(begun.acquire(), 30)
-    running.cancel()
-    await asyncio.sleep(0)
-    end.set()
-    await asyncio.wait_for(asyncio.wait([running]), 30)
-    assert ran == ["endless", "brief"]
+        running.cancel()
+        await asyncio.sleep(0)
+        end.set()
+        await asyncio.wait_for(asyncio.wait([running]), 30)
+    assert ran == ["brief", "endless"]
     assert [(row.kind, row.attempt) for row in await rows(database)] == [("endless", 0)]
 
 

@@ -19,7 +19,9 @@ from veza.core.jobs import Job, JobKind, NoPayload
 from veza.core.worker import Task
 
 
-async def test_a_recurring_job_has_one_row_and_never_dies(database: Database, other: Database) -> None:
+async def test_a_recurring_job_has_one_row_and_never_dies(
+    database: Database, other: Database, still: None
+) -> None:
     sweep = JobKind("sweep", NoPayload, every=timedelta(hours=1), attempts=2)
     runs: list[bool] = []
 

@@ -21,7 +21,7 @@ _AWAY_SINCE: Statement[None] = Statement(
 )
 
 
-async def test_a_failed_job_is_tried_again_later_and_later(database: Database) -> None:
+async def test_a_failed_job_is_tried_again_later_and_later(database: Database, still: None) -> None:
     attempts: list[int] = []
 
     async def fail(job: Job, _payload: Note) -> None:
@@ -146,7 +146,7 @@ async def test_what_never_dies_is_told_as_long_as_it_fails(
     assert tried == [{}, {kind.name: 1}, {kind.name: 1}]
 
 
-async def test_an_error_may_ask_for_more_time(database: Database) -> None:
+async def test_an_error_may_ask_for_more_time(database: Database, still: None) -> None:
     """X6: such as one of a machine that is short of memory. It is an attempt all the same."""
     patient = JobKind("patient", Note, attempts=3, outlasts=True)
 
