@@ -45,7 +45,7 @@ def test_of_two_first_starts_one_secret_wins(tmp_path):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert len(found) == 8
     assert all(keys == found[0] for keys in found)
     assert [p.name for p in tmp_path.iterdir()] == ["secret.key"]

@@ -104,6 +104,6 @@ async def test_it_is_given_back_again_and_again(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(heap, "SECONDS", 0.001)
     monkeypatch.setattr(heap, "give_back", note)
     giving = asyncio.create_task(heap.keep_giving_back())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await twice.wait()
     giving.cancel()

@@ -24,6 +24,13 @@ from veza.core.live import (
 from veza.rooms.likes import store as likes
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store has the time that it takes to answer, and to be heard."""
+    for name in ("_SECONDS", "SILENCE_SECONDS"):
+        monkeypatch.setattr(live_relay, name, 30.0)
+
+
 async def test_what_is_undone_is_never_told(database: Database) -> None:
     """A hint goes out once its transaction is durable, in the order of the commits, or not at all."""
     live = Live()
@@ -78,7 +85,7 @@ async def test_processes_hear_each_other_and_of_what_they_missed(
     async with _two(tmp_path) as (one, other):
         with one.subscribe(["room:1"]) as here, other.subscribe(["room:1"]) as there:
             with Store(tmp_path):
-                assert await here.next(10) is await there.next(10) is MISSED  # once they hear
+                assert await here.next(30) is await there.next(30) is MISSED  # once they hear
                 for n in range(3):
                     one.publish("room:1", {"n": n})
                 assert [await _number(here) for _ in range(3)] == [0, 1, 2]
@@ -89,10 +96,10 @@ async def test_processes_hear_each_other_and_of_what_they_missed(
             one.publish("room:1", {"n": 5})
             assert await _number(here) == 5
             with Store(tmp_path):
-                assert await here.next(10) is MISSED
-                assert await there.next(10) is MISSED
+                assert await here.next(30) is MISSED
+                assert await there.next(30) is MISSED
                 other.publish("room:1", {"n": 6})
-                while (hint := await here.next(10)) is MISSED:
+                while (hint := await here.next(30)) is MISSED:
                     pass
                 assert _read(hint) == 6
 
@@ -106,7 +113,7 @@ async def test_a_channel_that_falls_silent_is_dialled_again(
     with Store(tmp_path):
         async with _two(tmp_path) as (one, _):
             with one.subscribe(["a"]) as here:
-                assert [await here.next(10), await here.next(10)] == [MISSED, MISSED]
+                assert [await here.next(30), await here.next(30)] == [MISSED, MISSED]
                 monkeypatch.setattr(live_relay, "BEAT_SECONDS", 0.02)
                 one.publish("a", {"n": 1})  # and from then on beats
                 while await here.next(0.5) is not None:
@@ -136,7 +143,7 @@ async def _two(folder: Path) -> AsyncIterator[tuple[Live, Live]]:
 
 
 async def _number(heard: Subscription) -> int:
-    return _read(await heard.next(10))
+    return _read(await heard.next(30))
 
 
 def _read(hint: Hint | None) -> int:

@@ -18,7 +18,7 @@ __all__ = ["store"]
 pytestmark = pytest.mark.parametrize("dialect", ["postgresql"])
 
 KILL = (
-    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
 SLEEP = Statement(sa.select(sa.literal_column("1 FROM pg_sleep(30)")), int)
@@ -111,7 +111,7 @@ async def test_a_transaction_the_server_gave_up_is_never_a_yes(store: Database) 
 
 
 async def test_many_more_callers_than_connections(other: Database) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await asyncio.gather(*(write(other, f"n{number:03}") for number in range(100)))
     assert len(await names(other)) == 100
 
@@ -121,7 +121,7 @@ async def test_cancelled_statements_give_their_connections_back(other: Database)
         async with other.write() as tx:
             await tx.first(SLEEP)
 
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         for _ in range(3):
             asking = [asyncio.create_task(ask()) for _ in range(6)]
             await asyncio.sleep(0.05)

@@ -20,6 +20,7 @@ import pytest
 
 from tests.conftest import create_database
 from veza import cli, opening, process
+from veza.core import lock
 from veza.core.db import UrlRefused, open_database
 from veza.core.db.migrate import _scripts, head_revision, upgrade_sql
 from veza.core.db.postgres_pool import connecting
@@ -113,8 +114,9 @@ def test_a_second_process_on_a_data_folder_is_refused(command, folder, words):
         FolderLock(folder)
 
 
-def test_what_a_killed_process_was_about_to_run_keeps_nobody_out(folder):
+def test_what_a_killed_process_was_about_to_run_keeps_nobody_out(folder, monkeypatch):
     """X9, X14: between fork and exec a child has its parent's lock; a refusal then would end all restarts."""
+    monkeypatch.setattr(lock, "_PATIENCE", 30.0)
     with FolderLock(folder) as killed:
         child = subprocess.Popen(["sleep", "0.3"], pass_fds=[killed._file])
     with FolderLock(folder):

@@ -31,6 +31,12 @@ from veza.core.storage_hold import FORGOTTEN_AFTER
 from veza.core.storage_presign import Credentials, presign
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the disk is, its check is no failure."""
+    monkeypatch.setattr(storage_base, "_CHECK_SECONDS", 30.0)
+
+
 @pytest.fixture(params=["folder", "bucket"])
 def opened(request, tmp_path: Path) -> Storage:
     if request.param == "folder":
@@ -450,7 +456,7 @@ async def test_storing_and_emptying_one_folder_at_once(local):
 async def test_writing_never_holds_up_the_event_loop(local, monkeypatch):
     """A slow disk keeps its own threads waiting, not the server."""
     released = threading.Event()
-    monkeypatch.setattr(os, "fsync", lambda _: released.wait(5))
+    monkeypatch.setattr(os, "fsync", lambda _: released.wait(60))
     task = asyncio.create_task(local.put_bytes("a/b", b"x"))
     await asyncio.sleep(0.02)
     assert not task.done()

@@ -27,7 +27,7 @@ from tests.rooms.test_admin import FRAGILE, Told, work
 from tests.store import Store
 from tests.world import World, open_world
 from veza import cli
-from veza.core import clock, valkey
+from veza.core import clock, storage_base, valkey
 from veza.core.db import Database, open_database
 from veza.core.db.migrate import upgrade_sql
 from veza.core.db.sqlite_looked_at import LookedAt
@@ -46,6 +46,17 @@ from veza.rooms.audit.sealing import Sealer
 from veza.settings import BadSetting, Settings
 
 GOOD_KEY = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there has the time that it takes to answer, on a busy machine as well."""
+    for module in ("database", "installation", "machine", "replica", "secret"):
+        monkeypatch.setattr(f"veza.doctor.{module}._SECONDS", 60.0)
+    for name in ("services._COLLECTOR_SECONDS", "services._SLOW", "examination._PATIENCE"):
+        monkeypatch.setattr(f"veza.doctor.{name}", 120.0)
+    monkeypatch.setattr(storage_base, "_CHECK_SECONDS", 60.0)
+    monkeypatch.setattr(valkey, "_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -406,8 +417,9 @@ async def test_the_storage(asked: Settings, folder: Path, monkeypatch: pytest.Mo
     bucket = changed(asked, storage_url="s3://veza", s3={
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_ports(1)[0]}", "AWS_ACCESS_KEY_ID": "a",
         "AWS_SECRET_ACCESS_KEY": "hush"})  # fmt: skip
-    monkeypatch.setattr("veza.core.storage_base._CHECK_SECONDS", 0.3)
-    (finding,) = await LOOKS["storage"](bucket)
+    with monkeypatch.context() as patch:
+        patch.setattr(storage_base, "_CHECK_SECONDS", 0.3)
+        (finding,) = await LOOKS["storage"](bucket)
     assert (finding.level, "hush" in str(finding)) == ("wrong", False)
     monkeypatch.setattr("veza.core.storage_local.write_durably", _full)
     assert says(await found(asked, "storage"), "wrong", "is full")
@@ -431,7 +443,6 @@ async def test_valkey(asked: Settings, store: str, monkeypatch: pytest.MonkeyPat
     assert says(await found(changed(asked, redis_url=store), "Valkey"), "ok", "answers in")
     monkeypatch.setattr(services, "_SLOW", 0.0)
     assert says(await found(changed(asked, redis_url=store), "Valkey"), "warning", "to answer")
-    monkeypatch.setattr(valkey, "_SECONDS", 0.2)
     away = changed(asked, redis_url=f"redis://:hush@127.0.0.1:{free_ports(1)[0]}/0")
     (finding,) = await LOOKS["Valkey"](away)
     assert (finding.level, "hush" in str(finding)) == ("wrong", False)
