@@ -39,7 +39,10 @@ TWICE = JobKind("test.twice", Told, attempts=2)
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    from veza.core import tracing_otel  # noqa: PLC0415 - loaded late, as everywhere
+
+    monkeypatch.setattr(tracing_otel, "LAST_SECONDS", 30.0)
     with collecting() as made:
         yield made
 
@@ -238,7 +241,7 @@ async def test_a_collector_that_is_away_costs_traces_and_nothing_else(
             while metrics.lost_spans._value.get() <= lost + 8:  # noqa: ASYNC110 - counted by another thread
                 await asyncio.sleep(0.02)
             collector.status = 200
-            while not collector.spans:
+            while not collector.spans or tracing.recorder._exporter._away:
                 await ask(world.app, "GET", "/api/v1/tracks")
                 await asyncio.sleep(0.02)
             assert collector.asked[0][1]["x-key"] == "hush-hush"
