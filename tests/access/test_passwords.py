@@ -197,17 +197,18 @@ def resident():
 async def test_parallel_logins_take_turns(hasher):
     """A7: 100 at once hold the memory of one permit at a time, and the event loop goes on."""
     await hasher.hash(RIGHT)
-    before, most, pauses = resident(), 0, list[float]()
+    before, most, turns = resident(), 0, 0
+    mine, all_of_us = time.thread_time(), time.process_time()
     logins = asyncio.gather(*(hasher.verify(None, f"wrong {n}") for n in range(100)))
     while not logins.done():
-        started = time.perf_counter()
         await asyncio.sleep(0.005)
-        pauses.append(time.perf_counter() - started)
-        most = max(most, resident())
+        most, turns = max(most, resident()), turns + 1
     await logins
+    mine, all_of_us = time.thread_time() - mine, time.process_time() - all_of_us
     assert most - before <= 2 * MEMORY_KIB * 1024
-    assert sorted(pauses)[len(pauses) * 9 // 10] < 0.1
-    assert max(pauses) < 3  # that long a machine may be at other work
+    # Told by what the loop's thread had to do itself, which load does not disturb.
+    assert mine < all_of_us / 4
+    assert turns > 10
 
 
 async def test_too_many_logins_are_turned_away(hasher, monkeypatch):

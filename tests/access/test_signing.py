@@ -14,7 +14,7 @@ OLD, NEW = (bytes(range(start, start + 40)) for start in (0, 100))
 SIX_HOURS = timedelta(hours=6)
 
 
-def test_a_signature_opens_one_thing_for_one_holder_for_a_time() -> None:
+def test_a_signature_opens_one_thing_for_one_holder_for_a_time(still: None) -> None:
     """K15: bound to thing, holder, time and method; expired is told apart only when genuine."""
     signer, holder = Signer(Keyring([OLD])), new_id()
     signature = signer.sign("track:1", holder, SIX_HOURS)

