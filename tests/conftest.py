@@ -149,7 +149,7 @@ async def s3_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[d
     folder = tmp_path_factory.mktemp("s3")
     options, stop = start_s3(folder)
     storage = open_storage("s3://tests", scratch=folder / "scratch", s3=options)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await _works(storage):
             pass
     yield options

@@ -50,7 +50,8 @@ def text_files() -> Iterator[Path]:
     yield from (path for path in ROOT.iterdir() if path.is_file())
     for folder in (".ci", "bench", "deploy", "docs", "requirements", "src", "tests"):
         for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and path.suffix not in {".gz", ".pyc"}:
+            # What is compiled comes and goes by other names while others import.
+            if path.is_file() and path.suffix != ".gz" and path.parent.name != "__pycache__":
                 yield path
 
 
