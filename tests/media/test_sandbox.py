@@ -33,9 +33,10 @@ async def _attempt(tmp_path: Path, code: str, limits: Limits = LIMITS) -> str:
     script = tmp_path / "attempt.py"
     script.write_text(
         "import os, socket, sys, time\n"
-        f"try:\n    value = {code}\n"
-        "except BaseException as error:\n    value = type(error).__name__\n"
-        "print(value)\n"
+        "def main():\n"
+        f"    try:\n        value = {code}\n"
+        "    except BaseException as error:\n        value = type(error).__name__\n"
+        "    print(value)\n"
     )
     result = await run_python(script, stdin=None, limits=limits, at_most=10_000)
     return result.value.decode().strip() or f"ended with {result.returncode}"
@@ -143,7 +144,9 @@ async def test_no_file_can_be_changed_from_outside(tmp_path: Path, level: Sandbo
             "os.ftruncate(0, 0)",
         ):
             script.write_text(
-                f"import os\ntry:\n    {code}\n    print('done')\nexcept OSError:\n    print('refused')"
+                "import os\ndef main():\n"
+                f"    try:\n        {code}\n        print('done')\n"
+                "    except OSError:\n        print('refused')\n"
             )
             result = await run_python(script, stdin=file.fileno(), limits=LIMITS, at_most=100)
             assert result.value == b"refused\n", code
@@ -198,7 +201,7 @@ async def test_who_was_at_fault(tmp_path: Path, sample: Get, monkeypatch: pytest
     ended = {}
     for code in ("os.kill(os.getpid(), 9)", "sys.exit(126)", "sys.exit(1)", "os.kill(os.getpid(), 25)"):
         script = tmp_path / "end.py"
-        script.write_text(f"import os, sys\n{code}\n")
+        script.write_text(f"import os, sys\ndef main():\n    {code}\n")
         ended[code] = await run_python(script, stdin=None, limits=LIMITS, at_most=10)
     assert [result.cut_off for result in ended.values()] == [True, False, False, False]
     raised = [type(failure_of(result, tmp_path)) for result in ended.values()]
@@ -227,7 +230,9 @@ async def test_errors_are_kept_at_both_ends(tmp_path: Path) -> None:
     """M14: a decoder can be made to complain for hours; we keep 128 KiB of it."""
     script = tmp_path / "loud.py"
     script.write_text(
-        "import sys\nsys.stderr.write('first')\nsys.stderr.write('x' * 3000000)\nsys.stderr.write('last')\n"
+        "import sys\n"
+        "def main():\n"
+        "    for text in 'first', 'x' * 3000000, 'last':\n        sys.stderr.write(text)\n"
     )
     result = await run_python(script, stdin=None, limits=LIMITS, at_most=10)
     assert result.stderr.startswith("first")
@@ -259,7 +264,7 @@ async def test_a_decoder_that_is_taken_over_reaches_nothing(tmp_path: Path, leve
 async def test_cancelling_leaves_no_process_and_no_descriptor(tmp_path: Path) -> None:
     """M14: the caller may give up at any moment; once that is heard of, nothing of the child is left."""
     sleeper = tmp_path / "sleeper.py"
-    sleeper.write_text("import time; time.sleep(60)")
+    sleeper.write_text("import time\ndef main():\n    time.sleep(60)\n")
 
     async def start_and_cancel(after: float) -> None:
         task = asyncio.create_task(run_python(sleeper, stdin=None, limits=LIMITS, at_most=10))
@@ -280,7 +285,7 @@ async def test_decoders_leave_the_processors_to_the_server(tmp_path: Path) -> No
     if sys.platform != "linux":
         pytest.skip("only Linux says of others how nice they are")
     sleeper = tmp_path / "sleeper.py"
-    sleeper.write_text("import time; time.sleep(60)")
+    sleeper.write_text("import time\ndef main():\n    time.sleep(60)\n")
     before = {*_children(os.getpid())}
     task = asyncio.create_task(run_python(sleeper, stdin=None, limits=LIMITS, at_most=10))
     async with asyncio.timeout(30):
@@ -305,7 +310,7 @@ def test_children_die_with_the_server(tmp_path: Path) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux tells children that their parent died")
     sleeper = tmp_path / "sleeper.py"
-    sleeper.write_text("import time; time.sleep(60)")
+    sleeper.write_text("import time\ndef main():\n    time.sleep(60)\n")
     server_code = tmp_path / "server.py"
     server_code.write_text(
         "import asyncio\n"

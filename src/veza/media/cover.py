@@ -9,7 +9,7 @@ from typing import BinaryIO
 import PIL
 
 from veza.media.children import package, split_parts
-from veza.media.errors import ImageTooLarge, MediaInterrupted, MediaUnavailable, UnsupportedImage
+from veza.media.errors import ImageTooLarge, MediaInterrupted, UnsupportedImage
 from veza.media.limits import MediaLimits
 from veza.media.sandbox import Limits, run_python
 
@@ -26,7 +26,7 @@ async def make_square_images(
 ) -> dict[int, bytes]:
     """A JPEG for each size (pixels a side), cut square from the centre; smaller images are not enlarged.
 
-    Raises UnsupportedImage, ImageTooLarge.
+    Raises UnsupportedImage, ImageTooLarge, MediaInterrupted, MediaUnavailable.
     """
     return await make_images(source, sizes, square=True, limits=limits)
 
@@ -49,7 +49,7 @@ async def make_mosaic(
 ) -> dict[int, bytes]:
     """A JPEG for each size: four pictures, each cut square, in two rows of two.
 
-    Raises UnsupportedImage, ImageTooLarge.
+    Raises UnsupportedImage, ImageTooLarge, MediaInterrupted, MediaUnavailable.
     """
     framed = b"".join(len(picture).to_bytes(4) + picture for picture in pictures)
     with await asyncio.to_thread(_open, framed) as file:
@@ -94,4 +94,4 @@ async def _scale(
         return dict(zip(sizes, parts, strict=True))
     except ValueError:
         # Killed by a limit, or by a fault in a decoder: to its sender, a fault of the file.
-        raise (UnsupportedImage if result.returncode else MediaUnavailable) from None
+        raise UnsupportedImage from None

@@ -1,6 +1,6 @@
 """Read the headers of many files with tinytag; a program for the sandbox, see :mod:`veza.media.headers`.
 
-Run as ``python -I -S -c SOURCE SITE_PACKAGES READABLE``, the latter where ``readable.py`` is. Its stdin
+Its arguments are SITE_PACKAGES READABLE, the latter where ``readable.py`` is. Its stdin
 is a socket over which open files come, one with each byte; it sees nothing of them but these. Writes a part
 of JSON for each, an empty object where the file cannot be read.
 """
@@ -59,7 +59,3 @@ def _read(handle: int) -> dict[str, object]:
             signal.alarm(0)
     except (Exception, _TooLong):  # noqa: BLE001 - whatever a stranger's file leads to
         return {}
-
-
-if __name__ == "__main__":
-    main()

@@ -44,7 +44,10 @@ UNREAD = Headers()
 
 
 async def read_headers(files: Sequence[Path], limits: MediaLimits) -> list[Headers]:
-    """The headers of files that were sniffed, in their order; :data:`UNREAD` for what cannot be read."""
+    """The headers of files that were sniffed, in their order; :data:`UNREAD` for what cannot be read.
+
+    Raises MediaUnavailable.
+    """
     found: list[Headers] = []
     while len(found) < len(files):
         rest = files[len(found) : len(found) + MOST_FILES]
@@ -73,8 +76,6 @@ async def _read_some(files: Sequence[Path], limits: MediaLimits) -> list[Headers
             # What was read is lost with the child. By halves, the one that does this is soon alone.
             return [] if len(files) == 1 else await _read_some(files[: len(files) // 2], limits)
     parts = split_parts(result.value, whole=False)[: len(files)]
-    if not parts and result.returncode and "ModuleNotFoundError" in result.stderr:
-        raise MediaUnavailable
     return [_headers_of(part, limits) for part in parts]
 
 

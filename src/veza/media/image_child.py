@@ -1,10 +1,11 @@
 """Scale the image on stdin to safe JPEGs with Pillow; a program for the sandbox, see :mod:`veza.media.cover`.
 
-Run as ``python -I -S -c SOURCE SITE_PACKAGES MAX_PIXELS SHAPE SIZE…``; the shape is whole, square or
+Its arguments are SITE_PACKAGES MAX_PIXELS SHAPE SIZE…; the shape is whole, square or
 mosaic. For that, stdin holds four pictures, each behind its length. Writes one part for each size.
 Ends with 2 when this is no image that we accept, with 3 when it is too large.
 """
 
+import importlib
 import struct
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,15 @@ sys.path.insert(0, sys.argv[1])
 
 from PIL import Image, ImageOps  # behind the line that says where it is
 
+# What Pillow would load when it meets such a picture; where one is missing, it says that this is none.
+_LOADED = [
+    importlib.import_module(f"PIL.{name}")
+    for name in (
+        "GifImagePlugin", "JpegImagePlugin", "MpoImagePlugin", "PngImagePlugin", "TiffImagePlugin",
+        "WebPImagePlugin", "_webp", "ImageColor", "ImagePalette",
+    )
+]  # fmt: skip
+Image.preinit()
 _UNSUPPORTED, _TOO_LARGE = 2, 3
 _QUALITY = 85
 
@@ -86,7 +96,3 @@ def _jpeg(image: Image.Image, size: int, *, square: bool) -> bytes:
 
 def _write(part: bytes) -> None:
     sys.stdout.buffer.write(struct.pack(">I", len(part)) + part)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

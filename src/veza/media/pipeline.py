@@ -11,6 +11,7 @@ import msgspec
 from veza.core.errors import VezaError
 from veza.media.cover import COVER_SIZES, make_images
 from veza.media.decode import Decoded, decode
+from veza.media.errors import MediaUnavailable
 from veza.media.limits import MediaLimits
 from veza.media.loudness import Loudness
 from veza.media.renditions import OnGrown, Rendition, encode, ignore_growth
@@ -111,6 +112,8 @@ async def _save_covers(cover: bytes | None, workdir: Path, limits: MediaLimits) 
         return {}
     try:
         images = await make_images(cover, COVER_SIZES, limits=limits)
+    except MediaUnavailable:
+        raise  # nothing is wrong with it
     except VezaError:
         return {}
     paths = {size: workdir / f"cover_{size}.jpg" for size in images}

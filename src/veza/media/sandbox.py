@@ -31,6 +31,19 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 # As it was when we started: while another version is installed, the file is gone, or not made for us.
 _LAUNCHER = Path(__file__).with_name("launcher.py").read_text("utf-8")
+# Loads a program of ours, and only then begins it: what fails before that, of whatever it imports, cannot be
+# the fault of a file of which nothing was read.
+_LOADER = f"""
+import sys
+program = {{}}
+try:
+    exec(sys.argv.pop(1), program)
+    begin = program["main"]
+except Exception as error:
+    sys.stderr.write(f"{NOT_STARTED_SAYS}: {{error!r}}\\n")
+    sys.exit({NOT_STARTED})
+sys.exit(begin())
+"""
 # The interpreter itself and not the venv's link to it: the child has no use for site-packages.
 PYTHON = str(Path(sys.executable).resolve())
 # Threads that read a child's output and wait for its end.
@@ -168,11 +181,12 @@ async def run_python(
     at_most: int,
     packages: Sequence[Path] = (),
 ) -> Result[bytes]:
-    """Run a script of ours with the interpreter; of installed packages it sees only these folders.
+    """Run the ``main`` of a script of ours with the interpreter; of packages it sees only these folders.
 
-    Raises what :func:`run` raises, MediaUnavailable also if the script is not there.
+    Raises what :func:`run` raises, MediaUnavailable also if the script, or what it imports, is not there: so
+    it must import all that it needs before ``main``.
     """
-    argv = [PYTHON, "-I", "-S", "-B", "-c", _source(script), *arguments]
+    argv = [PYTHON, "-I", "-S", "-B", "-c", _LOADER, _source(script), *arguments]
     return await run(
         argv,
         stdin=stdin,

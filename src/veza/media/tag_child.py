@@ -1,6 +1,6 @@
 """Read the tags of the file on stdin with tinytag; a program for the sandbox, see :mod:`veza.media.tags`.
 
-Run as ``python -I -S -c SOURCE SITE_PACKAGES READABLE MAX_COVER``, the second where ``readable.py`` is.
+Its arguments are SITE_PACKAGES READABLE MAX_COVER, the second where ``readable.py`` is.
 Writes a part of JSON and, if there is one, a part with the cover's bytes.
 """
 
@@ -13,14 +13,14 @@ sys.path.insert(0, sys.argv[1])
 
 from tinytag import TinyTag  # behind the line that says where it is
 
+readable = runpy.run_path(sys.argv[2])["readable"]
 _FIELDS = ("title", "artist", "album", "albumartist", "genre", "year", "track")
 _LONGEST = 4096  # characters; cleaned and cut in the parent
 
 
 def main() -> None:
     """Tags first: they are safe in the pipe even if the cover is too much for this process."""
-    stream = runpy.run_path(sys.argv[2])["readable"](sys.stdin.buffer)
-    tag = TinyTag.get(file_obj=stream, duration=False, image=True)
+    tag = TinyTag.get(file_obj=readable(sys.stdin.buffer), duration=False, image=True)
     found = {}
     for name in _FIELDS:
         value = getattr(tag, name)
@@ -35,7 +35,3 @@ def main() -> None:
 def _write(part: bytes) -> None:
     sys.stdout.buffer.write(struct.pack(">I", len(part)) + part)
     sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Who made it and what it is called: the tags inside the file, read in the sandbox and cleaned.
 
-Tags help, they are never required: whatever goes wrong here, the track is processed without them.
+Tags help, they are never required: whatever is wrong with them, the track is processed without.
 """
 
 import re
@@ -37,7 +37,10 @@ class Tags(msgspec.Struct, frozen=True):
 
 
 async def read_tags(source: Path, limits: MediaLimits) -> Tags:
-    """The tags of a file that was sniffed; empty ones when it has none or they cannot be read."""
+    """The tags of a file that was sniffed; empty ones when it has none or they cannot be read.
+
+    Raises MediaUnavailable.
+    """
     tinytag_folder = package(tinytag.__file__)
     with source.open("rb") as file:
         try:
