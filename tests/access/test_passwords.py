@@ -213,7 +213,7 @@ async def test_parallel_logins_take_turns(hasher):
 
 async def test_too_many_logins_are_turned_away(hasher, monkeypatch):
     """A7: the queue is bounded; beyond it the answer is 503, and afterwards all is well."""
-    monkeypatch.setattr(passwords, "_MAX_WAITING", 3)
+    monkeypatch.setattr(passwords, "MOST_WAITING", 3)
     found = await asyncio.gather(*(hasher.verify(None, "wrong") for _ in range(5)), return_exceptions=True)
     refused = [error for error in found if isinstance(error, Unavailable)]
     assert len(refused) == 2

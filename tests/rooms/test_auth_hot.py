@@ -1,12 +1,14 @@
 """Logins that are answered from the edge: as the ordinary route answers, and one at a time."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
 from tests.core.asking import ask
 from tests.rooms.sessions_house import PASSWORD, House, house
+from veza.access import passwords
 from veza.core.errors import Unavailable
 from veza.core.turns import Turns
 from veza.rooms.sessions.hot import ROUTE
@@ -78,6 +80,37 @@ async def test_one_at_a_time_and_in_order() -> None:
     await asyncio.gather(*coming)
     await come(4)
     assert order == [0, 1, 2, 4]
+
+
+async def test_nobody_waits_longer_than_clients_do() -> None:
+    """A7, X16: who would have given up is turned away, and nobody loses a turn by that."""
+    turns = Turns(2, seconds=0.01)
+    async with turns:
+        for _ in range(3):  # more than may wait at once
+            with pytest.raises(Unavailable) as refused:
+                await turns.__aenter__()
+            assert refused.value.headers["Retry-After"]
+    async with turns:
+        pass
+
+
+async def test_a_login_that_waits_too_long_is_told_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A7, X16: at the edge and by the route alike; its password is not hashed then, and no session begins."""
+    await house.move_in("ann-leek")
+    at_work = threading.Event()
+    house.hasher._pool.submit(at_work.wait)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(passwords, "LONGEST_WAIT", 0.01)
+            for more in ({}, ORDINARY):
+                headers = {"Content-Type": "application/json"} | more
+                late = await house.client().http.post("/auth/login", content=BODIES[0], headers=headers)
+                assert (late.status_code, late.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+                assert late.headers["Retry-After"] == "5"
+    finally:
+        at_work.set()
+    assert await house.count() == (0, 0)
+    assert (await house.client().log_in("ann-leek")).status_code == 200
 
 
 async def test_who_leaves_takes_no_turn() -> None:

@@ -29,7 +29,9 @@ LANES = 1
 _SALT_BYTES = 16
 _TAG_BYTES = 32
 
-_MAX_WAITING = 200
+# How many may wait to have theirs hashed, and how long, in seconds: then clients have given up.
+MOST_WAITING, LONGEST_WAIT = 200, 10.0
+_LATER = {"Retry-After": "5"}
 # Far longer than any password that is taken, so not worth hashing; it still has to cost the usual time.
 _MAX_TRIED = 1024
 
@@ -56,13 +58,13 @@ class PasswordHasher:
         self._in_hand = 0
 
     async def hash(self, password: str) -> str:
-        """The hash to store, in the PHC string format. Raises Unavailable when too many are waiting."""
+        """The hash to store, in the PHC string format. Raises Unavailable when too many wait, or too long."""
         return await self._run(lambda: self._argon2.hash(_normal(password)))
 
     async def verify(self, stored: str | None, password: str) -> Verdict:
         """Whether this password made the stored hash; for ``None``, no, in the same time.
 
-        So an unknown account answers no sooner than a wrong password. Raises Unavailable when too many wait.
+        So an unknown account answers no sooner than a wrong password. Raises Unavailable as for a hash.
         """
         return await self._run(lambda: self._verify(stored, password))
 
@@ -79,11 +81,14 @@ class PasswordHasher:
         return Verdict(ok=bool(known), needs_rehash=self._argon2.check_needs_rehash(known or self._dummy))
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._in_hand >= _MAX_WAITING:
-            raise Unavailable(headers={"Retry-After": "5"})
+        if self._in_hand >= MOST_WAITING:
+            raise Unavailable(headers=_LATER)
         self._in_hand += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            async with asyncio.timeout(LONGEST_WAIT):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except TimeoutError:
+            raise Unavailable(headers=_LATER) from None
         finally:
             self._in_hand -= 1
 

@@ -4,28 +4,33 @@ import asyncio
 
 from veza.core.errors import Unavailable
 
+_LATER = {"Retry-After": "5"}
 _REST_SECONDS = 0.001
 
 
 class Turns:
     """``async with``: one at a time, first come, first served.
 
-    Raises :class:`Unavailable` at once when ``most`` are waiting already.
+    Raises :class:`Unavailable` at once when ``most`` are waiting already, and after ``seconds`` in vain.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, seconds: float | None = None) -> None:
         self._most = most
+        self._seconds = seconds
         self._here = 0
         self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> None:
         if self._here > self._most:
-            raise Unavailable(headers={"Retry-After": "5"})
+            raise Unavailable(headers=_LATER)
         self._here += 1
         try:
-            await self._turn.acquire()
-        except BaseException:
+            async with asyncio.timeout(self._seconds):
+                await self._turn.acquire()
+        except BaseException as error:
             self._here -= 1
+            if isinstance(error, TimeoutError):
+                raise Unavailable(headers=_LATER) from None
             raise
 
     async def __aexit__(self, *_: object) -> None:

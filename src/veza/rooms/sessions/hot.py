@@ -2,15 +2,16 @@
 
 A password is hashed by one thread for all. So of twenty logins at once nineteen wait in any case: here they
 wait before they cost the event loop anything, and not all in one burst in which nobody else is answered. Who
-has left by their turn is passed over: else all others would wait for answers that nobody reads. What is out
-of the ordinary (a token, a long body or one of an odd kind) is left to the ordinary route before a byte of it
-is read; the rules are the same.
+has left by their turn is passed over, and who has waited as long as clients do is turned away: else all
+others would wait for answers that nobody reads. What is out of the ordinary (a token, a long body or one of
+an odd kind) is left to the ordinary route before a byte of it is read; the rules are the same.
 """
 
 from collections.abc import Callable, Sequence
 
 import msgspec
 
+from veza.access.passwords import LONGEST_WAIT, MOST_WAITING
 from veza.core.body import read_body
 from veza.core.edge import Header, Ready, Receive, Scope
 from veza.core.exchange import Exchange
@@ -27,7 +28,6 @@ Dress = Callable[[str, int, Sequence[Header], bytes], Ready]
 
 ROUTE = "/api/v1/auth/login"
 MOST_BYTES = 2_000
-_MOST_WAITING = 200
 
 
 class HotLogin:
@@ -37,7 +37,7 @@ class HotLogin:
         self._means = means
         self._limit = limit_of("login", means.per_address)
         self._dressed = dress(ROUTE, 200, ((b"content-type", b"application/json"),), b"")
-        self._turns = Turns(_MOST_WAITING)
+        self._turns = Turns(MOST_WAITING, seconds=LONGEST_WAIT)
 
     async def log_in(self, exchange: Exchange, scope: Scope, receive: Receive) -> Ready | None:
         """The answer to a login; None leaves it to the ordinary route."""
