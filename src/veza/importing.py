@@ -24,6 +24,7 @@ from rich.progress import (
 from veza.access.actor import GUEST
 from veza.app import working
 from veza.core.errors import VezaError
+from veza.core.in_words import in_words
 from veza.core.jobs import waiting
 from veza.core.lock import InUse
 from veza.core.storage import LocalStorage
@@ -62,7 +63,7 @@ async def run(parts: Parts, request: Request, lock: Lock) -> int:
     except OSError as error:
         return _complain(f"{request.folder} cannot be read: {error.strerror}.")
     except VezaError as error:
-        return _complain(error.message)
+        return _complain(in_words(error))
     rules = Rules(parts.settings.max_file_size, public=request.public, dry=request.dry)
     library = Library(parts.database, parts.storage, Owner(user.id, user.username), rules)
     with _stopping() as stop:
@@ -71,7 +72,7 @@ async def run(parts: Parts, request: Request, lock: Lock) -> int:
         if problem is None and not stop.is_set() and request.wait and not request.dry:
             await _process(parts, lock, stop, console)
     if stop.is_set() or problem is not None:
-        said = "" if problem is None else f"{problem.message} "
+        said = "" if problem is None else f"{in_words(problem)} "
         return _complain(f"{said}Not finished: what was added stays, and the same command goes on from here.")
     return 0
 

@@ -18,6 +18,7 @@ from veza.app import make_app, make_probes, openapi_document, working_alone
 from veza.core.db import UrlRefused
 from veza.core.db.migrate import UnknownRevision
 from veza.core.errors import VezaError
+from veza.core.in_words import in_words
 from veza.core.lock import InUse
 from veza.core.log import configure_logging
 from veza.core.server import listen, loop_factory, serve_async, why_not
@@ -269,8 +270,12 @@ async def _make_demo(settings: Settings, *, force: bool) -> int:
         parts.database.record_events = outbox()
         try:
             demo = await make_world(parts, force=force, tell=lambda title: print(f"playing {title}"))  # noqa: T201 - for the person who waits
-        except (DemoRefused, VezaError) as refused:
+        except DemoRefused as refused:
             print(f"veza: {refused}", file=sys.stderr)  # noqa: T201 - for the operator
+            return 1
+        except VezaError as problem:
+            said = f"{in_words(problem)} Not finished: the same command goes on from here."
+            print(f"veza: {said}", file=sys.stderr)  # noqa: T201 - for the operator
             return 1
     print(*guide(demo, settings.base_url), sep="\n")  # noqa: T201 - the command's answer
     return 0

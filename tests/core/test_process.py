@@ -19,6 +19,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import create_database
+from tests.media.corpus import BY_NAME, make
 from veza import cli, opening, process
 from veza.core import lock
 from veza.core.db import UrlRefused, open_database
@@ -26,6 +27,10 @@ from veza.core.db.migrate import _scripts, head_revision, upgrade_sql
 from veza.core.db.postgres_pool import connecting
 from veza.core.errors import InsufficientStorage
 from veza.core.lock import FolderLock, InUse
+from veza.core.storage import LocalStorage
+from veza.core.storage_base import translated
+from veza.demo import world
+from veza.parts import Parts
 from veza.settings import Settings
 
 
@@ -448,3 +453,40 @@ def test_an_operator_sees_to_users_and_checks_the_log(command, tmp_path, monkeyp
         )
     code, _, said = command("audit", "verify")
     assert (code, "inserted past the log" in said) == (1, True)
+
+
+@pytest.mark.parametrize("words", [("import", "{music}", "--user", "ada"), ("demo",)])
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (errno.ENOSPC, "there is no room left in {files}: make some."),
+        (errno.EIO, "{files} cannot be used: OSError: [Errno 5] Input/output error. Is its disk mounted,"),
+    ],
+)
+def test_which_storage_it_is_that_takes_no_music_is_said(
+    command, folder, tmp_path, monkeypatch, words, code, said
+):
+    """X4, X5: as other commands say it, with what to do next."""
+    named = ("--username=ada", "--email=ada@example.com", "--password-stdin")
+    assert command("users", "create", *named, stdin="seven purple lanterns\n")[0] == 0
+    music = tmp_path / "music"
+    music.mkdir()
+    make(BY_NAME["a.mp3"], music)
+
+    async def refuse(storage: LocalStorage, *_: object) -> None:
+        with translated(place=storage.place):
+            raise OSError(code, os.strerror(code))
+
+    async def play(*_: object) -> None:
+        pass
+
+    async def take(parts: Parts, *_: object) -> None:
+        await parts.storage.put_files([])
+
+    monkeypatch.setattr(LocalStorage, "put_files", refuse)
+    monkeypatch.setattr(world, "_play", play)
+    monkeypatch.setattr(world, "_take", take)
+    found, _, err = command(*(word.format(music=music) for word in words))
+    assert (found, err.count("\n")) == (1, 1), err
+    assert err.startswith(f"veza: {said.format(files=folder / 'files')}")
+    assert err.endswith("the same command goes on from here.\n")

@@ -27,14 +27,13 @@ from veza.core.db.loading import NotEmpty
 from veza.core.db.loading_sqlite import refuse_file
 from veza.core.db.migrate import current_revision, head_revision, is_known
 from veza.core.errors import VezaError
-from veza.core.service_urls import mistake, where, why
+from veza.core.in_words import in_words
+from veza.core.service_urls import mistake, where
 from veza.core.storage import (
     HeldAlready,
     HoldLost,
     LocalStorage,
     Storage,
-    StorageFull,
-    StorageUnavailable,
     holding,
 )
 from veza.moved import mark_of, refuse_moved, write_mark
@@ -76,22 +75,11 @@ async def carry_out(settings: Settings, ways: Ways, deed: str, given: Mapping[st
     except (*_PROBLEMS, HeldAlready, HoldLost) as problem:
         return _complain(_SAID.get(type(problem)) or str(problem))
     except VezaError as problem:
-        return _complain(_about(problem))
+        return _complain(in_words(problem))
     except (OSError, apsw.FullError, apsw.IOError) as problem:
         return _complain(f"it cannot go on: {problem}")
     finally:
         os.umask(before)
-
-
-def _about(problem: VezaError) -> str:
-    """Which part it is that cannot do it, and why: of two storages either may be the one."""
-    match problem:
-        case StorageFull(place=place):
-            return f"there is no room left in {place or 'the storage'}."
-        case StorageUnavailable(place=place):
-            advice = " Look at bucket, AWS_ENDPOINT_URL, region and keys." if place.startswith("s3:") else ""
-            return f"{place or 'the storage'} cannot be used: {why(problem)}.{advice}"
-    return problem.message if problem.__cause__ is None else f"{problem.message} ({why(problem)})"
 
 
 async def _open(settings: Settings, target: str, *, make: bool) -> Vault:

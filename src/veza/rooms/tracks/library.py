@@ -145,7 +145,7 @@ class Library:
             known = await library_store.marks(view, self._owner.id, [found.mark for found in files])
         self.report.skipped["imported before"] += len(known)
         fresh = [found for found in files if found.mark not in known]
-        with translated():
+        with translated(place=str(self._storage.scratch)):
             await asyncio.to_thread(self._look_at, fresh, batch.new)
         try:
             await self._drop_same(batch)
