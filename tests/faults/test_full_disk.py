@@ -55,8 +55,8 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
             assert await served.end() == 0
 
 
-# Which are done once: to ask again changes nothing.
-ONCE = {"a chunk", "the last chunk", "all chunks"}
+# Which are done once: to ask again changes nothing; and of places for chunks there are few.
+ONCE = {"a chunk", "the last chunk", "all chunks", "a place for chunks"}
 # What is asked, with a number that is another one each time, and what of it is to be seen.
 Deed = tuple[Callable[[int], Awaitable[httpx.Response]], Callable[[], Awaitable[Any]]]
 
@@ -194,11 +194,13 @@ async def test_no_descriptor_is_left(tmp_path: Path) -> None:
 
 
 def leave_none(pid: int, hard: int) -> None:
-    """Refuse a process every descriptor more, also in place of those that it has just closed."""
-    limit = hard
-    while (free := first_free(pid)) < limit:
-        limit = free
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, hard))
+    """Refuse a process every descriptor more, also in place of those that it closes within half a second."""
+    limit, since = hard, time.monotonic()
+    while time.monotonic() - since < 0.5:
+        if (free := first_free(pid)) < limit:
+            limit, since = free, time.monotonic()
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, hard))
+        time.sleep(0.005)
 
 
 def first_free(pid: int) -> int:

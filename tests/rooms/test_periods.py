@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veza.core import clock
@@ -19,6 +19,7 @@ ZONES = (
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(ZONES),
     st.dates(date(2015, 1, 1), date(2030, 1, 1)),
@@ -41,9 +42,11 @@ def test_each_quarter_of_an_hour_is_in_its_day(zone: str, first: date, days: int
     assert (end - begin) / timedelta(seconds=QUARTER_SECONDS) == segments[-1].last + 1 - segments[0].first
 
 
-def test_what_can_be_asked_for() -> None:
+def test_what_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirty days by default, with today; dates are days of the zone that is asked for."""
-    today = clock.now().date()
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    today = now.date()
     found = read_period(None, None, None, "UTC")
     assert (found.first, found.last, found.days) == (today - timedelta(days=29), today, 30)
     assert read_period(7, None, "2025-03-31", "UTC").first == date(2025, 3, 25)

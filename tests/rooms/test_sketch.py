@@ -3,7 +3,7 @@
 import random
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veza.core.ids import new_id
@@ -29,6 +29,7 @@ def test_few_are_counted_exactly_and_many_with_the_stated_error() -> None:
     assert abs(sum(errors) / len(errors)) < _ERROR
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 2**64 - 1), max_size=50), max_size=6))
 def test_sketches_join_and_survive_being_stored(sets: list[list[int]]) -> None:
     """Together they are the sketch of all, in whatever order they came."""
