@@ -194,8 +194,9 @@ def resident():
 
 
 @linux
-async def test_parallel_logins_take_turns(hasher):
+async def test_parallel_logins_take_turns(hasher, monkeypatch):
     """A7: 100 at once hold the memory of one permit at a time, and the event loop goes on."""
+    monkeypatch.setattr(passwords, "LONGEST_WAIT", 300.0)
     await hasher.hash(RIGHT)
     before, most, turns = resident(), 0, 0
     mine, all_of_us = time.thread_time(), time.process_time()
@@ -220,6 +221,34 @@ async def test_too_many_logins_are_turned_away(hasher, monkeypatch):
     assert refused[0].status == 503
     assert refused[0].headers["Retry-After"]
     assert not (await hasher.verify(None, "wrong")).ok
+
+
+async def test_a_hash_that_has_begun_is_waited_for(hasher, monkeypatch):
+    """A7: however busy the machine is, who comes alone gets in; who waits behind them is turned away."""
+    monkeypatch.setattr(passwords, "LONGEST_WAIT", 0.01)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        begun.set()
+        may_end.wait()
+        return "hashed"
+
+    submit = hasher._pool.submit
+
+    def submit_and_see(work):
+        item = submit(work)
+        begun.wait()
+        return item
+
+    monkeypatch.setattr(hasher._pool, "submit", submit_and_see)
+    first = asyncio.create_task(hasher._run(slow))
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await hasher.hash(RIGHT)
+    assert (hasher._in_hand, first.done()) == (1, False)
+    may_end.set()
+    assert await first == "hashed"
+    assert hasher._in_hand == 0
 
 
 async def test_a_client_that_leaves_frees_its_place(hasher):

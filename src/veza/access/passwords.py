@@ -83,13 +83,16 @@ class PasswordHasher:
     async def _run(self, work: Callable[[], T]) -> T:
         if self._in_hand >= MOST_WAITING:
             raise Unavailable(headers=_LATER)
+        item = self._pool.submit(work)
+        result = asyncio.wrap_future(item)
         self._in_hand += 1
         try:
-            async with asyncio.timeout(LONGEST_WAIT):
-                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        except TimeoutError:
-            raise Unavailable(headers=_LATER) from None
+            await asyncio.wait([result], timeout=LONGEST_WAIT)
+            if not result.done() and item.cancel():  # what has begun is nearly there
+                raise Unavailable(headers=_LATER)
+            return await result
         finally:
+            result.cancel()
             self._in_hand -= 1
 
 
