@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,28 +12,26 @@ import sqlalchemy as sa
 from tests.receiver import OK, Receiver, receiving, status
 from tests.rooms.audit_house import literal
 from tests.rooms.listening_house import until
-from tests.rooms.webhooks_house import ended, hook, later, log_of, open_house, tried, verified
-from tests.world import Person, World
+from tests.rooms.webhooks_house import (
+    dispatching,
+    ended,
+    hook,
+    later,
+    log_of,
+    open_house,
+    playlist,
+    rename,
+    tried,
+    verified,
+)
 from veza.core import clock
 from veza.core.db import Database, Statement
 from veza.core.events import EventJob
 from veza.core.ids import new_id
 from veza.core.jobs import Job
-from veza.core.outgoing import Courier, Guard
 from veza.core.postage import Postage
 from veza.rooms.webhooks import dispatch, driving, jobs
 from veza.rooms.webhooks.dispatch import Dispatcher
-from veza.rooms.webhooks.sending import Sender
-
-
-async def rename(person: Person, playlist_id: str, *titles: str) -> None:
-    for title in titles:
-        assert (await person.put(f"/playlists/{playlist_id}", json={"title": title})).status_code == 200
-
-
-async def playlist(person: Person) -> str:
-    answer = await person.post("/playlists", json={"title": "Evening"})
-    return str(answer.json()["data"]["playlist"]["id"])
 
 
 def titles(receiver: Receiver) -> list[str]:
@@ -157,29 +153,6 @@ async def test_who_fails_for_days_is_turned_off_and_told(database: Database, tmp
         )
 
 
-async def test_order_is_kept_where_it_is_wanted(database: Database, tmp_path: Path) -> None:
-    """W11: one at a time, by the time of the event; what fails holds back what came after it."""
-    async with open_house(database, tmp_path) as world, receiving() as receiver, receiving() as other:
-        ada = await world.person("ada")
-        mine = await playlist(ada)
-        made = await hook(ada, receiver.url, "playlist.updated", ordered=True)
-        await hook(ada, other.url, "playlist.updated")
-        receiver.answer = lambda got: status(500) if len(receiver.got) == 3 else OK
-        names = [f"Evening {number}" for number in range(12)]
-        await rename(ada, mine, *names)
-        await other.until(12)
-        log = await ended(ada, made["id"], 2)
-        await asyncio.sleep(0.2)
-        assert len(receiver.got) == 3
-        with later(world, timedelta(seconds=7)):
-            log = await ended(ada, made["id"], 12)
-        told = [got.headers["webhook-id"] for got in receiver.got]
-        expected = [one["id"] for one in reversed(log)]
-        assert told == expected[:3] + expected[2:]
-        assert receiver.at_once == 1
-        assert other.at_once <= driving.HANDS
-
-
 async def test_nothing_is_delivered_after_the_end(database: Database, tmp_path: Path) -> None:
     """W20: what is queued for a hook that is turned off or deleted stays where it is, or goes with it."""
     async with open_house(database, tmp_path) as world, receiving() as receiver:
@@ -274,18 +247,6 @@ async def test_who_answers_late_holds_up_nobody(
         await ended(ada, good["id"], 11)
         assert len(slow.got) - before < 60, "nobody waited for those"
         assert slow.at_once <= 2 * driving.HANDS, "a quarter of the places"
-
-
-@asynccontextmanager
-async def dispatching(world: World, seconds: float = 15) -> AsyncIterator[Dispatcher]:
-    courier = Courier(Guard(allow_private=True), seconds=seconds)
-    made = Dispatcher(world.parts.database, Sender(world.parts.keyring, courier))
-    work = asyncio.create_task(made.run())
-    try:
-        yield made
-    finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
 
 
 async def test_several_workers_share_and_one_that_died_is_replaced(

@@ -13,7 +13,10 @@ from tests.receiver import Got
 from tests.world import JSON, Person, World, open_world
 from veza.core import clock
 from veza.core.db import Database
+from veza.core.outgoing import Courier, Guard
+from veza.rooms.webhooks.dispatch import Dispatcher
 from veza.rooms.webhooks.queues_store import CHANNEL
+from veza.rooms.webhooks.sending import Sender
 
 
 @asynccontextmanager
@@ -56,6 +59,31 @@ async def tried(person: Person, hook_id: str, count: int, seconds: float = 30) -
             if found and len(found[0]["attempts"]) >= count:
                 return found
             await asyncio.sleep(0.02)
+
+
+async def rename(person: Person, playlist_id: str, *titles: str) -> None:
+    """Each is told to hooks of `playlist.updated`."""
+    for title in titles:
+        assert (await person.put(f"/playlists/{playlist_id}", json={"title": title})).status_code == 200
+
+
+async def playlist(person: Person) -> str:
+    """A new one; its id."""
+    answer = await person.post("/playlists", json={"title": "Evening"})
+    return str(answer.json()["data"]["playlist"]["id"])
+
+
+@asynccontextmanager
+async def dispatching(world: World, seconds: float = 15) -> AsyncIterator[Dispatcher]:
+    """One that works on what is to be delivered, as a worker of its own would."""
+    courier = Courier(Guard(allow_private=True), seconds=seconds)
+    made = Dispatcher(world.parts.database, Sender(world.parts.keyring, courier))
+    work = asyncio.create_task(made.run())
+    try:
+        yield made
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
 
 
 @contextmanager

@@ -67,12 +67,23 @@ _due = sa.select(*(D[name] for name in Due.__struct_fields__)).where(_hook, D.st
 _ADD: Statement[None] = Statement(sa.insert(deliveries))
 _FIND = Statement(_row.where(_one), Row)
 _LOCK = Statement(_row.where(_one).with_for_update(), Row)
+# Nothing of an ordered hook overtakes what is not taken in: another process may be about to do that, and
+# whoever takes in at the same time passes over what it holds.
+_first_fresh = (
+    sa.select(D.event_id)
+    .where(_hook, D.status == "fresh")
+    .order_by(D.event_id)
+    .limit(1)
+    .correlate(None)
+    .scalar_subquery()
+)
+in_turn = D.event_id < sa.func.coalesce(_first_fresh, sa.literal(LAST, D.event_id.type))
 # The most overdue first; of an ordered hook the first that happened, due or not.
 _PICK = Statement(
     _due.where(D.due_at <= sa.bindparam("now")).order_by(D.due_at, D.event_id).limit(sa.bindparam("count")),
     Due,
 )
-_PICK_FIRST = Statement(_due.order_by(D.event_id).limit(sa.bindparam("count")), Due)
+_PICK_FIRST = Statement(_due.where(in_turn).order_by(D.event_id).limit(sa.bindparam("count")), Due)
 _PUT_OFF = Statement(
     _due.where(D.due_at > sa.bindparam("now"), D.event_id > sa.bindparam("after"))
     .order_by(D.event_id)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from veza.core import clock
 from veza.core.db import Statement, Tx, any_of
+from veza.rooms.webhooks.deliveries_store import in_turn
 from veza.rooms.webhooks.tables import webhook_deliveries, webhook_queues, webhooks
 
 CHANNEL = "veza_webhooks"
@@ -144,7 +145,8 @@ _HEAL: Statement[None] = Statement(
 _on = sa.exists().where(webhooks.c.id == sa.bindparam("hook"), webhooks.c.enabled.is_(True))
 _waiting = sa.select(D.due_at).where(D.webhook_id == sa.bindparam("hook"), D.status == "waiting", _on)
 _NEXT_DUE = Statement(_waiting.order_by(D.due_at).limit(1), datetime)
-_FIRST_DUE = Statement(_waiting.order_by(D.event_id).limit(1), datetime)
+# Where what is not taken in comes before it, whoever takes that in wakes the queue.
+_FIRST_DUE = Statement(_waiting.where(in_turn).order_by(D.event_id).limit(1), datetime)
 _RELEASE: Statement[None] = Statement(
     sa.update(webhook_queues)
     .where(_mine)

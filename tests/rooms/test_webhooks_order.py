@@ -1,0 +1,66 @@
+"""What is ordered is delivered in its order, also where several processes take in what was written."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.receiver import OK, receiving, status
+from tests.rooms.listening_house import until
+from tests.rooms.webhooks_house import dispatching, ended, hook, later, open_house, playlist, rename
+from veza.core.db import Database, Statement
+from veza.rooms.webhooks import driving
+from veza.rooms.webhooks.tables import webhook_deliveries as deliveries
+
+
+async def test_order_is_kept_where_it_is_wanted(database: Database, tmp_path: Path) -> None:
+    """W11: one at a time, by the time of the event; what fails holds back what came after it."""
+    async with open_house(database, tmp_path) as world, receiving() as receiver, receiving() as other:
+        ada = await world.person("ada")
+        mine = await playlist(ada)
+        made = await hook(ada, receiver.url, "playlist.updated", ordered=True)
+        await hook(ada, other.url, "playlist.updated")
+        receiver.answer = lambda got: status(500) if len(receiver.got) == 3 else OK
+        names = [f"Evening {number}" for number in range(12)]
+        await rename(ada, mine, *names)
+        await other.until(12)
+        log = await ended(ada, made["id"], 2)
+        await asyncio.sleep(0.2)
+        assert len(receiver.got) == 3
+        with later(world, timedelta(seconds=7)):
+            log = await ended(ada, made["id"], 12)
+        told = [got.headers["webhook-id"] for got in receiver.got]
+        expected = [one["id"] for one in reversed(log)]
+        assert told == expected[:3] + expected[2:]
+        assert receiver.at_once == 1
+        assert other.at_once <= driving.HANDS
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_what_another_process_is_taking_in_is_not_overtaken(database: Database, tmp_path: Path) -> None:
+    """W11: who takes in at the same time passes over it, and has later deliveries of that hook in hand."""
+    first = sa.select(deliveries.c.event_id).order_by(deliveries.c.event_id).limit(1).with_for_update()
+    async with open_house(database, tmp_path, work=False) as world, receiving() as receiver:
+        ada = await world.person("ada")
+        mine = await playlist(ada)
+        made = await hook(ada, receiver.url, "playlist.updated", ordered=True)
+        await rename(ada, mine, *[f"Evening {number}" for number in range(3)])
+
+        async def taken_in() -> bool:
+            rows = await database.rows("SELECT status FROM webhook_deliveries ORDER BY event_id")
+            return [row[0] for row in rows] == ["fresh", "waiting", "waiting"]
+
+        async def at_rest() -> bool:
+            [[due_at, leased_until]] = await database.rows("SELECT due_at, leased_until FROM webhook_queues")
+            return due_at is None and leased_until is None
+
+        async with dispatching(world):
+            async with database.write() as tx:
+                await tx.all(Statement(first, sa.Row))
+                await until(taken_in)
+                await until(at_rest)
+            log = await ended(ada, made["id"], 3)
+        told = [got.headers["webhook-id"] for got in receiver.got]
+        assert told == [one["id"] for one in reversed(log)]
