@@ -16,6 +16,8 @@ from veza.core.jobs import JobKind, jobs, recurring_key
 
 # Smaller steps back, as of a clock that is kept right all the time, are waited out.
 LEAST = timedelta(seconds=5)
+# Seconds until what was being written by the clock as it was is written.
+SETTLED = 10.0
 
 _now, _latest = (sa.bindparam(name, type_=Time) for name in ("now", "latest"))
 _late = sa.and_(jobs.c.dead_at.is_(None), jobs.c.kind == sa.bindparam("name"), jobs.c.run_at > _latest)
@@ -38,18 +40,25 @@ class ClockWatch:
 
     def __init__(self) -> None:
         self._ahead = _ahead()
+        self._again_at: float | None = None
 
     def went_back(self) -> bool:
-        """Whether that has happened and was not :meth:`noted` yet: what follows from it may fail at first."""
+        """Whether that has happened and was not :meth:`noted` yet: what follows from it may fail at first.
+
+        And once more after :data:`SETTLED` seconds, for what was being written when it happened.
+        """
         ahead = _ahead()
         if self._ahead - ahead > LEAST.total_seconds():
             return True
         self._ahead = ahead
-        return False
+        return self._again_at is not None and clock.monotonic() >= self._again_at
 
     def noted(self) -> None:
         """What follows from it is done."""
-        self._ahead = _ahead()
+        ahead = _ahead()
+        is_new = self._ahead - ahead > LEAST.total_seconds()
+        self._again_at = clock.monotonic() + SETTLED if is_new else None
+        self._ahead = ahead
 
 
 def _ahead() -> float:
