@@ -17,7 +17,6 @@ from tests.core.things import (
     AMONG_IDS,
     AMONG_NAMES,
     COUNT,
-    FROM_NUMBER,
     HEAVY_COUNT,
     NAMES,
     REMOVE,
@@ -97,50 +96,6 @@ async def test_a_view_sees_what_is_committed_and_nothing_else(store: Database) -
         assert await view.first(COUNT) == 1
     with pytest.raises(RuntimeError, match="over"):
         await view.first(COUNT)
-
-
-async def test_a_snapshot_sees_one_moment(store: Database) -> None:
-    """Whatever is committed between its statements, light or heavy; and it is given back, come what may."""
-    for turn in range(12):  # more often than there are connections
-        async with store.snapshot() as view:
-            assert await view.first(HEAVY_COUNT if turn % 2 else COUNT) == turn
-            async with store.write() as tx:
-                await add(tx, f"thing {turn}")
-            assert await view.first(COUNT) == await view.first(HEAVY_COUNT) == turn
-            assert len(await names(store)) == turn + 1
-            with pytest.raises(TypeError, match="only reads"):
-                await view.run(RENAME, thing_id=new_id(), new="b")
-        view = store.snapshot()
-        reading = asyncio.create_task(view.first(HEAVY_COUNT))
-        await asyncio.sleep(0)
-        reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
-        await view.close()
-
-
-async def test_a_long_list_is_read_in_pieces(store: Database) -> None:
-    """U8, G25: of one moment, whole, in order; a reader that is left in the middle is given back."""
-    made = [row(f"thing {turn:03}", number=turn) for turn in range(250)]
-    async with store.write() as tx:
-        await tx.run_many(ADD, made)
-    for _ in range(4):
-        async with store.snapshot(apart=True) as view:
-            assert await view.first(COUNT) == 250
-            async with store.write() as tx:
-                await tx.run(RENAME, thing_id=made[249]["id"], new="renamed")
-            pieces = [piece async for piece in view.pieces(FROM_NUMBER, least=40)]
-            assert [len(piece) for piece in pieces] == [100, 100, 10]
-            found = [one for piece in pieces for one in piece]
-            assert found == await view.all(FROM_NUMBER, least=40)
-            assert [one.number for one in found] == list(range(40, 250))
-        async with store.snapshot(apart=True) as view:
-            async for piece in view.pieces(FROM_NUMBER, least=0):
-                assert len(piece) == 100
-                break
-    async with store.read() as view:
-        with pytest.raises(TypeError, match="only a snapshot"):
-            await anext(view.pieces(FROM_NUMBER, least=0))
 
 
 async def test_a_view_only_reads(store: Database) -> None:

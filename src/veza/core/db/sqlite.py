@@ -132,8 +132,12 @@ class SqliteDatabase(Database):
         return connection
 
     def give_back(self, connection: apsw.Connection) -> None:
-        """Others may have this reader."""
-        self._heavy_idle.append(connection)
+        """Others may have this reader, unless it is of a moment still: interrupts refuse ROLLBACK too."""
+        if connection.getautocommit():
+            self._heavy_idle.append(connection)
+        else:
+            self._heavy.remove(connection)
+            connection.close(force=True)
         self._heavy_free.release()
 
     async def script(self, sql: str, *, unless: str | None = None) -> bool:
