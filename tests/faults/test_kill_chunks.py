@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.faults.test_kill import PASSWORD, nursery
+from tests.faults.test_kill import PASSWORD, WAIT, nursery
 from tests.rooms.uploads_house import form, wave
 from veza.core.db import open_database
 from veza.core.installation import identify, stamp_key
@@ -104,10 +104,13 @@ class Sender:
             "Content-Length": str(len(body)), "Authorization": self.http.headers["Authorization"],
         }  # fmt: skip
         head += "".join(f"{key}: {value}\r\n" for key, value in headers.items()) + "\r\n"
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            return
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                await asyncio.sleep(0.01)
+            else:
+                break
         writer.write(head.encode() + body[: self.dice.randrange(len(body))])
         await asyncio.sleep(self.dice.choice((0, 0.002)))
         writer.transport.abort()
@@ -126,7 +129,8 @@ async def test_uploads_end_with_equal_hashes(tmp_path: Path, pytestconfig: pytes
         async with httpx.AsyncClient(base_url=base, timeout=5, limits=limits) as http:
             account = {"username": "olga", "email": "olga@example.com"}
             words = {"password": PASSWORD, "password_confirm": PASSWORD}
-            signed = (await http.post("/auth/register", json=account | words)).json()["data"]
+            answer = await http.post("/auth/register", json=account | words, timeout=WAIT)
+            signed = answer.json()["data"]
             http.headers["Authorization"] = f"Bearer {signed['token']['access_token']}"
             senders = [Sender(http, servers.port, f"s{number}", dice) for number in range(CLIENTS)]
 
@@ -136,13 +140,16 @@ async def test_uploads_end_with_equal_hashes(tmp_path: Path, pytestconfig: pytes
 
             async with asyncio.TaskGroup() as group:
                 working = [group.create_task(work(sender)) for sender in senders]
-                kills = 0
+                kills, longest = 0, 1.2
                 while not all(task.done() for task in working):
                     await servers.end(signal.SIGKILL)
                     await servers.start()
                     await servers.ready()
                     kills += 1
-                    await asyncio.wait(working, timeout=dice.uniform(0.1, 1.2))
+                    before = sum(sender.done for sender in senders)
+                    await asyncio.wait(working, timeout=dice.uniform(0.1, longest))
+                    # On a slow disk nothing would ever come to its end.
+                    longest = 1.2 if sum(sender.done for sender in senders) > before else longest * 1.5
             await _settle(tmp_path)
         await servers.end(signal.SIGTERM)
     assert kills
@@ -154,7 +161,7 @@ async def test_uploads_end_with_equal_hashes(tmp_path: Path, pytestconfig: pytes
 async def _settle(folder: Path) -> None:
     database = open_database(f"sqlite:///{folder / 'data' / 'veza.db'}")
     left = "SELECT COUNT(*) FROM jobs WHERE dead_at IS NULL AND unique_key IS NULL"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(WAIT):
         while (await database.rows(left))[0][0]:  # noqa: ASYNC110 - a process tells no event
             await asyncio.sleep(0.1)
     await database.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.faults.test_kill import nursery
+from tests.faults.test_kill import WAIT, nursery
 from tests.faults.test_kill_orders import Customer
 from tests.media.corpus import BY_NAME, make
 from veza.media import MediaLimits, sniff
@@ -32,7 +32,7 @@ async def test_copies_are_whole_whenever_the_server_is_killed(tmp_path: Path) ->
                 await customer.sign_up()
             signed = {"Authorization": f"Bearer {seller.token}"}
             sent = await http.post(
-                "/tracks", headers=signed, files={"file": ("a.flac", song.read_bytes())}, timeout=60
+                "/tracks", headers=signed, files={"file": ("a.flac", song.read_bytes())}, timeout=WAIT
             )
             track = sent.json()["data"]["track"]["id"]
             while await status(seller, track) != "ready":  # noqa: ASYNC110 - a server tells no event
@@ -48,7 +48,7 @@ async def test_copies_are_whole_whenever_the_server_is_killed(tmp_path: Path) ->
                 await servers.start()
                 await servers.ready()
             made = tmp_path / "copy"
-            made.write_bytes((await http.get(await asking)).content)
+            made.write_bytes((await http.get(await asking, timeout=WAIT)).content)
             after = await decode(made, sniff(made), MediaLimits())
             assert (after.frames, after.damaged) == (before.frames, False)
         await servers.end(signal.SIGTERM)

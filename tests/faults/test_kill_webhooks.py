@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.test_kill import PASSWORD, nursery
+from tests.faults.test_kill import PASSWORD, WAIT, nursery
 from tests.receiver import Got, Receiver, receiving
 from veza.core.db import open_database
 from veza.core.ids import new_id
@@ -76,12 +76,13 @@ async def test_every_event_is_told_whoever_is_killed(tmp_path: Path, pytestconfi
 async def _prepare(http: httpx.AsyncClient, receiver: Receiver) -> list[Teller]:
     account = {"username": "olga", "email": "olga@example.com"}
     words = {"password": PASSWORD, "password_confirm": PASSWORD}
-    signed = (await http.post("/auth/register", json=account | words)).json()["data"]
+    signed = (await http.post("/auth/register", json=account | words, timeout=WAIT)).json()["data"]
     http.headers["Authorization"] = f"Bearer {signed['token']['access_token']}"
     for number in range(HOOKS):
         body = {"url": f"{receiver.url}/{number}", "events": ["playlist.updated"], "ordered": number == 0}
-        assert (await http.post("/webhooks", json=body)).status_code == 201
-    made = [(await http.post("/playlists", json={"title": "Evening"})).json() for _ in range(CLIENTS)]
+        assert (await http.post("/webhooks", json=body, timeout=WAIT)).status_code == 201
+    title = {"title": "Evening"}
+    made = [(await http.post("/playlists", json=title, timeout=WAIT)).json() for _ in range(CLIENTS)]
     return [Teller(http, one["data"]["playlist"]["id"]) for one in made]
 
 

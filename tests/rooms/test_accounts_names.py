@@ -67,6 +67,7 @@ async def test_whether_a_name_is_available(house: House) -> None:
         assert not await is_available(house, username)
 
 
+@pytest.mark.usefixtures("still")
 async def test_names_are_not_tried_out_by_the_thousand(database: Database, tmp_path: Path) -> None:
     """A22: each question counts, whatever its answer."""
     limits = {"rate_limit_enabled": True, "rate_limit_global": "4/min"}

@@ -169,6 +169,7 @@ async def test_a_suspended_account(house: House) -> None:
     assert [event.data["reason"] for event in await house.happened("auth.login_failed")] == ["suspended"]
 
 
+@pytest.mark.usefixtures("still")
 async def test_guessing_is_slowed_and_the_owner_told(house: House) -> None:
     """A9, A10: from many addresses; ten failures, then waits; written down, and mailed once."""
     await house.move_in("ann")
@@ -187,6 +188,7 @@ async def test_guessing_is_slowed_and_the_owner_told(house: House) -> None:
     assert "wrong passwords" in mail.text
 
 
+@pytest.mark.usefixtures("still")
 async def test_guessing_at_nobody_is_slowed_alike(house: House) -> None:
     """A8, A9: that an address is unknown does not show in the waits either; nobody is mailed."""
     answers = [await house.client(f"198.51.100.{i}").log_in("nobody", "wrong") for i in range(12)]
@@ -195,6 +197,7 @@ async def test_guessing_at_nobody_is_slowed_alike(house: House) -> None:
     assert house.postbox.mails == []
 
 
+@pytest.mark.usefixtures("still")
 async def test_nobody_is_locked_out(house: House) -> None:
     """A9: the owner gets in from a device that is signed in, at once; from a new one, after the wait."""
     await house.move_in("ann")
@@ -212,6 +215,7 @@ async def test_nobody_is_locked_out(house: House) -> None:
         assert (await elsewhere.log_in("ann")).status_code == 200
 
 
+@pytest.mark.usefixtures("still")
 async def test_limits_of_an_address(database: Database) -> None:
     """A1, A9, G17: five logins and five registrations a minute, each by itself, with headers on all."""
     async with open_house(database, parse_limit("login", "5/min")) as house:

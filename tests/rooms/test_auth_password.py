@@ -69,6 +69,7 @@ async def test_what_a_change_refuses(house: House) -> None:
     assert (await ann.log_in("ann")).status_code == 200
 
 
+@pytest.mark.usefixtures("still")
 async def test_a_found_session_cannot_guess_the_password(house: House) -> None:
     """A9: ten failures, then waits, here too."""
     ann = house.client()
@@ -186,6 +187,7 @@ async def test_three_mails_an_hour(database: Database, name: str) -> None:
             ).status_code == 200
 
 
+@pytest.mark.usefixtures("still")
 async def test_a_link_ends_the_slowness(house: House) -> None:
     """A9: an owner who was slowed by somebody's guesses gets in at once by a link."""
     await house.move_in("ann")

@@ -8,6 +8,8 @@ import time
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.rooms.sessions_house import House, code_of, house
 from veza.core import clock
 from veza.core.ids import new_id
@@ -97,6 +99,7 @@ async def test_two_headers(house: House) -> None:
     assert (await ann.http.get("/auth/me", headers=twice)).status_code == 401
 
 
+@pytest.mark.usefixtures("still")
 async def test_an_access_token_lasts_a_day(house: House) -> None:
     """A15, A27: 24 hours by the wall clock, and half a minute for clocks that differ."""
     ann = house.client()

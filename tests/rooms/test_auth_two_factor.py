@@ -63,6 +63,7 @@ async def test_turning_it_on(house: House) -> None:
     assert "Two-factor login was turned on" in house.postbox.mails[-1].text
 
 
+@pytest.mark.usefixtures("still")
 async def test_a_found_telephone_does_not_turn_it_on(house: House) -> None:
     """A9, A11: who did not sign in just now gives the password, and guesses at it are slowed."""
     ann, found = house.client(), house.client()
@@ -150,6 +151,7 @@ async def test_five_tries(house: House) -> None:
     ).status_code == 200
 
 
+@pytest.mark.usefixtures("still")
 async def test_codes_are_not_guessed_over_many_challenges(house: House) -> None:
     """A9, A11: ten wrong codes on one account, and the next ones wait."""
     ann = house.client()
@@ -165,6 +167,7 @@ async def test_codes_are_not_guessed_over_many_challenges(house: House) -> None:
     assert len(await house.happened("auth.login_slowed")) == 1
 
 
+@pytest.mark.usefixtures("still")
 async def test_who_only_knows_the_password_keeps_nobody_out(house: House) -> None:
     """A9: the owner's code passes where they are signed in, and turns it off; ten wrong ones slow it."""
     ann, guesser = house.client(), house.client("198.51.100.1")

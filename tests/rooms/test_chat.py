@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.rooms.chat_house import direct, heard, outcome, room, say
 from tests.rooms.listening_house import song, until
 from tests.rooms.test_chat_subjects import listen
@@ -241,6 +243,7 @@ async def test_what_is_done_with_messages(database: Database, tmp_path: Path) ->
         assert outcome(refused) == (404, "USER_NOT_FOUND")
 
 
+@pytest.mark.usefixtures("still")
 async def test_invitations_and_floods(database: Database, tmp_path: Path) -> None:
     """H3: an invitation lets in so many, so long; who says too much, or the same again, is slowed down."""
     async with open_world(database, tmp_path, rate_limit_enabled=True, rate_limit_global="9999/min") as world:

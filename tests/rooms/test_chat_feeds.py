@@ -70,7 +70,7 @@ async def test_what_hints_lose_is_read_and_nothing_is_told_twice(database: Datab
         with world.parts.live.subscribe([topic(room_id)]) as heard:
             for n in range(8):
                 await say((ann, bob)[n % 2], str(room_id), f"{n}")
-            hints = [(await heard.next(5)).read(list[Entry]) for _ in range(8)]
+            hints = [(await heard.next(30)).read(list[Entry]) for _ in range(8)]
         feed.take(hints[0])
         feed.take(hints[0])
         assert _seqs(wire) == [1]

@@ -5,6 +5,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.rooms.chat_house import room, say
 from tests.rooms.test_chat_feeds import FakeWire
 from tests.world import Person, World, open_world
@@ -72,6 +74,7 @@ async def test_each_has_one_answer(database: Database, tmp_path: Path) -> None:
         assert wire.code == 0
 
 
+@pytest.mark.usefixtures("still")
 async def test_to_change_and_to_react_are_counted_as_messages(database: Database, tmp_path: Path) -> None:
     """H3: a whole room hears them as well."""
     async with open_world(database, tmp_path, rate_limit_enabled=True, rate_limit_global="9999/min") as world:

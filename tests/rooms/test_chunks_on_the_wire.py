@@ -15,6 +15,7 @@ from tests.rooms.test_uploads_faults import ended, scratch
 from tests.rooms.tracks_house import code, settled
 from tests.rooms.uploads_house import Sender, form, wave
 from tests.world import World, open_world
+from veza.core import server
 from veza.core.db import Database
 from veza.core.metrics import metrics
 from veza.core.server import Limits, serve_async
@@ -93,9 +94,20 @@ async def test_a_chunk_that_drips(database: Database, tmp_path: Path) -> None:
         await ended(world, sender, content)
 
 
-async def test_a_server_that_stops_amid_chunks(database: Database, tmp_path: Path) -> None:
+async def test_a_server_that_stops_amid_chunks(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """C31: what ends in time counts, the rest is 503 with Retry-After; the next server goes on from there."""
-    content = wave(SIZE * 2 + 100)
+    content, late, gone_within = wave(SIZE * 2 + 100), asyncio.Event(), server._Server._gone_within
+
+    async def gone_late(stopping: server._Server, seconds: float) -> bool:
+        """The time that there is to end is over when the test says so."""
+        if late.is_set():
+            return await gone_within(stopping, seconds)
+        await late.wait()
+        return False
+
+    monkeypatch.setattr(server._Server, "_gone_within", gone_late)
     async with open_world(database, tmp_path) as world:
         sender = Sender(await world.person("olga"), content, SIZE)
         await sender.start()
@@ -110,6 +122,7 @@ async def test_a_server_that_stops_amid_chunks(database: Database, tmp_path: Pat
             quick_writer.write(rest)
             status, _, body = await answer_of(quick)
             assert (status, body["data"]["received_chunks"]) == (200, 2)
+            late.set()
             status, headers, body = await answer_of(slow)
             assert (status, body["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
             assert int(headers["retry-after"]) > 0

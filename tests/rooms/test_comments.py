@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.rooms.listening_house import rows_of, song, track, until
 from tests.rooms.tracks_house import NOBODY, code
 from tests.world import PASSWORD, Person, open_world
@@ -87,6 +89,7 @@ async def test_threads_have_one_level_and_go_as_one(database: Database, tmp_path
         assert [one["content"] for one in await said(stan, about)] == ["Apart"]
 
 
+@pytest.mark.usefixtures("still")
 async def test_nobody_floods(database: Database, tmp_path: Path) -> None:
     """Q8: ten in a minute, then 429; the same words about a track twice in ten seconds are 409."""
     choices = {"rate_limit_enabled": True, "rate_limit_global": "1000/min", "rate_limit_login": "100/min"}

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
-from tests.rooms.listening_house import song
+from tests.rooms.listening_house import song, until
 from tests.rooms.test_notifications import settled, told
 from tests.store import Store
 from tests.world import PASSWORD, Person, World, open_world
 from veza.core import clock
 from veza.core.db import Database, open_database
-from veza.core.live_relay import Relay
+from veza.core.live_relay import CHANNEL, Relay
 from veza.rooms.notifications import hub, streams
 
 SECRET = "0123456789abcdef" * 4
@@ -203,7 +204,7 @@ async def test_processes_tell_each_other_s_listeners(
         with store:
             async with one.parts.live.running(), other.parts.live.running(), tapped(other, olga) as tap:
                 await tap.until(lambda: "unread_count" in tap.text)
-                await asyncio.sleep(0.5)  # until both are heard
+                await _heard(store, 2)
                 await stan.post(f"/users/{olga.id}/follow")
                 await tap.until(lambda: tap.messages() == ["stan started following you"])
         monkeypatch.setattr(hub, "LOOK_SECONDS", 0.1)
@@ -215,3 +216,13 @@ async def test_processes_tell_each_other_s_listeners(
             await olga.post("/sessions/logout")
             await tap.until(lambda: tap.over)
     await other_database.close()
+
+
+async def _heard(store: Store, count: int) -> None:
+    """Wait until so many processes hear the channel of the store."""
+
+    async def are_there() -> bool:
+        return await client.pubsub_numsub(CHANNEL) == [(CHANNEL.encode(), count)]
+
+    async with Redis.from_url(store.url) as client:
+        await until(are_there)
