@@ -181,7 +181,9 @@ async def run_python(
     at_most: int,
     packages: Sequence[Path] = (),
 ) -> Result[bytes]:
-    """Run the ``main`` of a script of ours with the interpreter; of packages it sees only these folders.
+    """Run the ``main`` of a script of ours with the interpreter, which may read these folders as well.
+
+    And its own, where the packages of a venv lie too: to find one it must be able to list them.
 
     Raises what :func:`run` raises, MediaUnavailable also if the script, or what it imports, is not there: so
     it must import all that it needs before ``main``.
