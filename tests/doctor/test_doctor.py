@@ -40,6 +40,7 @@ from veza.doctor.database import _clock, look_at_database
 from veza.doctor.examination import LOOKS, examine
 from veza.doctor.findings import Finding, Level
 from veza.doctor.work import look_at_work
+from veza.media import cover
 from veza.media.sandbox import SandboxLevel
 from veza.moved import mark_of, write_mark
 from veza.rooms.audit.sealing import Sealer
@@ -494,8 +495,9 @@ async def test_a_collector_of_traces(asked: Settings, monkeypatch: pytest.Monkey
 
 
 async def test_decoders(asked: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """M17: ffmpeg with all that it needs, and what locks it in."""
+    """M17: ffmpeg and Pillow with all that they need, and what locks them in."""
     assert says(await found(asked, "ffmpeg"), "ok", "every encoder")
+    assert says(await found(asked, "pictures"), "ok", "Covers and avatars")
     small = tmp_path / "ffmpeg"
     small.write_text("#!/bin/sh\necho ffmpeg version 5.1\n")
     small.chmod(0o755)
@@ -510,6 +512,10 @@ async def test_decoders(asked: Settings, monkeypatch: pytest.MonkeyPatch, tmp_pa
     ):
         monkeypatch.setattr(media, "sandbox_level", _giving(level))
         assert says(await found(asked, "sandbox"), "warning" if words else "ok", words)
+    half = tmp_path / "image_child.py"
+    half.write_text("import PIL_that_reads_no_webp\ndef main():\n    return 0\n")
+    monkeypatch.setattr(cover, "_SCRIPT", half)
+    assert says(await found(asked, "pictures"), "wrong", "No JPEG")
 
 
 def _raise_unavailable() -> None:

@@ -10,7 +10,7 @@ from veza.doctor.database import look_at_database
 from veza.doctor.findings import Finding, Report, ok, why, wrong
 from veza.doctor.installation import look_at_installation
 from veza.doctor.machine import look_at_folder, look_at_limits, look_at_server
-from veza.doctor.media import look_at_ffmpeg, look_at_sandbox
+from veza.doctor.media import look_at_ffmpeg, look_at_pictures, look_at_sandbox
 from veza.doctor.money import look_at_payments
 from veza.doctor.replica import look_at_copy
 from veza.doctor.secret import look_at_secret
@@ -41,6 +41,7 @@ LOOKS: dict[str, Look] = {
     "countries": look_at_places,
     "traces": look_at_collector,
     "ffmpeg": look_at_ffmpeg,
+    "pictures": look_at_pictures,
     "sandbox": look_at_sandbox,
     "public URL": look_at_public_url,
     "trusted proxies": look_at_proxies,
