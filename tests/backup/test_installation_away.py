@@ -68,8 +68,8 @@ async def test_what_came_since_tells_nothing_of_what_was_there_before(
             if before == "another's":
                 assert "are not those that the database names" in refused(said)[0]
                 assert not await installation.may_sweep(parts.database, parts.storage)
+        monkeypatch.setattr(opening, "_STORAGE_SECONDS", 30.0)
         if before != "another's":
-            monkeypatch.setattr(opening, "_STORAGE_SECONDS", 30.0)
             async with opening.settled(settings) as parts:
                 assert (await installation.compare(parts.database, parts.storage)).sure
             return
