@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.rooms.listening_house import until
 from tests.rooms.market_house import ORDERS, bought, offer_track
 from tests.rooms.tracks_house import code
@@ -10,6 +12,7 @@ from veza.core.db import Database
 from veza.rooms.marketplace.sales_store import MICROS_OF_A_DAY
 
 
+@pytest.mark.usefixtures("still")  # also at midnight
 async def test_what_was_sold(database: Database, tmp_path: Path) -> None:
     """K14, Y5: sums of days and of all, by currency, what was refunded apart; one's own alone."""
     async with open_world(database, tmp_path, platform_fee=1_000) as world:
