@@ -8,19 +8,22 @@ from uuid import UUID
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from tests.rooms.listening_house import rows_of, until
 from tests.rooms.market_house import ORDERS, PRODUCTS, bought, buy, link, offer, offer_track
 from tests.rooms.tracks_house import BYTES, NOBODY, code, files, plant
 from tests.world import PASSWORD, Person, World, open_world
 from veza.core import clock
-from veza.core.db import Database
+from veza.core.db import Database, Statement
+from veza.core.jobs import CHANNEL
 from veza.core.storage_base import Storage
 from veza.rooms.marketplace import archive
 from veza.rooms.marketplace.kinds import RELEASE_FILES
 from veza.rooms.tracks.jobs import ProcessTrack, give_up, original_key, sweep_files
 
 
+@pytest.mark.usefixtures("still")
 async def test_who_downloads_what_was_bought(database: Database, tmp_path: Path) -> None:
     """K15, T19, G31: an address signed for the buyer, this product and 15 minutes; anything else is 403."""
     async with open_world(database, tmp_path) as world:
@@ -144,8 +147,9 @@ async def test_what_was_bought_stays(database: Database, tmp_path: Path) -> None
         assert (await bob.delete(f"/users/{bob.id}", json={"password": PASSWORD})).status_code == 200
         with clock.shifted(timedelta(hours=25)):
             due = f"UPDATE jobs SET run_at = 0 WHERE kind = '{RELEASE_FILES.name}'"
-            await database.script(due)
-            world.parts.database.wake("veza_jobs")
+            async with database.write() as tx:  # in turn with those who work
+                await tx.run(Statement(sa.text(due)))
+                tx.notify(CHANNEL)
 
             async def released() -> bool:
                 return (await rows_of(world, "kept_files"))["kept_files"] == 0
