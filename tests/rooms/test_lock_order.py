@@ -1,6 +1,7 @@
 """Accounts that end while they themselves, and others, write: none waits for one that waits for it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,8 +28,12 @@ async def held(database: Database, track_id: str) -> AsyncIterator[None]:
 
 
 async def waiting(database: Database, count: int) -> None:
-    """Return when so many wait for a lock, or enough time has gone by for all who ever will."""
-    for _ in range(40):
+    """Return when so many wait for a lock, or enough time has gone by for all who ever will.
+
+    However slow it is to ask, nobody shall have waited for a lock in vain, as after five seconds.
+    """
+    ends = time.monotonic() + 0.4
+    while time.monotonic() < ends:
         if database.shared and (await database.rows(WAITING))[0][0] >= count:
             return
         await asyncio.sleep(0.01)
