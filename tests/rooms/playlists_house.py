@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from tests.world import JSON, Person, World
 from veza.access.actor import Actor, Member
+from veza.core.db import Statement
 from veza.core.ids import new_id
 from veza.core.pages import Page
 from veza.rooms.accounts import service as accounts
@@ -61,27 +64,32 @@ async def put(world: World, owner: Person, playlist_id: Any, track_ids: Iterable
 
 async def check_sums(world: World) -> None:
     """P9: what is kept of every playlist is what its rows add up to."""
-    database = world.parts.database
-    kept = await database.rows(
-        "SELECT id, track_count, listed_count, total_ms, listed_ms, follower_count FROM playlists"
+    kept, entries, follows, public, totals = await _at_once(
+        world,
+        "SELECT id, track_count, listed_count, total_ms, listed_ms, follower_count FROM playlists",
+        "SELECT playlist_id, COUNT(*), SUM(CASE WHEN listed THEN 1 ELSE 0 END), "
+        "SUM(duration_ms), SUM(CASE WHEN listed THEN duration_ms ELSE 0 END), COUNT(DISTINCT place) "
+        "FROM playlist_entries GROUP BY playlist_id",
+        "SELECT playlist_id, COUNT(*) FROM playlist_follows GROUP BY playlist_id",
+        "SELECT user_id, COUNT(*) FROM playlists WHERE is_public AND NOT closed GROUP BY user_id",
+        "SELECT scope, total FROM playlist_counts WHERE total <> 0",
     )
+    counted = {playlist_id: [int(value) for value in sums] for playlist_id, *sums in entries}
+    following = dict(follows)
     for playlist_id, *sums, followers in kept:
-        this = _literal(
-            world, playlist_id if isinstance(playlist_id, UUID) else UUID(bytes=bytes(playlist_id))
-        )
-        counted = await database.rows(
-            "SELECT COUNT(*), COALESCE(SUM(CASE WHEN listed THEN 1 ELSE 0 END), 0), "
-            "COALESCE(SUM(duration_ms), 0), COALESCE(SUM(CASE WHEN listed THEN duration_ms ELSE 0 END), 0), "
-            "COUNT(DISTINCT place) "
-            f"FROM playlist_entries WHERE playlist_id = {this}"
-        )
-        assert [*sums, sums[0]] == [int(value) for value in counted[0]]
-        following = await database.rows(f"SELECT COUNT(*) FROM playlist_follows WHERE playlist_id = {this}")
-        assert (followers,) == following[0]
-    public = "SELECT user_id, COUNT(*) FROM playlists WHERE is_public AND NOT closed GROUP BY user_id"
-    rows = {_text(owner): count for owner, count in await database.rows(public)}
-    counts = dict(await database.rows("SELECT scope, total FROM playlist_counts WHERE total <> 0"))
-    assert counts == rows | ({"": sum(rows.values())} if rows else {})
+        assert [*sums, sums[0]] == counted.get(playlist_id, [0] * 5)
+        assert followers == following.get(playlist_id, 0)
+    rows = {_text(owner): count for owner, count in public}
+    assert dict(totals) == rows | ({"": sum(rows.values())} if rows else {})
+
+
+async def _at_once(world: World, *questions: str) -> list[list[tuple[Any, ...]]]:
+    """What each of these finds, all as of one moment: jobs may be under way."""
+    async with world.parts.database.snapshot() as view:
+        return [
+            [row async for rows in view.scan(Statement(sa.text(question))) for row in rows]
+            for question in questions
+        ]
 
 
 def _literal(world: World, one: UUID) -> str:
