@@ -276,6 +276,7 @@ async def test_a_play_that_clashes_fails_alone(database: Database, tmp_path: Pat
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
+@pytest.mark.usefixtures("still")
 async def test_the_quick_way_and_the_ordinary_one_answer_alike(database: Database, tmp_path: Path) -> None:
     """G1, G3, G5, G17: whatever is told, both say the same under the same headers."""
     async with open_world(database, tmp_path) as world:

@@ -104,6 +104,7 @@ async def test_what_was_read_before_a_revocation_is_not_remembered(
         await house.authenticator.authenticate(ann.access)
 
 
+@pytest.mark.usefixtures("still")
 async def test_activity_is_written_once_a_minute(house: House) -> None:
     """S6: not on the request, at most once a minute for each session, and seen in the list."""
     ann = house.client()

@@ -62,6 +62,7 @@ async def test_two_at_once_get_the_same_successor(house: House) -> None:
     assert await house.count() == (1, 2)
 
 
+@pytest.mark.usefixtures("still")
 async def test_a_lost_answer_is_given_again_within_the_grace(house: House) -> None:
     """A19: after a crash between the commit and the answer, the client's retry works."""
     ann = house.client()
@@ -74,6 +75,7 @@ async def test_a_lost_answer_is_given_again_within_the_grace(house: House) -> No
     assert (await ann.refresh(again)).status_code == 200
 
 
+@pytest.mark.usefixtures("still")
 async def test_a_clock_that_is_set_back_prolongs_no_grace(house: House) -> None:
     """A17, A27: by seconds, nobody is signed out; by an hour, what was used is not good for that long."""
     ann = house.client()
