@@ -12,13 +12,17 @@ from veza.core.ids import new_id
 from veza.core.installation import stamp
 from veza.rooms.playlists import filling, people_store, service
 from veza.rooms.playlists.schemas import Addition, PlaylistChanges, PlaylistDraft
-from veza.rooms.recommendations import child, jobs
+from veza.rooms.recommendations import child, jobs, shelf
 
 
 @pytest.fixture(autouse=True)
 def _learns_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Learn in this process, as the child does; what the child itself adds has tests of its own."""
+    """Learn in this process, as the child does; what the child itself adds has tests of its own.
+
+    Whoever asks waits for the new model, however long it takes to be opened.
+    """
     monkeypatch.setattr(jobs, "carry_out", child.make)
+    monkeypatch.setattr(shelf, "PATIENCE", 60.0)
 
 
 async def learned(world: World) -> None:
