@@ -3,6 +3,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import threading
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable
@@ -22,6 +23,7 @@ from veza.core.errors import (
     VezaError,
 )
 from veza.core.multipart import FileTooLarge, Form, receive_form
+from veza.core.storage_intake import Intake
 
 TYPE = "multipart/form-data; boundary=bound"
 FILE = b'Content-Disposition: form-data; name="file"; filename="song.wav"\r\nContent-Type: audio/WAV'
@@ -319,6 +321,27 @@ async def test_leaving_during_a_slow_write(tmp_path, monkeypatch):
     async with asyncio.timeout(30):
         while list(tmp_path.iterdir()):  # noqa: ASYNC110 - a thread removes it
             await asyncio.sleep(0.01)
+
+
+async def test_leaving_before_a_write_has_begun(tmp_path, monkeypatch):
+    """G28: a thread that comes late to its batch, after the file was removed, leaves none and opens none."""
+    write, begun, gone, ended = Intake._write, threading.Event(), threading.Event(), threading.Event()
+
+    def late(intake: Intake, batch: memoryview) -> None:
+        begun.set()
+        gone.wait(30)
+        write(intake, batch)
+        ended.set()
+
+    monkeypatch.setattr(Intake, "_write", late)
+    task = asyncio.create_task(receive(body((FILE, b"x" * 4_000_000)), tmp_path))
+    assert await asyncio.to_thread(begun.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gone.set()
+    assert await asyncio.to_thread(ended.wait, 30)
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_connection_that_breaks(tmp_path):

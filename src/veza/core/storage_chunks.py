@@ -89,6 +89,7 @@ class ChunkIntake(Intake):
 
     def _discard(self) -> None:
         with self._lock:
+            self._over = True
             super()._close()
             self.path.unlink(missing_ok=True)
 

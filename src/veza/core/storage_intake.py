@@ -47,6 +47,7 @@ class Intake:
         self._at = 0
         self._job: asyncio.Future[None] | None = None
         self._lock = Lock()
+        self._over = False
 
     @property
     def full(self) -> bool:
@@ -109,6 +110,8 @@ class Intake:
 
     def _write(self, batch: memoryview) -> None:
         with self._lock:
+            if self._over:  # another thread was quicker to remove the file than this one to begin
+                return
             if self._file < 0:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 self._file = os.open(self.path, flags, 0o600)
@@ -124,6 +127,7 @@ class Intake:
 
     def _discard(self) -> None:
         with self._lock:  # behind a write that is still going on
+            self._over = True
             self._close()
             self.path.unlink(missing_ok=True)
 
