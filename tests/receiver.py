@@ -32,11 +32,16 @@ class Got:
 
 
 class Receiver:
-    """`answer` is bytes to send back, or makes them of the request; None hangs. `delay`: in seconds."""
+    """`answer` is bytes to send back, or makes them of the request; None hangs. `delay`: in seconds.
+
+    While `free` is not set, no answer goes out.
+    """
 
     def __init__(self) -> None:
         self.answer: bytes | Callable[[Got], bytes | None] | None = OK
         self.delay = 0.0
+        self.free = asyncio.Event()
+        self.free.set()
         self.got: list[Got] = []
         self.connections = self.open = self.at_once = 0
         self.port = 0
@@ -65,6 +70,7 @@ class Receiver:
                     answer = self.answer(got) if callable(self.answer) else self.answer
                     if answer is None:
                         await reader.readexactly(1)
+                    await self.free.wait()
                     await asyncio.sleep(self.delay)
                     writer.write(answer or b"")
                     await writer.drain()

@@ -182,6 +182,7 @@ async def test_a_hook_is_its_owner_s_alone(database: Database, tmp_path: Path) -
         }
 
 
+@pytest.mark.usefixtures("still")
 async def test_a_test_event_is_sent_while_its_owner_waits(database: Database, tmp_path: Path) -> None:
     """W4, W12, W14, W18, W22: signed as the reference library has it, with the old secret too for a day."""
     choices = {"work": False, "rate_limit_enabled": True, "rate_limit_webhook_test": "4/min"}

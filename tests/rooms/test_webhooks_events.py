@@ -102,6 +102,7 @@ async def test_every_event_is_told_to_whom_it_concerns(
         assert set(told(some)) == {"track.liked", "user.followed"}
 
 
+@pytest.mark.usefixtures("still")
 async def test_what_is_told_is_what_its_owner_may_see_when_it_is_sent(
     database: Database, tmp_path: Path
 ) -> None:
