@@ -27,7 +27,7 @@ from tests.cluster.choosing import choose
 from tests.home import Home
 from tests.postgres import start_postgres
 from veza.core import clock
-from veza.core.db import Database, open_database
+from veza.core.db import Database, open_database, postgres_pool, sqlite_writer
 from veza.core.db.migrate import upgrade
 from veza.core.errors import Unavailable
 from veza.core.ids import new_id
@@ -289,6 +289,21 @@ async def bare_url(dialect: str, postgres_url: str, tmp_path: Path) -> str:
     if dialect == "sqlite":
         return f"sqlite:///{tmp_path / 'bare.db'}"
     return await create_database(postgres_url)
+
+
+@pytest.fixture(autouse=True)
+def _patience(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A slow machine may take the five seconds after which whoever waits for others is refused.
+
+    The core's own tests see that.
+    """
+    if request.path.parent.name == "core":
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(postgres_pool.SESSION, "lock_timeout", "25s")
+        patch.setattr(sqlite_writer, "PATIENCE", 25.0)
+        yield
 
 
 @pytest.fixture
