@@ -32,6 +32,7 @@ from veza.core.jobs import Job
 from veza.core.postage import Postage
 from veza.rooms.webhooks import dispatch, driving, jobs
 from veza.rooms.webhooks.dispatch import Dispatcher
+from veza.rooms.webhooks.queues_store import CHANNEL
 
 
 def titles(receiver: Receiver) -> list[str]:
@@ -183,6 +184,23 @@ async def test_nothing_is_delivered_after_the_end(database: Database, tmp_path: 
             await rename(ada, mine, "The last")
             await ended(ada, off["id"], 10)
         assert titles(receiver)[before:] == ["The last"]
+
+
+async def test_what_was_written_while_its_hook_was_turned_off_does_not_wait(
+    database: Database, tmp_path: Path
+) -> None:
+    """W20: by somebody who still saw it on, and committed when all that was queued had been skipped."""
+    async with open_house(database, tmp_path) as world:
+        ada = await world.person("ada")
+        made = await hook(ada, "https://example.com/", "playlist.created", enabled=False)
+        await playlist(ada)
+        assert [one["status"] for one in await log_of(ada, made["id"])] == ["skipped"]
+        # In the writer's turn: there is work under way.
+        async with database.write() as tx:
+            late = "UPDATE webhook_deliveries SET status = 'fresh', concluded_at = NULL"
+            await tx.run(Statement(sa.text(late)))
+            tx.notify(CHANNEL)
+        assert [one["status"] for one in await ended(ada, made["id"], 1)] == ["skipped"]
 
 
 async def test_who_hangs_holds_up_nobody(database: Database, tmp_path: Path) -> None:

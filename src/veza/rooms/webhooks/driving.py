@@ -113,17 +113,24 @@ class Drive:
             await asyncio.shield(self._release())
 
     async def _begin(self) -> bool:
-        """Whether there is a hook that is on; what was queued before it was turned on is skipped."""
+        """Whether there is a hook that is on; what was queued before it was turned on is skipped.
+
+        So is all where it is off: what was written meanwhile by somebody who still saw it on.
+        """
         async with self._office.database.read() as view:
             hook = await store.find(view, self.claim.webhook_id)
-        if hook is None or not hook.enabled:
+        if hook is None:
             return False
         self._ordered = hook.ordered
-        more = hook.enabled_since > hook.created_at
+        more = not hook.enabled or hook.enabled_since > hook.created_at
         while more:
             async with self._office.database.write() as tx:
-                more = await deliveries_store.skip(tx, hook.id, hook.enabled_since, _PIECE)
-        return True
+                held = hook if hook.enabled else await store.lock(tx, hook.id)
+                if held is None:
+                    return False
+                until = held.enabled_since if held.enabled else None
+                more = await deliveries_store.skip(tx, hook.id, until, _PIECE)
+        return hook.enabled
 
     async def _pick(self) -> Sequence[Due]:
         async with self._office.reads, self._office.database.read() as view:
