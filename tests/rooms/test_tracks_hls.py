@@ -28,9 +28,9 @@ from veza.core import clock
 from veza.core.db import Database
 from veza.core.errors import DatabaseBusy, InsufficientStorage, Unavailable
 from veza.core.ids import new_id
-from veza.core.jobs import Job
+from veza.core.jobs import CHANNEL, Job
 from veza.core.server import serve_async
-from veza.media import Fragments, Growing, MediaLimits, Timing, process
+from veza.media import Fragments, Growing, MediaLimits, Timing, process, renditions
 from veza.media.errors import EncodingFailed
 from veza.media.ffmpeg import find_ffmpeg
 from veza.rooms.tracks import early, files_store, jobs, pieces, wishes
@@ -321,6 +321,7 @@ async def test_heard_before_it_is_encoded(
         late = await olga.get(f"{at}/3.m4s")
         assert code(late) == (503, "PIECE_NOT_READY")
         assert int(late.headers["retry-after"]) > 0
+        monkeypatch.setattr(pieces, "WAIT", 60)
         waiting = asyncio.create_task(olga.get(f"{at}/3.m4s"))
         await asyncio.sleep(0.1)
         await publish(world, track, 3)
@@ -338,6 +339,14 @@ async def test_who_waits_is_bounded_and_may_leave(
     """G28: a caller who leaves is forgotten at once; nobody takes the places of all the others."""
     monkeypatch.setattr(pieces, "MOST_WAITING", 2)
     monkeypatch.setattr(pieces, "MOST_EACH", 1)
+    monkeypatch.setattr(pieces, "WAIT", 60)
+    wish, waits = pieces.Pieces._wish, asyncio.Semaphore(0)
+
+    async def noted(self: pieces.Pieces, *wanted: Any) -> None:
+        await wish(self, *wanted)
+        waits.release()
+
+    monkeypatch.setattr(pieces.Pieces, "_wish", noted)
     async with open_world(database, tmp_path) as world:
         olga, mona = await world.person("olga"), await world.person("mona", "moderator")
         track = await plant(world, olga, "processing")
@@ -345,6 +354,7 @@ async def test_who_waits_is_bounded_and_may_leave(
         text = (await olga.get(f"/tracks/{track}/hls/aac_96/index.m3u8")).text
         path = f"/tracks/{track}/hls/aac_96/{m3u8.loads(text).segments[4].uri}"
         first = Slow(world.app, path)
+        await asyncio.wait_for(waits.acquire(), 30)
         await asyncio.sleep(0.1)
         assert not first.task.done()
         monkeypatch.setattr(pieces, "WAIT", 0.25)
@@ -353,13 +363,16 @@ async def test_who_waits_is_bounded_and_may_leave(
         waited = await mona.get(path.partition("?")[0])
         assert (*code(waited), waited.headers["retry-after"]) == (503, "PIECE_NOT_READY", "1")
         first.leave.set()
-        await asyncio.wait_for(first.task, 2)
+        await asyncio.wait_for(first.task, 30)
         assert first.body == b""
+        monkeypatch.setattr(pieces, "WAIT", 60)
         second = Slow(world.app, path)
+        for _ in range(2):  # of whom the first was Mona
+            await asyncio.wait_for(waits.acquire(), 30)
         await asyncio.sleep(0.1)
         assert not second.task.done()
         second.leave.set()
-        await asyncio.wait_for(second.task, 2)
+        await asyncio.wait_for(second.task, 30)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
@@ -367,9 +380,17 @@ async def test_the_first_play_of_a_real_file(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was heard early is what is heard later, byte for byte, and nothing of it stays behind."""
-    monkeypatch.setattr("veza.media.renditions._LOOK_EVERY", 0.02)
+    monkeypatch.setattr(renditions, "_LOOK_EVERY", 0.02)
     monkeypatch.setattr(early, "EVERY", 0.02)
-    monkeypatch.setattr(jobs, "EARLY_LINGERS", timedelta(milliseconds=100))
+    monkeypatch.setattr(pieces, "WAIT", 60)
+    encode, is_heard = renditions._ffmpeg, asyncio.Event()
+
+    async def not_too_quickly(*args: Any) -> str:
+        log = await encode(*args)
+        await is_heard.wait()
+        return log
+
+    monkeypatch.setattr(renditions, "_ffmpeg", not_too_quickly)
     async with open_world(database, tmp_path) as world:
         olga = await world.person("olga")
         track = (await olga.upload(make(BY_NAME["s16.wav"], tmp_path, 32.0)))["id"]
@@ -380,6 +401,7 @@ async def test_the_first_play_of_a_real_file(
                     await asyncio.sleep(0.01)
             status = (await olga.get(f"/tracks/{track}/status")).json()["data"]
             assert (status["status"], status["playable"]) == ("processing", True)
+            is_heard.set()
             first = (await olga.get(f"{at}/index.m3u8")).text.partition("?")[0]
             for name in ("init.mp4", *(f"{number}.m4s" for number in range(1, 30))):
                 answer = await olga.get(f"{at}/{name}")
@@ -388,7 +410,9 @@ async def test_the_first_play_of_a_real_file(
                 assert answer.status_code == 200
                 seen[name] = answer.content
             assert (await world.ready(olga, track))["status"] == "ready"
-            await settled(world, lambda: not any("/early/" in name for name in files(world)))
+            with clock.shifted(jobs.EARLY_LINGERS):
+                database.wake(CHANNEL)
+                await settled(world, lambda: not any("/early/" in name for name in files(world)))
         assert len(seen) == 10
         for name, content in seen.items():
             assert (await world.guest.get(f"{at}/{name}")).content == content
@@ -432,6 +456,7 @@ async def test_to_be_heard_early_is_a_help_and_no_duty(
     monkeypatch.setattr(early, "EVERY", 0)
     monkeypatch.setattr(pieces, "STEP", 0.02)
     monkeypatch.setattr(early, "SHARE", 0)
+    monkeypatch.setattr(pieces, "WAIT", 60)
     async with open_world(database, tmp_path) as world:
         olga, storage = await world.person("olga"), world.parts.storage
         track = UUID(await plant(world, olga, "processing"))
