@@ -252,6 +252,7 @@ async def test_who_may_do_what(database: Database, tmp_path: Path) -> None:
         await check_counts(world)
 
 
+@pytest.mark.usefixtures("still")
 async def test_a_look_leaves_no_trace(database: Database, tmp_path: Path) -> None:
     """G13, G31: HEAD of all that an owner reads has the head of GET, and leaves no trace, even of files."""
     async with open_world(database, tmp_path) as world:

@@ -259,7 +259,7 @@ async def test_what_was_cut_off_goes_after_a_day_wherever_it_lies(
             for name in ("intake-x", "intake-y"):
                 (scratch / name).write_bytes(b"x")
                 os.utime(scratch / name, (0, 0))
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(30):
                     while (scratch / name).exists():  # noqa: ASYNC110 - nobody tells
                         await asyncio.sleep(0.01)
             assert [path.name for path in scratch.iterdir()] == ["young"]
@@ -320,7 +320,7 @@ async def test_deleted_while_it_is_processed(
             await delete()
         async with working(world.parts):
             open_jobs = "SELECT COUNT(*) FROM jobs WHERE kind IN ('tracks.process', 'tracks.remove_files')"
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while (await database.rows(open_jobs))[0][0] or files(world):  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(0.02)
         assert await used(world, olga) == 0

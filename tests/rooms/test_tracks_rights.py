@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from statistics import median
+from statistics import quantiles
 from uuid import UUID
 
 import pytest
@@ -53,7 +53,9 @@ async def test_a_foreign_private_track_is_like_none(database: Database, tmp_path
                 answer = await stan.get(f"/tracks/{id_}")
                 took.append(time.perf_counter() - begun)
                 assert answer.status_code == 404
-        assert 0.7 < median(times[private]) / median(times[NOBODY]) < 1.4
+        # By the quickest tenth: whatever else the machine does meanwhile, it makes the others slow.
+        quick = {id_: quantiles(took, n=10)[0] for id_, took in times.items()}
+        assert 0.7 < quick[private] / quick[NOBODY] < 1.4
         # Words where an id belongs: no other route takes them, and they are no ids.
         for path in ("quota/status", "nonsense", f"{private}x", "quota/", "null"):
             answer = await stan.get(f"/tracks/{path}")

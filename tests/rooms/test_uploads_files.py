@@ -61,7 +61,7 @@ async def send(person: Person, content: bytes, name: str = "a.bin", key: str = "
 
 async def settle(person: Person, upload_id: str) -> JSON:
     """What is said of an upload in the end."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             status = (await person.get(f"/uploads/{upload_id}/status")).json()["data"]
             if status["status"] != "processing":
