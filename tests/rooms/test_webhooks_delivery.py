@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -30,7 +32,7 @@ from veza.core.events import EventJob
 from veza.core.ids import new_id
 from veza.core.jobs import Job
 from veza.core.postage import Postage
-from veza.rooms.webhooks import dispatch, driving, jobs
+from veza.rooms.webhooks import dispatch, driving, jobs, queues_store
 from veza.rooms.webhooks.dispatch import Dispatcher
 from veza.rooms.webhooks.queues_store import CHANNEL
 
@@ -318,6 +320,38 @@ async def test_several_workers_share_and_one_that_died_is_replaced(
                 for one in hooks:
                     rows = await ended(ada, one["id"], 11 if database.shared else 1)
                     assert {row["status"] for row in rows} == {"delivered"}
+
+
+@pytest.mark.usefixtures("still")
+async def test_nobody_thinks_to_have_a_queue_for_longer_than_they_have(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W10: also where the commit of a lease takes long; else two would work on a queue at once."""
+    monkeypatch.setattr(dispatch, "_GRACE_SECONDS", 0.05)
+    claim = queues_store.claim
+    async with (
+        open_house(database, tmp_path, work=False) as world,
+        receiving() as receiver,
+        AsyncExitStack() as work,
+    ):
+        receiver.answer = None
+        ada = await world.person("ada")
+        await hook(ada, receiver.url, "playlist.created")
+        await playlist(ada)
+
+        async def slow(*arguments: Any) -> list[queues_store.Claim]:
+            found = await claim(*arguments)
+            if found:
+                work.enter_context(clock.shifted(timedelta(seconds=10)))
+            return found
+
+        monkeypatch.setattr(queues_store, "claim", slow)
+        dispatcher = await work.enter_async_context(dispatching(world))
+        await receiver.until(1)
+        [drive] = dispatcher._drives.values()
+        [[until]] = await database.rows("SELECT leased_until FROM webhook_queues")
+        left = until / 1e6 - clock.now().timestamp()
+        assert drive.leased_until - clock.monotonic() == pytest.approx(left, abs=0.01) == 50
 
 
 async def test_old_deliveries_are_forgotten(database: Database, tmp_path: Path) -> None:

@@ -112,8 +112,8 @@ class Dispatcher:
         await self._sender.prepare()
         async with self._database.write() as tx:
             taken = await queues_store.take_in(tx, _TAKEN) if fresh else 0
+            until = clock.monotonic() + LEASE.total_seconds()  # however long the commit takes
             claims = await queues_store.claim(tx, LEASE, places, self._slow)
-        until = clock.monotonic() + LEASE.total_seconds()
         for claim in claims:
             self._start(claim, until)
         return 0.0 if taken or claims else _CROWDED_SLEEP
