@@ -81,6 +81,7 @@ class Receiver:
 
     async def close(self) -> None:
         """Hang up on everybody."""
+        self.free.set()
         for writer in self.writers:
             writer.transport.abort()
         await asyncio.gather(*(task for task in self.writers.values() if task), return_exceptions=True)
