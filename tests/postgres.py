@@ -121,6 +121,7 @@ def _guard(wheel: Path, settings: dict[str, str]) -> None:
             nobody = pwd.getpwnam("nobody")
             account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+            os.umask(0o022)  # whatever it was: that account reads the copy
             wheel = _copy(wheel, folder / "wheel")
         programs = wheel / "pginstall18" / "bin"
         _make(programs, folder, account, leader)
