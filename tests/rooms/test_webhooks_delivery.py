@@ -322,6 +322,36 @@ async def test_several_workers_share_and_one_that_died_is_replaced(
                     assert {row["status"] for row in rows} == {"delivered"}
 
 
+async def test_who_ends_after_the_end_leaves_no_connection_open(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X7: where to give a queue back takes longer than whoever ends it all waits for."""
+    monkeypatch.setattr(dispatch, "_GRACE_SECONDS", 0.05)
+    release, go = driving.Drive._release, asyncio.Event()
+
+    async def late(drive: driving.Drive) -> None:
+        await go.wait()
+        await release(drive)
+
+    monkeypatch.setattr(driving.Drive, "_release", late)
+    async with open_house(database, tmp_path, work=False) as world, receiving() as receiver:
+        ada = await world.person("ada")
+        await hook(ada, receiver.url, "playlist.created")
+        for _ in range(3):
+            await playlist(ada)
+        receiver.answer = lambda _: OK if len(receiver.got) < 3 else None
+        async with dispatching(world) as dispatcher:
+            await receiver.until(3)
+            drives = list(dispatcher._drives)
+        go.set()
+        await asyncio.wait(drives)
+
+        async def nobody_is_there() -> bool:
+            return not receiver.writers
+
+        await until(nobody_is_there)
+
+
 @pytest.mark.usefixtures("still")
 async def test_nobody_thinks_to_have_a_queue_for_longer_than_they_have(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -55,6 +55,7 @@ class Dispatcher:
         self._slow: OrderedDict[UUID, None] = OrderedDict()
         self._clock = ClockWatch()
         self._woken = asyncio.Event()
+        self._stopped = False
         self._most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SOCKETS_EACH)
         database.listen(CHANNEL, self._woken.set)
 
@@ -156,7 +157,7 @@ class Dispatcher:
 
     async def _keep_line(self, drive: Drive) -> None:
         hook_id = drive.claim.webhook_id
-        if drive.failing or hook_id in self._lines:
+        if self._stopped or drive.failing or hook_id in self._lines:
             await drive.line.close()
             return
         self._lines[hook_id] = drive.line
@@ -196,6 +197,7 @@ class Dispatcher:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=_GRACE_SECONDS)
+        self._stopped = True  # who is later yet closes their own
         for line in self._lines.values():
             await line.close()
         self._lines.clear()
