@@ -307,8 +307,15 @@ def _patience(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both clocks stand, and go by `clock.shifted` alone: however long the machine takes, no time passes."""
+def still(request: pytest.FixtureRequest) -> None:
+    """Both clocks stand, and go by `clock.shifted` alone: however long the machine takes, no time passes.
+
+    Those of a cluster's nodes, which are other processes, go on.
+    """
+    if request.config.getoption("--cluster"):
+        return
+    # Not asked for by its name, for who is to be left out with `--cluster` is told by that.
+    monkeypatch = request.getfixturevalue("monkeypatch")
     now, monotonic = clock.now(), clock.monotonic()
     monkeypatch.setattr(clock, "now", lambda: now + clock._shift)
     monkeypatch.setattr(clock, "monotonic", lambda: monotonic + clock._shift.total_seconds())
