@@ -12,13 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import uvloop
 
+from veza.core import server as server_module
 from veza.core.filebytes import send_file
 from veza.core.server import Limits, serve_async
+from veza.core.server_watch import Watch
 
 WAIT = 30.0
+# What ends within some tenths of a second ends before that also on a machine that has other work.
+SOON = 10.0
 QUICK = {
     "head_seconds": 0.3,
     "idle_seconds": 0.4,
@@ -28,6 +33,10 @@ QUICK = {
     "drain_idle_seconds": 0.2,
     "sweep_seconds": 0.05,
 }
+# For clients that are slow only because the machine is.
+PATIENT = QUICK | dict.fromkeys(
+    ("head_seconds", "idle_seconds", "body_window_seconds", "write_seconds", "linger_seconds"), WAIT
+)
 
 
 class App:
@@ -36,6 +45,7 @@ class App:
     def __init__(self) -> None:
         self.seen: list[str] = []
         self.at_work = 0
+        self.got = 0
         self.go = threading.Event()
         self.file = ""
 
@@ -82,6 +92,7 @@ class App:
                 self.seen.append("disconnect")
                 return None
             got += event["body"]
+            self.got = len(got)
             if not event["more_body"]:
                 return got
 
@@ -111,9 +122,14 @@ class App:
         await asyncio.sleep(float(scope["query_string"] or b"0.3"))
         await self.answer(send, "slept")
 
+    async def gate(self, scope, receive, send):
+        """Answers when the test says so."""
+        await asyncio.to_thread(self.go.wait, WAIT)
+        await self.answer(send, "gone")
+
     async def lazy(self, scope, receive, send):
-        """Reads its body only after a while: the client has to wait."""
-        await asyncio.sleep(1)
+        """Reads its body only when the test says so: the client has to wait."""
+        await asyncio.to_thread(self.go.wait, WAIT)
         await self.count(scope, receive, send)
 
     async def early(self, scope, receive, send):
@@ -152,6 +168,7 @@ class Running:
     address: tuple[str, int]
     stop: object
     thread: threading.Thread
+    watch: Watch
     exit_code: list[int] = field(default_factory=list)
     drained: threading.Event = field(default_factory=threading.Event)
 
@@ -162,6 +179,23 @@ class Running:
         """Everything that comes back for these bytes until the server closes."""
         with self.open(data) as wire:
             return wire.answers()
+
+    @property
+    def connections(self) -> int:
+        """How many there are, as the server knows it."""
+        return len(self.watch.state.connections)
+
+    @property
+    def phases(self) -> list[int]:
+        """How far the clients of these are."""
+        return [connection.phase for connection in tuple(self.watch.state.connections)]
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time go by, where it stands: the server looks at its connections as often as it would."""
+        for _ in range(round(seconds / self.watch.limits.sweep_seconds)):
+            self.watch.ticked.clear()
+            self.watch.loop.call_soon_threadsafe(self.watch.start, self.watch.loop)
+            assert self.watch.ticked.wait(WAIT)
 
     def settle(self) -> None:
         """Nothing of what a test asked for is still under way; the next one begins with a clean sheet."""
@@ -250,14 +284,31 @@ class Wire:
         return self.buffer
 
 
+class StandingWatch(Watch):
+    """A server's time that stands but for what a test has go by, however long the machine takes for it."""
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not hasattr(self, "ticked"):
+            self.loop, self.ticked = loop, threading.Event()
+        super().start(loop)
+        self.stop()
+        self.ticked.set()
+
+
 @contextmanager
-def running(app: App | None = None, *, drain_seconds: float = 2, **limits) -> Iterator[Running]:
-    """A server with quick deadlines, on uvloop as in production."""
+def running(
+    app: App | None = None, *, drain_seconds: float = 2, stands: bool = False, **limits
+) -> Iterator[Running]:
+    """A server with quick deadlines, on uvloop as in production; its time ``stands`` if that is wanted."""
     app = app or App()
     up = threading.Event()
     box: dict[str, object] = {}
     exit_code: list[int] = []
     drained = threading.Event()
+
+    def watch(*given) -> Watch:
+        made = box["watch"] = (StandingWatch if stands else Watch)(*given)
+        return made
 
     def ready(host: str, port: int) -> None:
         box["address"] = (host, port)
@@ -283,9 +334,10 @@ def running(app: App | None = None, *, drain_seconds: float = 2, **limits) -> It
             runner.run(main())
 
     thread = threading.Thread(target=work)
-    thread.start()
-    assert up.wait(WAIT)
-    server = Running(app, box["address"], box["stop"], thread, exit_code, drained)
+    with patch.object(server_module, "Watch", watch):
+        thread.start()
+        assert up.wait(WAIT)
+    server = Running(app, box["address"], box["stop"], thread, box["watch"], exit_code, drained)
     try:
         yield server
     finally:

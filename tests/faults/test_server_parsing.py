@@ -12,7 +12,7 @@ from timeit import timeit
 import pytest
 from uvicorn.protocols.http import flow_control, httptools_impl
 
-from tests.faults.server_harness import running
+from tests.faults.server_harness import PATIENT, running
 from veza.core.server_head import check_head
 
 HOST = b"Host: veza.test\r\n"
@@ -95,7 +95,7 @@ BROKEN_CHUNKS = {
 
 @pytest.fixture(scope="module")
 def shared():
-    with running(head_seconds=3, body_window_seconds=3, idle_seconds=3) as server:
+    with running(**PATIENT) as server:
         yield server
 
 
