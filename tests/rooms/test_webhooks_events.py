@@ -1,10 +1,13 @@
 """Every event that is promised really happens, and is told to whom it concerns and to nobody else."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import apsw
 import msgspec
 import pytest
 
@@ -12,9 +15,22 @@ from tests.receiver import OK, Receiver, receiving, status
 from tests.rooms.listening_house import song
 from tests.rooms.market_house import bought, offer
 from tests.rooms.tracks_house import plant, short
-from tests.rooms.webhooks_house import ended, hook, later, log_of, open_house, tried, verified
+from tests.rooms.webhooks_house import (
+    ended,
+    hook,
+    later,
+    log_of,
+    open_house,
+    playlist,
+    rename,
+    tried,
+    verified,
+)
 from veza.core.db import Database
-from veza.rooms.webhooks import patience
+from veza.core.db.sqlite import SqliteDatabase
+from veza.core.errors import InsufficientStorage
+from veza.rooms.playlists.events import PlaylistUpdated
+from veza.rooms.webhooks import patience, store
 from veza.rooms.webhooks.catalogue import CATALOGUE, TYPES
 from veza.rooms.webhooks.schemas import Attempt
 
@@ -180,3 +196,37 @@ def test_what_a_receiver_asks_for_is_heeded_up_to_a_day() -> None:
     assert patience.rest(1, busy, NOW, "120") == NOW + timedelta(minutes=2)
     for less in ("0", "-5", "1", "Thu, 26 Nov 2020 00:00:00 GMT", ""):
         assert patience.rest(3, busy, NOW, less) == NOW + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_what_others_of_a_commit_did_that_failed_is_not_remembered(
+    database: Database, tmp_path: Path
+) -> None:
+    """W12, X5: an event sees what is to be committed with it, and must not go on thinking so."""
+    assert isinstance(database, SqliteDatabase)
+    writer = database.writer
+    async with open_house(database, tmp_path) as world, receiving() as receiver:
+        ada = await world.person("ada")
+        mine = await playlist(ada)
+        made = await hook(ada, receiver.url, "playlist.updated")
+
+        async def delete() -> None:
+            async with database.write() as tx:
+                await store.delete(tx, UUID(made["id"]))
+                while not writer._waiting:  # noqa: ASYNC110 - the other is in the same commit
+                    await asyncio.sleep(0)
+
+        async def happen() -> None:
+            async with database.write() as tx:
+                tx.emit(PlaylistUpdated(UUID(mine), UUID(ada.id), ("title",)))
+
+        writer.connection.set_commit_hook(_fail)
+        outcomes = await asyncio.gather(delete(), happen(), return_exceptions=True)
+        writer.connection.set_commit_hook(None)
+        assert [type(outcome) for outcome in outcomes] == [InsufficientStorage] * 2
+        await rename(ada, mine, "Morning")
+        await receiver.until(1)
+
+
+def _fail() -> bool:
+    raise apsw.FullError("full")

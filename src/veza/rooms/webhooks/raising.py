@@ -4,11 +4,12 @@ Whoever has no hook costs nothing where it is known who has one, and one look-up
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from veza.core.db import Tx
+from veza.core.db import Database, Tx
 from veza.core.events import Recorded
 from veza.core.job_envelope import with_cause
 from veza.core.tracing import here
@@ -61,10 +62,20 @@ class Raiser:
         if version != self._version or len(self._known) > MOST_REMEMBERED:
             self._version = version
             self._known = {}
+        hooks = {user_id: self._known.get(user_id, ()) for user_id in users}
         if missing := sorted(users - self._known.keys()):
             found = _by_user(await store.subscriptions(tx, missing))
-            self._known |= {user_id: found.get(user_id, ()) for user_id in missing}
-        return {user_id: hooks for user_id in users if (hooks := self._known[user_id])}
+            asked = {user_id: found.get(user_id, ()) for user_id in missing}
+            hooks |= asked
+            # What ``tx`` sees and others of its commit have changed may come to nothing.
+            tx.on_commit(partial(self._remember, tx.database, version, asked))
+        return {user_id: theirs for user_id, theirs in hooks.items() if theirs}
+
+    def _remember(
+        self, database: Database, version: int, asked: Mapping[UUID, Sequence[Subscription]]
+    ) -> None:
+        if self._version == version == database.version(_TABLES):
+            self._known |= asked
 
 
 def _by_user(found: Iterable[Subscription]) -> dict[UUID, Sequence[Subscription]]:
