@@ -1,5 +1,6 @@
 """A database that goes away while something is said: those who speak are told, and nothing crashes."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -7,11 +8,16 @@ from uuid import UUID
 import pytest
 
 from tests.rooms.chat_house import room
+from tests.rooms.test_chat_feeds import FakeWire
 from tests.world import open_world
 from veza.access.actor import Member
 from veza.core.db import Database
 from veza.core.errors import DatabaseBusy, InsufficientStorage
-from veza.rooms.chat import members_store
+from veza.core.exchange import Exchange
+from veza.core.live import Live
+from veza.rooms.chat import hub, members_store
+from veza.rooms.chat.feeds import Feed, Socket
+from veza.rooms.chat.hub import Hub
 from veza.rooms.chat.saying import Words, say_all
 from veza.rooms.chat.schemas import MessageDraft
 
@@ -36,3 +42,36 @@ async def test_a_statement_that_fails_is_nobodys_refusal(
         with pytest.raises(failure):
             async with database.write() as tx:
                 await say_all(tx, world.parts.live, [words])
+
+
+async def test_who_could_not_be_looked_at_is_looked_at_again(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H6: where hints are lost and the database is busy just then, who was sent away goes."""
+    monkeypatch.setattr(hub, "LOOK_SECONDS", 0.05)
+    failed: list[UUID] = []
+    recheck = Hub._recheck
+
+    async def fail_once(self: Hub, feed: Feed, users: set[UUID]) -> None:
+        if not failed:
+            failed.append(feed.room_id)
+            raise DatabaseBusy
+        await recheck(self, feed, users)
+
+    monkeypatch.setattr(Hub, "_recheck", fail_once)
+    async with open_world(database, tmp_path) as world:
+        ann, bob = await world.person("ann"), await world.person("bob")
+        room_id = UUID(await room(ann, bob))
+        who = await world.parts.authenticator.authenticate(bob.client.headers["authorization"].split()[1])
+        wire, here = FakeWire(), Hub(database, Live(), world.parts.authenticator)
+        socket = Socket(wire, who, Exchange({"headers": []}, ()))
+        with here.here(socket):
+            await here.join(socket, room_id, None, None)
+            assert (await ann.delete(f"/chat/rooms/{room_id}/members/{bob.id}")).is_success
+            async with asyncio.timeout(30):
+                while room_id in socket.chairs:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)
+        assert here._running is not None
+        await here._running
+        assert failed == [room_id]
+        assert wire.frames[-1]["type"] == "removed"

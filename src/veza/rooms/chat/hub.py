@@ -263,8 +263,8 @@ class Hub:
                 if state is not None:
                     feed.catch_up(state.seq)
                 if state is None or state.version != feed.version:
-                    feed.version = -1 if state is None else state.version
                     await self._recheck(feed, set(feed.people))
+                    feed.version = -1 if state is None else state.version  # looked at, and not before
                 self._say_who_came(feed)
         except Exception:
             log.exception("chat.look_failed")  # and they go on: who cannot be asked after is not refused
