@@ -4,6 +4,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ from tests.core.jobs_house import (
 from veza.core import clock
 from veza.core import worker as worker_module
 from veza.core.db import Database, Statement
+from veza.core.db.postgres_pool import Connection
 from veza.core.jobs import Job, JobKind, LeaseLost, NoPayload, finish, jobs
 from veza.core.worker import Task, Worker, release_leases
 
@@ -195,6 +197,43 @@ async def test_a_shutdown_at_any_moment_leaves_nothing_leased(database: Database
             await asyncio.sleep(0)
         if database.shared:
             await asyncio.sleep(steps * 0.0004)
+    assert [(row.attempt, row.run_at <= clock.now()) for row in await rows(database)] == [(0, True)]
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_a_shutdown_amid_the_commit_of_a_claim_leaves_nothing_leased(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X13: however long the commit takes."""
+    committing, let_go, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+    async def execute_late(self: Connection, query: str, *args: Any, **options: Any) -> Any:
+        if query != "COMMIT" or not worker._claimed or committing.is_set():
+            return await execute(self, query, *args, **options)
+        committing.set()
+        await let_go.wait()
+        try:
+            return await execute(self, query, *args, **options)
+        finally:
+            over.set()
+
+    async def hang(_job: Job, _payload: Note) -> None:
+        await asyncio.Event().wait()
+
+    async def stopped_or_waiting() -> bool:
+        return running.done() or bool(await database.rows(waiting))
+
+    await queue(database, NOTE)
+    worker = Worker(database, NOTE.lane, [Task(NOTE, hang)], concurrency=1)
+    execute = Connection.execute
+    monkeypatch.setattr(Connection, "execute", execute_late)
+    running = asyncio.create_task(worker.run())
+    await asyncio.wait_for(committing.wait(), 30)
+    running.cancel()
+    await until(stopped_or_waiting)
+    let_go.set()
+    await asyncio.wait_for(asyncio.gather(over.wait(), asyncio.wait([running])), 30)
     assert [(row.attempt, row.run_at <= clock.now()) for row in await rows(database)] == [(0, True)]
 
 

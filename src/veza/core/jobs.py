@@ -163,6 +163,10 @@ BURY = Statement(
     str,
 )
 _AMEND: Statement[None] = Statement(sa.update(jobs).where(_mine).values(payload=sa.bindparam("new_payload")))
+# Else what is just being committed as somebody's would be looked for as it was before.
+HOLD_CLAIMED = Statement(
+    sa.select(jobs.c.id).where(jobs.c.id == sa.bindparam("job_id")).with_for_update(key_share=True), UUID
+)
 GIVE_BACK: Statement[None] = Statement(
     sa.update(jobs).where(_mine).values(run_at=sa.bindparam("now"), attempt=jobs.c.attempt - 1)
 )

@@ -22,6 +22,7 @@ from veza.core.jobs import (
     CHANNEL,
     CLAIM,
     GIVE_BACK,
+    HOLD_CLAIMED,
     LEASE,
     MOVE,
     NEXT,
@@ -193,6 +194,7 @@ class Worker:
         try:
             async with asyncio.timeout(STOP_LIMIT), self._database.write() as tx:
                 for job in cut:
+                    await tx.first(HOLD_CLAIMED, job_id=job.id)
                     await tx.run(GIVE_BACK, job_id=job.id, lease=job.attempt, now=clock.now())
                 tx.notify(CHANNEL)
         except Exception:
