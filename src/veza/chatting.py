@@ -64,8 +64,8 @@ class Server:
         try:
             target = f"{parts.path}/api/v1{path}"
             connection.request(method, target, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            said = msgspec.json.decode(answer.read(), type=dict[str, Any])
+            with connection.getresponse() as answer:  # which may have the socket to itself by now
+                said = msgspec.json.decode(answer.read(), type=dict[str, Any])
         except (OSError, ValueError, http.client.HTTPException) as problem:
             raise Refused(f"{self.url} does not answer: {problem}") from None
         finally:

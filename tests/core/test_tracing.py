@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -250,8 +251,10 @@ async def test_a_collector_that_is_away_costs_traces_and_nothing_else(
         began = time.perf_counter()
     assert time.perf_counter() - began < 20
     said = [line for line in written() if line["event"] != "request"]
-    assert [line["event"] for line in said][:2] == ["traces.collector_away", "traces.collector_back"]
-    assert len(said) <= 3
+    told = [line["event"] for line in said]
+    # Once each time: it may be slow, and away once more, by itself.
+    assert told[:2] == ["traces.collector_away", "traces.collector_back"]
+    assert all(one != other for one, other in pairwise(told)), told
     assert "hush" not in json.dumps(said)
 
 

@@ -151,9 +151,9 @@ def _ask(address: str) -> tuple[int, dict[str, str]]:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_SECONDS)
     try:
         connection.request("GET", "/readyz")
-        answer = connection.getresponse()
-        said = json.loads(answer.read(65_536))
-        return answer.status, dict(said["checks"])
+        with connection.getresponse() as answer:  # which may have the socket to itself by now
+            said = json.loads(answer.read(65_536))
+            return answer.status, dict(said["checks"])
     except (http.client.HTTPException, KeyError, TypeError) as error:
         raise ValueError(address) from error
     finally:
