@@ -12,7 +12,9 @@ from tests.media.hostile import apic, id3, id3_frame, mp3_frames, png
 from tests.memory import forget_peak, measured, peak
 from veza.core.metrics import metrics
 from veza.media import AudioTooLarge, MediaLimits, UndecodableAudio, clean_text, process, sniff
+from veza.media import decode as decode_module
 from veza.media.decode import decode
+from veza.media.ffmpeg import input_arguments
 from veza.media.tags import Tags, read_tags
 
 Get = Callable[[str], Path]
@@ -86,8 +88,10 @@ async def test_channels_and_rate_have_limits(rate: int, channels: int, tmp_path:
         await decode(file, sniff(file), LIMITS)
 
 
-async def test_a_decoder_that_takes_too_long_is_ended(sample: Get) -> None:
+async def test_a_decoder_that_takes_too_long_is_ended(sample: Get, monkeypatch: pytest.MonkeyPatch) -> None:
     """M5, M14: the wall clock."""
+    slowly = ["-readrate", "0.1", *input_arguments(sniff(sample("a.mp3")))]
+    monkeypatch.setattr(decode_module, "input_arguments", lambda _: slowly)
     limits = msgspec.structs.replace(LIMITS, decode_seconds=0.01)
     with pytest.raises(AudioTooLarge):
         await decode(sample("a.mp3"), sniff(sample("a.mp3")), limits)

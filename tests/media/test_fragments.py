@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.media.corpus import BY_NAME, make
-from veza.media import process, sniff
+from veza.media import FORMATS, Sniffed, process, renditions, sniff
 from veza.media.decode import decode
+from veza.media.ffmpeg import input_arguments
 from veza.media.fragments import Fragments
 from veza.media.hls import peak_and_average
 from veza.media.limits import MediaLimits
@@ -92,6 +93,9 @@ async def test_a_growing_file_is_read_piece_by_piece(sample: Get, tmp_path: Path
 async def test_growth_is_told_while_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first pieces are there long before the last; what a listener raises ends the work."""
     monkeypatch.setattr("veza.media.renditions._LOOK_EVERY", 0.02)
+    # As on a machine that takes seconds for it, or a busy one would look only when all is done.
+    slowly = ["-readrate", "6", *input_arguments(Sniffed(FORMATS["wav"]))]
+    monkeypatch.setattr(renditions, "input_arguments", lambda _: slowly)
     source = make(BY_NAME["s16.wav"], tmp_path, 24.0)
     told: list[int] = []
 
