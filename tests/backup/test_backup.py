@@ -149,11 +149,11 @@ def chosen(settings: Settings) -> dict[str, Any]:
 
 
 async def settled_down(world: World) -> None:
-    """Wait until no job of a change is due."""
+    """Wait until no job of a change is due, nor is at work: then it is due when its lease ends."""
     soon = (clock.now() + timedelta(seconds=1)).timestamp() * 1_000_000
-    due = f"SELECT count(*) FROM jobs WHERE run_at < {soon:.0f} AND dead_at IS NULL AND unique_key IS NULL"
-    async with asyncio.timeout(20):
-        while (await world.parts.database.rows(due))[0][0]:  # noqa: ASYNC110 - jobs tell nobody
+    left = f"dead_at IS NULL AND unique_key IS NULL AND (attempt > 0 OR run_at < {soon:.0f})"
+    async with asyncio.timeout(60):
+        while await world.parts.database.rows(f"SELECT 1 FROM jobs WHERE {left}"):  # noqa: ASYNC110 - jobs tell nobody
             await asyncio.sleep(0.05)
 
 
