@@ -76,6 +76,7 @@ _BEHIND = Statement(
     .with_for_update(key_share=True, of=tracks, skip_locked=True),
     UUID,
 )
+_ANY_BEHIND = Statement(sa.select(S.track_id).where(_behind).limit(1), UUID)
 _SHOW: Statement[None] = Statement(
     sa.update(tracks)
     .where(T.id == sa.bindparam("track"))
@@ -124,6 +125,11 @@ async def show_plays(tx: Tx, most: int) -> int:
         # Not what it was, for it may have grown meanwhile.
         await tx.run(_SHOWN, track=track_id)
     return len(behind)
+
+
+async def any_behind(tx: Tx) -> bool:
+    """Whether there are tracks that were passed over, for somebody changes them just now."""
+    return await tx.first(_ANY_BEHIND) is not None
 
 
 async def lock_many(tx: Tx, track_ids: Iterable[UUID], owner: UUID) -> None:
