@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from tests.receiver import OK, receiving, status
 from tests.rooms.listening_house import until
 from tests.rooms.webhooks_house import dispatching, ended, hook, later, log_of, open_house, playlist, rename
 from veza.core.db import Database, Statement
-from veza.rooms.webhooks import driving
+from veza.rooms.webhooks import deliveries_store, driving
 from veza.rooms.webhooks.tables import webhook_deliveries as deliveries
 
 
@@ -71,3 +72,42 @@ async def test_what_another_process_is_taking_in_is_not_overtaken(database: Data
             log = await ended(ada, made["id"], 3)
         told = [got.headers["webhook-id"] for got in receiver.got]
         assert told == [one["id"] for one in reversed(log)]
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_what_is_tried_in_that_moment_keeps_nothing_else_from_being_hastened(
+    database: Database, tmp_path: Path
+) -> None:
+    """W11: of a piece that another has changed meanwhile there is less to do, and yet more after it."""
+    async with open_house(database, tmp_path, work=False) as world:
+        ada = await world.person("ada")
+        mine = await playlist(ada)
+        made = await hook(ada, "https://example.com/", "playlist.updated")
+        await rename(ada, mine, *[f"Evening {number}" for number in range(3)])
+        await database.script(
+            "UPDATE webhook_deliveries SET status = 'waiting',"
+            " due_at = 9000000000000000 + (SELECT COUNT(*) FROM webhook_deliveries AS before"
+            " WHERE before.event_id < webhook_deliveries.event_id)"
+        )
+        hook_id, hastened = UUID(made["id"]), list[bool]()
+        rows = [UUID(one["id"]) for one in reversed(await log_of(ada, made["id"]))]
+
+        async def hasten() -> None:
+            async with database.write() as tx:
+                hastened.append(await deliveries_store.hasten(tx, hook_id, 2))
+
+        async def is_waiting() -> bool:
+            return bool(
+                await database.rows(
+                    "SELECT 1 FROM pg_stat_activity"
+                    " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                )
+            )
+
+        async with database.write() as tx:
+            over = sa.update(deliveries).where(deliveries.c.event_id == rows[0]).values(status="delivered")
+            await tx.run(Statement(over))
+            hastening = asyncio.create_task(hasten())
+            await until(is_waiting)
+        await hastening
+        assert hastened == [True]
