@@ -12,8 +12,11 @@ import sqlalchemy as sa
 from tests.receiver import OK, receiving, status
 from tests.rooms.listening_house import until
 from tests.rooms.webhooks_house import dispatching, ended, hook, later, log_of, open_house, playlist, rename
+from veza.core import clock
 from veza.core.db import Database, Statement
-from veza.rooms.webhooks import deliveries_store, driving
+from veza.rooms.webhooks import deliveries_store, driving, queues_store
+from veza.rooms.webhooks.dispatch import LEASE
+from veza.rooms.webhooks.queues_store import Places
 from veza.rooms.webhooks.tables import webhook_deliveries as deliveries
 
 
@@ -111,3 +114,21 @@ async def test_what_is_tried_in_that_moment_keeps_nothing_else_from_being_hasten
             await until(is_waiting)
         await hastening
         assert hastened == [True]
+
+
+async def test_a_queue_that_was_given_back_is_kept_by_nobody(database: Database, tmp_path: Path) -> None:
+    """W10: who gives it back just as all leases are kept would keep it for nobody, for a minute."""
+    async with open_house(database, tmp_path, work=False) as world:
+        ada = await world.person("ada")
+        await hook(ada, "https://example.com/", "playlist.created")
+        await playlist(ada)
+        async with database.write() as tx:
+            await queues_store.take_in(tx, 1)
+            [claim] = await queues_store.claim(tx, LEASE, Places(1, 0, 0), ())
+            assert await queues_store.keep(tx, claim, clock.now() + LEASE)
+        async with database.write() as tx:
+            await queues_store.release(tx, claim, ordered=False, not_before=None)
+        async with database.write() as tx:
+            assert not await queues_store.keep(tx, claim, clock.now() + LEASE)
+            [again] = await queues_store.claim(tx, LEASE, Places(1, 0, 0), ())
+        assert (again.webhook_id, again.lease) == (claim.webhook_id, claim.lease + 1)

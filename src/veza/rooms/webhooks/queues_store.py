@@ -106,8 +106,11 @@ _mine = sa.and_(Q.webhook_id == sa.bindparam("hook"), Q.lease == sa.bindparam("o
 _anew = sa.and_(Q.rests_until.is_not(None), Q.rests_until == ANEW)
 _HOLD = Statement(sa.select(sa.case((_anew, 1), else_=0)).where(_mine).with_for_update(), int)
 _IS_AS_CLAIMED = Statement(sa.select(sa.literal(1)).where(_mine, sa.not_(_anew)), int)
+# Unless it was given back in that moment: nobody would work on it until the lease ends.
 _KEEP: Statement[None] = Statement(
-    sa.update(webhook_queues).where(_mine).values(leased_until=sa.bindparam("until"))
+    sa.update(webhook_queues)
+    .where(_mine, Q.leased_until.is_not(None))
+    .values(leased_until=sa.bindparam("until"))
 )
 _rest = sa.bindparam("new_rests_until", type_=Q.rests_until.type)
 # Due no earlier than it has rested, also if whoever works on it is killed.
@@ -212,7 +215,7 @@ async def next_due(tx: Tx) -> datetime | None:
 
 
 async def keep(tx: Tx, claim: Claim, until: datetime) -> bool:
-    """Keep a lease until then; False where it was lost."""
+    """Keep a lease until then; False where it was lost or given back."""
     return await tx.run(_KEEP, hook=claim.webhook_id, of_lease=claim.lease, until=until) == 1
 
 
