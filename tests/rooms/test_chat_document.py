@@ -33,6 +33,12 @@ def test_every_frame_is_in_the_document_and_every_reference_leads_somewhere() ->
         assert found
 
 
+def test_what_is_said_of_a_frame_is_indented_by_no_version_of_python() -> None:
+    said = [one.get("description", "") for one in asyncapi("1")["components"]["schemas"].values()]
+    assert any("\n\n" in one for one in said)
+    assert not any("\n " in one for one in said)
+
+
 @pytest.mark.parametrize("kind", CLIENT_FRAMES, ids=lambda kind: kind.name)
 def test_a_frame_as_the_document_has_it_is_read(kind) -> None:
     schema = asyncapi("1")["components"]["schemas"][kind.__name__]

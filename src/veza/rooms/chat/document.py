@@ -14,6 +14,9 @@ def asyncapi(version: str) -> dict[str, Any]:
     """The whole document: what a client may say, and what it is told."""
     kinds = [*CLIENT_FRAMES, *SERVER_FRAMES]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
+    for schema in schemas.values():
+        if "description" in schema:  # a docstring, which Python itself leaves indented before 3.13
+            schema["description"] = inspect.cleandoc(schema["description"])
     for kind in CLIENT_FRAMES:
         _name(schemas[kind.__name__], kind)
     frames = {kind.__name__: _message(kind) for kind in kinds}
