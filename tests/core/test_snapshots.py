@@ -73,3 +73,22 @@ async def test_an_interrupt_that_comes_late_leaves_no_reader_in_the_past(store: 
             await add(tx, f"later {turn}")
         async with store.snapshot() as view:
             assert await view.first(HEAVY_COUNT) == 251 + turn
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_a_list_that_is_left_in_the_middle_leaves_no_reader_in_the_past(store: Database) -> None:
+    """ROLLBACK ends the transaction, and not what is half read, which goes on seeing its moment."""
+    async with store.write() as tx:
+        await tx.run_many(ADD, [row(f"thing {turn:03}", number=turn) for turn in range(250)])
+    left = []
+    for _ in range(READERS):
+        view = store.snapshot(apart=True)
+        left.append(view.pieces(FROM_NUMBER, least=0))
+        await anext(left[-1])
+        await view.close()
+    async with store.write() as tx:
+        await add(tx, "later")
+    async with store.snapshot() as one, store.snapshot() as other, store.snapshot() as third:
+        assert [await view.first(HEAVY_COUNT) for view in (one, other, third)] == [251] * 3
+    for reading in left:
+        await reading.aclose()

@@ -231,11 +231,18 @@ class Worker:
         if lane is None:
             return min([poll, *(wait + 0.001 for _, wait in waits)])
         lease = max(task.kind.lease for task in self._tasks.values())
-        async with self._database.write() as tx:
-            self._claimed = claimed = await tx.all(
-                CLAIM, lane=lane, kinds=self._tasks, now=now, until=now + lease, count=free
-            )
-            await tx.run_many(LEASE, [self._shorter(job, now) for job in claimed if self._lease(job) < lease])
+        try:
+            async with self._database.write() as tx:
+                claimed = await tx.all(
+                    CLAIM, lane=lane, kinds=self._tasks, now=now, until=now + lease, count=free
+                )
+                shorter = [self._shorter(job, now) for job in claimed if self._lease(job) < lease]
+                await tx.run_many(LEASE, shorter)
+                # No sooner: what is undone may be claimed by another, whose attempt has the same number.
+                self._claimed = claimed
+        except Exception:
+            self._claimed = []
+            raise
         self._claimed = []
         for job in claimed:
             running = asyncio.create_task(self._work(job), name=f"job:{job.kind}")

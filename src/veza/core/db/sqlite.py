@@ -132,13 +132,20 @@ class SqliteDatabase(Database):
         return connection
 
     def give_back(self, connection: apsw.Connection) -> None:
-        """Others may have this reader, unless it is of a moment still: interrupts refuse ROLLBACK too."""
-        if connection.getautocommit():
-            self._heavy_idle.append(connection)
-        else:
-            self._heavy.remove(connection)
-            connection.close(force=True)
-        self._heavy_free.release()
+        """Others may have this reader, unless it is of a moment still.
+
+        So it is while a list is half read, whatever ROLLBACK says, which an interrupt refuses besides.
+        """
+        try:
+            if connection.txn_state() == apsw.SQLITE_TXN_NONE:
+                self._heavy_idle.append(connection)
+            else:
+                self._heavy.remove(connection)
+                connection.close(force=True)
+        except apsw.ConnectionClosedError:
+            pass  # as the database is
+        finally:
+            self._heavy_free.release()
 
     async def script(self, sql: str, *, unless: str | None = None) -> bool:
         """Run it on a connection of its own, with foreign keys unchecked so that tables can be made anew."""

@@ -258,16 +258,22 @@ class Hub:
             feeds = {room_id: feed for room_id, feed in self._feeds.items() if feed.seq >= 0}
             async with self._database.read() as view:
                 states = {state.id: state for state in await rooms_store.list_states(view, feeds.keys())}
-            for room_id, feed in feeds.items():
-                state = states.get(room_id)
-                if state is not None:
-                    feed.catch_up(state.seq)
-                if state is None or state.version != feed.version:
-                    await self._recheck(feed, set(feed.people))
-                    feed.version = -1 if state is None else state.version  # looked at, and not before
-                self._say_who_came(feed)
         except Exception:
             log.exception("chat.look_failed")  # and they go on: who cannot be asked after is not refused
+            return
+        for room_id, feed in feeds.items():
+            try:
+                await self._look_into(feed, states.get(room_id))
+            except Exception:
+                log.exception("chat.look_failed", room_id=str(room_id))  # and at the others all the same
+
+    async def _look_into(self, feed: Feed, state: rooms_store.State | None) -> None:
+        if state is not None:
+            feed.catch_up(state.seq)
+        if state is None or state.version != feed.version:
+            await self._recheck(feed, set(feed.people))
+            feed.version = -1 if state is None else state.version  # looked at, and not before
+        self._say_who_came(feed)
 
     async def _let_go(self) -> None:
         sockets, changed, now = self._everybody(), set[UUID](), asyncio.get_running_loop().time()

@@ -11,7 +11,7 @@ from veza.core.events import EventJob
 from veza.core.jobs import Job, JobKind, NoPayload, enqueue, finish
 from veza.core.worker import Task
 from veza.rooms.plays import store, sums
-from veza.rooms.plays.kinds import ADD_UP, ADD_UP_AFTER
+from veza.rooms.plays.kinds import ADD_UP
 from veza.rooms.plays.packing import pack_all
 from veza.rooms.plays.recount import recount
 from veza.rooms.tracks.remains import forgetting
@@ -45,13 +45,9 @@ def tasks(database: Database) -> Sequence[Task]:
             # Struck off here: a play that comes later finds none waiting, and queues one.
             await finish(tx, job)
             began = perf_counter()
-            found = await sums.add_up(tx, _BATCH)
-            if found == _BATCH:
+            if await sums.add_up(tx, _BATCH) == _BATCH:
                 pause = max(_PAUSE, timedelta(seconds=perf_counter() - began) * (_SHARE - 1))
                 await enqueue(tx, ADD_UP, NoPayload(), delay=pause, unique_key=ADD_UP.name)
-            elif found and database.shared:
-                # A play that found this job waiting, and queued none, may not have been committed yet.
-                await enqueue(tx, ADD_UP, NoPayload(), delay=ADD_UP_AFTER, unique_key=ADD_UP.name)
 
     async def pack(job: Job, told: NoPayload) -> None:
         del job, told

@@ -83,12 +83,9 @@ def tasks(database: Database) -> Sequence[Task]:
         async with database.write() as tx:
             # Struck off here and not afterwards: a play that comes later finds none waiting, and queues one.
             await finish(tx, job)
-            found = await store.show_plays(tx, _BATCH)
-            if found == _BATCH:
+            if await store.show_plays(tx, _BATCH) == _BATCH:
                 await enqueue(tx, SHOW_PLAYS, NoPayload(), delay=_PAUSE, unique_key=SHOW_PLAYS.name)
-            elif database.shared and (found or await store.any_behind(tx)):
-                # Of what was passed over; and a play that found this job waiting, and queued none, may not
-                # have been committed yet.
+            elif await store.any_behind(tx):
                 await enqueue(tx, SHOW_PLAYS, NoPayload(), delay=SHOW_AFTER, unique_key=SHOW_PLAYS.name)
 
     return [Task(SHOW_PLAYS, show_plays)]

@@ -69,14 +69,18 @@ _FIND = Statement(_row.where(_one), Row)
 _LOCK = Statement(_row.where(_one).with_for_update(), Row)
 # Nothing of an ordered hook overtakes what is not taken in: another process may be about to do that, and
 # whoever takes in at the same time passes over what it holds.
-_first_fresh = (
-    sa.select(D.event_id)
-    .where(_hook, D.status == "fresh")
-    .order_by(D.event_id)
+# Looked for by its place in the index of hooks: PostgreSQL would look through what is fresh of all.
+_place = sa.tuple_(sa.bindparam("hook", type_=D.webhook_id.type), sa.literal("fresh", D.status.type))
+_from_there = (
+    sa.select(D.webhook_id, D.status, D.event_id)
+    .where(sa.tuple_(D.webhook_id, D.status) >= _place)
+    .order_by(D.webhook_id, D.status, D.event_id)
     .limit(1)
     .correlate(None)
-    .scalar_subquery()
+    .subquery()
 )
+_is_fresh = sa.and_(_from_there.c.webhook_id == sa.bindparam("hook"), _from_there.c.status == "fresh")
+_first_fresh = sa.select(_from_there.c.event_id).where(_is_fresh).scalar_subquery()
 in_turn = D.event_id < sa.func.coalesce(_first_fresh, sa.literal(LAST, D.event_id.type))
 # The most overdue first; of an ordered hook the first that happened, due or not.
 _PICK = Statement(
