@@ -237,6 +237,49 @@ async def test_a_shutdown_amid_the_commit_of_a_claim_leaves_nothing_leased(
     assert [(row.attempt, row.run_at <= clock.now()) for row in await rows(database)] == [(0, True)]
 
 
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_a_claim_that_is_undone_by_a_shutdown_gives_back_no_other_s_job(
+    database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever claims it next has it under the same number of an attempt; a shutdown may take a while."""
+    claiming, undone, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    give_back = Worker._stop
+
+    async def hang(_connection: Any, _text: str, _rows: Any, **_: Any) -> None:
+        claiming.set()
+        await asyncio.Event().wait()
+
+    async def stop(worker: Worker) -> None:
+        undone.set()
+        await may_end.wait()
+        await give_back(worker)
+
+    async def nothing(_job: Job, _payload: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Worker, "_stop", stop)
+    await queue(database, NOTE)
+    # A lease shorter than that of another kind is written apart, in the transaction of the claim.
+    tasks = [Task(NOTE, nothing), Task(JobKind("long", NoPayload, lease=timedelta(hours=1)), nothing)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "executemany", hang)
+        first = asyncio.create_task(Worker(database, NOTE.lane, tasks, concurrency=1).run())
+        await claiming.wait()
+        first.cancel()
+        await undone.wait()
+    second = asyncio.create_task(Worker(other, NOTE.lane, tasks, concurrency=1).run())
+    await until(lambda: _is_claimed(other))
+    may_end.set()
+    await asyncio.wait([first])
+    assert [row.attempt for row in await rows(database)] == [1]
+    second.cancel()
+    await asyncio.wait([second])
+
+
+async def _is_claimed(database: Database) -> bool:
+    return [row.attempt for row in await rows(database)] == [1]
+
+
 async def test_a_restart_of_the_only_process_releases_every_lease(database: Database) -> None:
     await queue(database, NOTE)
     await lose(database, NOTE)
