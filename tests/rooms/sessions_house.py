@@ -53,7 +53,7 @@ NEW_PASSWORD = "eleven quiet harbours"
 
 SECRET = new_secret()
 _SECRETS = Keyring([SECRET.encode()])
-_JOBS = Statement(sa.select(*(jobs.c[name] for name in Job.__struct_fields__)), Job)
+_JOBS = Statement(sa.select(*(jobs.c[name] for name in Job.__struct_fields__)).order_by(jobs.c.id), Job)
 _STRIKE: Statement[None] = Statement(sa.delete(jobs).where(jobs.c.id == sa.bindparam("job_id")))
 
 
