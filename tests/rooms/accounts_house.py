@@ -48,7 +48,7 @@ BASE_URL = "https://veza.example"
 PASSWORD = "seven purple lanterns"
 ROLES = {"admin": "admin", "mod": "moderator"}
 
-_JOBS = Statement(sa.select(*(jobs.c[name] for name in Job.__struct_fields__)), Job)
+_JOBS = Statement(sa.select(*(jobs.c[name] for name in Job.__struct_fields__)).order_by(jobs.c.id), Job)
 _STRIKE: Statement[None] = Statement(sa.delete(jobs).where(jobs.c.id == sa.bindparam("job_id")))
 _SUSPEND: Statement[None] = Statement(
     sa.update(users).where(users.c.id == sa.bindparam("of_user")).values(suspended_at=sa.bindparam("at"))

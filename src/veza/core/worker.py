@@ -193,12 +193,16 @@ class Worker:
             return
         try:
             async with asyncio.timeout(STOP_LIMIT), self._database.write() as tx:
-                for job in cut:
-                    await tx.first(HOLD_CLAIMED, job_id=job.id)
-                    await tx.run(GIVE_BACK, job_id=job.id, lease=job.attempt, now=clock.now())
-                tx.notify(CHANNEL)
+                await self._give_back(tx, cut)
         except Exception:
             log.exception("jobs.give_back_failed", lane=self._lane)  # their leases will end
+
+    async def _give_back(self, tx: Tx, cut: Sequence[Job]) -> None:
+        for job in cut:
+            if job in self._claimed:  # the others' claims are long committed
+                await tx.first(HOLD_CLAIMED, job_id=job.id)
+            await tx.run(GIVE_BACK, job_id=job.id, lease=job.attempt, now=clock.now())
+        tx.notify(CHANNEL)
 
     async def _begin(self) -> None:
         async with self._database.write() as tx:
