@@ -45,7 +45,7 @@ class ClockWatch:
     def went_back(self) -> bool:
         """Whether that has happened and was not :meth:`noted` yet: what follows from it may fail at first.
 
-        And once more after :data:`SETTLED` seconds, for what was being written when it happened.
+        And to whoever asks :data:`SETTLED` seconds later once more, for what was being written then.
         """
         ahead = _ahead()
         if self._ahead - ahead > LEAST.total_seconds():
